@@ -1,0 +1,112 @@
+# RecArena. `make` alone lists what can be made. Everything runs in .venv; nothing is activated.
+SHELL := bash
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.setup-stamp
+DISTS := protos clients/python clients/recommenders server evaluation
+OWN := $(addprefix recarena-,protocol client recommenders server evaluation)
+PYPROJECTS := $(DISTS:%=%/pyproject.toml)
+EDITABLE := $(DISTS:%=-e %)
+# The first of these that is Python 3.11 or newer makes the environment; `make PYTHON=...` picks.
+PYTHON ?= python3.11 python3.12 python3.13 python3
+# Options for the program that a target runs: make test ARGS="-k session"
+ARGS ?=
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(STAMP) ## Make .venv with every dependency (does nothing when it is up to date)
+	@:
+
+$(STAMP): requirements.lock pyproject.toml $(PYPROJECTS)
+	@if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+	  found=; for candidate in $(PYTHON); do \
+	    if $$candidate -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' \
+	      >/dev/null 2>&1; then found=$$candidate; break; fi; \
+	  done; \
+	  if [ -z "$$found" ]; then \
+	    echo "RecArena needs Python 3.11 or newer with its venv module; none of these is: $(PYTHON)"; \
+	    echo "Install one (Debian: apt install python3 python3-venv)," \
+	      "or name it: make setup PYTHON=/path/to/python3"; \
+	    exit 1; \
+	  fi; \
+	  echo "setup: making $(VENV) with $$($$found --version)"; \
+	  $$found -m venv --clear $(VENV); \
+	fi
+	@echo "setup: installing the locked dependencies (about a minute the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@echo "setup: installing RecArena itself: $(DISTS)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(EDITABLE)
+	@touch $@
+	@echo "setup: done; the commands are in $(BIN)"
+
+.PHONY: demo
+demo: setup ## Watch recommenders compete for simulated users: no key, no network, no download
+	@$(BIN)/recarena demo $(ARGS)
+
+.PHONY: serve
+serve: setup ## Start the server (ARGS="--help" lists its options)
+	@$(BIN)/recarena serve $(ARGS)
+
+.PHONY: run-free
+run-free: setup ## One run with built-in minds, which costs nothing (ARGS="--help" lists its options)
+	@$(BIN)/recarena run $(ARGS)
+
+.PHONY: test
+test: setup ## Run all tests (ARGS="-k words -x" goes to pytest)
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: test-fast
+test-fast: setup ## Run the tests that are not slow
+	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+.PHONY: lint
+lint: setup ## Check style, imports between packages, and the protos
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python protos/buf.py lint
+	@$(BIN)/python protos/buf.py breaking
+
+.PHONY: format
+format: setup ## Put the code into its ordinary form
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+.PHONY: types
+types: setup ## Check types, strictly
+	@$(BIN)/basedpyright
+
+.PHONY: protos
+protos: setup ## Generate protos/python again from the protos
+	@$(BIN)/python protos/generate.py
+
+.PHONY: protos-check
+protos-check: setup ## Fail when protos/python is not what the protos generate
+	@$(BIN)/python protos/generate.py --check
+
+.PHONY: protos-release
+protos-release: setup ## Take the protos as released: later ones may not break them
+	@$(BIN)/python protos/buf.py release
+
+.PHONY: bench
+bench: setup ## Measure speed (ARGS goes to bench/run.py)
+	@$(BIN)/python bench/run.py $(ARGS)
+
+.PHONY: lock
+lock: ## Resolve the dependencies again into requirements.lock (ARGS="--upgrade" for newer ones)
+	@$(BIN)/uv --version >/dev/null 2>&1 || $(MAKE) setup
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
+	  --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+	  --all-extras --group dev $(OWN:%=--no-emit-package %) \
+	  $(PYPROJECTS) --output-file requirements.lock $(ARGS)
+
+.PHONY: clean
+clean: ## Remove .venv, caches and build output (never runs/ or worlds/)
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -not -path './.git/*' -type d -prune -exec rm -rf {} +
