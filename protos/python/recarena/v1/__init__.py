@@ -1,0 +1,1 @@
+"""The RecArena wire contract, version 1: generated messages and stubs."""
