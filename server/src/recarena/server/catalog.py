@@ -1,0 +1,89 @@
+"""The catalogue: what can be shown, as columns; an item is its position in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recarena.server.types import Bools, Floats, unique_ids
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Items with public fields (shown to recommenders) and hidden truth (known to minds only)."""
+
+    item_ids: list[str]
+    titles: list[str]
+    years: NDArray[np.int32]
+    """0 where unknown."""
+    genre_names: tuple[str, ...]
+    genres: Bools
+    """[items, genres]."""
+    directors: list[str]
+    descriptions: list[str]
+    quality: Floats
+    """Hidden: how much better than the average item, in rating points, for everybody."""
+    popularity: Floats
+    """Watches before the run (estimated or planted); the start of the public watch counts."""
+    factors: Floats
+    """Hidden: [items, factors] further attributes that tastes refer to; may have no columns."""
+
+    def __post_init__(self) -> None:
+        unique_ids("item", self.item_ids)
+        n = len(self)
+        for name in ("titles", "years", "genres", "directors", "descriptions", "quality"):
+            if len(getattr(self, name)) != n:
+                raise ValueError(f"catalogue: {name} has {len(getattr(self, name))} rows, not {n}")
+        if self.genres.shape != (n, len(self.genre_names)) or len(self.factors) != n:
+            raise ValueError("catalogue: genres or factors do not fit the items")
+
+    def __len__(self) -> int:
+        return len(self.item_ids)
+
+    @cached_property
+    def attributes(self) -> Floats:
+        """[items, genres + factors]: x_i. Genres share a unit length, so that an item of three
+        genres is a third of each; an item without genres has zeros there."""
+        counts = np.maximum(self.genres.sum(axis=1, keepdims=True), 1)
+        shares = self.genres / np.sqrt(counts)
+        return np.concatenate([shares, self.factors], axis=1).astype(np.float32)
+
+    @cached_property
+    def main_genre(self) -> NDArray[np.int16]:
+        """The rarest genre of each item (-1 without any): what a person would call it."""
+        rarity = np.where(self.genres, 1.0 / np.maximum(self.genres.sum(axis=0), 1), 0.0)
+        return np.where(self.genres.any(axis=1), rarity.argmax(axis=1), -1).astype(np.int16)
+
+    @cached_property
+    def number_of(self) -> dict[str, int]:
+        """item_id -> item number."""
+        return {one: number for number, one in enumerate(self.item_ids)}
+
+    @cached_property
+    def version(self) -> str:
+        """Hash of all public fields: two catalogues with the same version are the same to a
+        recommender."""
+        digest = hashlib.blake2b(digest_size=12)
+        digest.update(json.dumps(self.genre_names).encode())
+        for row in zip(
+            self.item_ids, self.titles, self.years.tolist(), self.directors, self.descriptions,
+            strict=True,
+        ):
+            digest.update(json.dumps(row).encode())
+        digest.update(np.packbits(self.genres, axis=1).tobytes())
+        return digest.hexdigest()
+
+    def genres_of(self, item: int) -> list[str]:
+        """Names of the genres of one item."""
+        return [self.genre_names[g] for g in np.flatnonzero(self.genres[item])]
+
+    def label(self, item: int) -> str:
+        """Title with year, as people write it."""
+        year = int(self.years[item])
+        title = self.titles[item]
+        return f"{title} ({year})" if year and f"({year})" not in title else title

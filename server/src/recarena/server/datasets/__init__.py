@@ -1,0 +1,1 @@
+"""Worlds from data: the embedded catalogue, generated populations, loaders, world folders."""

@@ -1,0 +1,61 @@
+"""A world before anything has happened in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recarena.server.catalog import Catalog
+from recarena.server.network import Network
+from recarena.server.population import Population
+from recarena.server.types import Floats, Ints
+
+
+@dataclass(frozen=True)
+class History:
+    """What is known before the run (round 0), in order of time, then user, then item."""
+
+    user: Ints
+    item: Ints
+    rating: Floats
+    """1..5."""
+    time: NDArray[np.int64]
+    """Unix seconds, 0 where unknown."""
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    @classmethod
+    def empty(cls) -> History:
+        """Nothing is known."""
+        return cls(
+            np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32),
+            np.empty(0, np.int64),
+        )
+
+
+@dataclass(frozen=True)
+class WorldData:
+    """Catalogue, population, network and history that fit one another, with their origin."""
+
+    name: str
+    catalog: Catalog
+    population: Population
+    network: Network
+    history: History = field(default_factory=History.empty)
+    origin: dict[str, object] = field(default_factory=dict[str, object])
+    """How the world was made: source, files with their hashes, seed, options. JSON values."""
+
+    def __post_init__(self) -> None:
+        users, items = len(self.population), len(self.catalog)
+        if self.network.users != users:
+            raise ValueError(f"world {self.name!r}: the network has {self.network.users} users, "
+                             f"the population {users}")
+        if self.population.taste.shape[1] != self.catalog.attributes.shape[1]:
+            raise ValueError(f"world {self.name!r}: tastes and items have different attributes")
+        if len(self.history) and (
+            int(self.history.user.max()) >= users or int(self.history.item.max()) >= items
+        ):
+            raise ValueError(f"world {self.name!r}: the history names a user or item not in it")

@@ -1,0 +1,50 @@
+"""The error tree.
+
+RecArenaError
+├── InputError            bad file, setting or argument: names the place and the remedy
+├── NotFound              a run, user, world or round that is not there
+├── Conflict              the thing exists already or is in a state that forbids the call
+├── SessionLost           the recommender's stream ended before it answered
+├── ProtocolViolation     a recommender broke a rule of the session
+├── RunPaused             a failure policy asks to stop at the last committed round
+└── RunFailed             the run cannot go on
+"""
+
+from __future__ import annotations
+
+
+class RecArenaError(Exception):
+    """Base of all errors that are shown to people as one line, without a traceback."""
+
+
+class InputError(RecArenaError):
+    """Bad input. `where` names the file and line or the field; `remedy` says what to do."""
+
+    def __init__(self, problem: str, *, where: str = "", remedy: str = "") -> None:
+        self.problem, self.where, self.remedy = problem, where, remedy
+        text = f"{where}: {problem}" if where else problem
+        super().__init__(f"{text}. {remedy}" if remedy else text)
+
+
+class NotFound(RecArenaError):
+    """Something that was named is not there."""
+
+
+class Conflict(RecArenaError):
+    """The state of things forbids the call."""
+
+
+class SessionLost(RecArenaError):
+    """The stream of a session ended while answers were awaited."""
+
+
+class ProtocolViolation(RecArenaError):
+    """A recommender broke a rule of the session; the message is sent to it."""
+
+
+class RunPaused(RecArenaError):
+    """The run stops at the last committed round and can be resumed."""
+
+
+class RunFailed(RecArenaError):
+    """The run cannot go on."""

@@ -1,0 +1,72 @@
+"""The population: who the users are, as columns; a user is its position in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from recarena.server.types import Floats, unique_ids
+
+PROFILE_FIELDS = ("age", "gender", "occupation", "traits", "interests")
+"""Profile columns that a population may have, all strings; absent: unknown for everybody."""
+
+
+@dataclass(frozen=True)
+class Population:
+    """Users with profiles and the hidden traits of the choice mind (MINDS, section 3).
+
+    Two users may have the same name; ids are unique. All trait columns have one row per user.
+    """
+
+    user_ids: list[str]
+    names: list[str]
+    taste: Floats
+    """[users, attributes]: theta_u, in rating points per unit of Catalog.attributes."""
+    mean_rating: Floats
+    """mu_u on the 1..5 scale."""
+    activity: Floats
+    """a_u: logit of doing something in a round."""
+    conformity: Floats
+    """c_u in 0..1: pull of popularity and of the displayed mean rating."""
+    diversity: Floats
+    """d_u in 0..1: liking for genres not seen of late."""
+    position_bias: Floats
+    """eta_u >= 0: exponent of the attention lost down the page."""
+    posting: Floats
+    """p_u: logit of posting rather than chatting when social."""
+    sociability: Floats
+    """Logit of going to the social network rather than the recommender when active."""
+    trust: Floats
+    """kappa_u >= 0: weight of an explanation's claims."""
+    profile: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """Name of PROFILE_FIELDS -> one string per user."""
+
+    def __post_init__(self) -> None:
+        unique_ids("user", self.user_ids)
+        for name in ("names", *TRAITS, "taste"):
+            if len(getattr(self, name)) != len(self):
+                raise ValueError(f"population: {name} does not have {len(self)} rows")
+        for name, column in self.profile.items():
+            if name not in PROFILE_FIELDS or len(column) != len(self):
+                raise ValueError(f"population: profile field {name!r} is unknown or too short")
+
+    def __len__(self) -> int:
+        return len(self.user_ids)
+
+    @cached_property
+    def number_of(self) -> dict[str, int]:
+        """user_id -> user number."""
+        return {one: number for number, one in enumerate(self.user_ids)}
+
+
+TRAITS = (
+    "mean_rating",
+    "activity",
+    "conformity",
+    "diversity",
+    "position_bias",
+    "posting",
+    "sociability",
+    "trust",
+)
+"""Names of the float columns of a Population, one number per user each."""
