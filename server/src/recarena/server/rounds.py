@@ -1,0 +1,104 @@
+"""One round of the world. Users decide on the world as it stood when the round began; what they
+did changes it when the result is applied. Open this file first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recarena.server.activation import ActivationPolicy, activate
+from recarena.server.memory.remember import remember
+from recarena.server.ports import Mind, Recommender
+from recarena.server.social import socialise
+from recarena.server.types import EventColumns, EventKind, Ints, RoundResult
+from recarena.server.visits import VisitRules, visit
+from recarena.server.world import World
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class RoundRules:
+    """How rounds are played. Cohorts bound batches and concurrency; they never change a result."""
+
+    visits: VisitRules = VisitRules()
+    activation: ActivationPolicy = ActivationPolicy.ALL
+    activation_rate: float = 0.5
+    activation_shape: float = 1.5
+    cohort_size: int = 4096
+    cohorts_at_once: int = 4
+
+
+async def play_round(
+    world: World,
+    mind: Mind,
+    arms: Sequence[Recommender],
+    arm_of_user: NDArray[np.int8],
+    rules: RoundRules,
+) -> RoundResult:
+    """activate -> choose -> visit and socialise -> reflect. Changes nothing: `world.apply` does."""
+    round = world.round + 1
+    active = activate(
+        rules.activation, rules.activation_rate, rules.activation_shape,
+        world.seed, round, world.gap,
+    )  # fmt: skip
+    activity = await mind.choose_activity(world, round, active)
+    idle = active[activity == EventKind.IDLE]
+    visitors = active[activity == EventKind.ENTER_RECOMMENDER]
+    social = active[activity == EventKind.ENTER_SOCIAL]
+
+    async def visits(arm: int, cohort: Ints):  # noqa: ANN202
+        return await visit(world, mind, arms[arm], rules.visits, round, cohort)
+
+    async def talks(cohort: Ints):  # noqa: ANN202
+        return await socialise(world, mind, round, cohort), []
+
+    jobs = [
+        visits(arm, cohort)
+        for arm in range(len(arms))
+        for cohort in cohorts(visitors[arm_of_user[visitors] == arm], rules.cohort_size)
+    ]
+    jobs += [talks(cohort) for cohort in cohorts(social, rules.cohort_size)]
+    played = await at_most(rules.cohorts_at_once, jobs)
+
+    nothing = EventColumns.make(len(idle), round=round, user=idle, kind=EventKind.IDLE)
+    events = in_user_order([nothing, *(events for events, _ in played)], world.users)
+    works = [work for _, works in played for work in works]
+    return RoundResult(round, len(active), events, remember(events, world.network), tuple(works))
+
+
+def cohorts(users: Ints, size: int) -> list[Ints]:
+    """Users cut into cohorts, in order."""
+    return [users[at : at + size] for at in range(0, len(users), size)]
+
+
+async def at_most(limit: int, jobs: Sequence[asyncio._CoroutineLike[T]]) -> list[T]:
+    """Runs jobs concurrently, at most `limit` at once; results in the order of the jobs. The first
+    failure cancels the others and is raised by itself."""
+    gate = asyncio.Semaphore(limit)
+    results: dict[int, T] = {}
+
+    async def run(number: int, job: asyncio._CoroutineLike[T]) -> None:
+        async with gate:
+            results[number] = await job
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for number, job in enumerate(jobs):
+                group.create_task(run(number, job))
+    except* Exception as failures:
+        raise failures.exceptions[0] from None
+    return [results[number] for number in range(len(jobs))]
+
+
+def in_user_order(parts: Sequence[EventColumns], users: int) -> EventColumns:
+    """Events of disjoint sets of users, put into (user, order of doing) order: the order of the
+    log, whatever the order in which things came to pass."""
+    events = EventColumns.concat(parts)
+    order = np.argsort(events.user, kind="stable")
+    return events.take(order)
