@@ -71,7 +71,11 @@ class Catalog:
         digest = hashlib.blake2b(digest_size=12)
         digest.update(json.dumps(self.genre_names).encode())
         for row in zip(
-            self.item_ids, self.titles, self.years.tolist(), self.directors, self.descriptions,
+            self.item_ids,
+            self.titles,
+            self.years.tolist(),
+            self.directors,
+            self.descriptions,
             strict=True,
         ):
             digest.update(json.dumps(row).encode())

@@ -64,7 +64,9 @@ class ArmSettings(Section):
     recommender: Name
     """The recommender_id that serves it."""
     weight: int = Field(1, ge=1)
-    failure_policy: Literal["empty_list", "fallback_popular", "pause_run", "fail_run"] = "empty_list"
+    failure_policy: Literal["empty_list", "fallback_popular", "pause_run", "fail_run"] = (
+        "empty_list"
+    )
     work_timeout_s: float | None = Field(None, gt=0, le=3600)
     command: str | None = None
     """Program to start for `recarena run`; {server} is replaced by the address."""

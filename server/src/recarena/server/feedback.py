@@ -85,13 +85,12 @@ def part(feedback: Feedback, first_page: int, last_page: int) -> Feedback:
     )
 
 
-def parts(feedback: Feedback, pages_each: int) -> list[tuple[int, int]]:
-    """Bounds of the parts a round's feedback is sent in: so many pages (of history: rows x 5)."""
-    if feedback.round == 0:
-        size, total = pages_each * 5, len(feedback)
-    else:
-        size, total = pages_each, len(feedback.page_user)
-    return [(at, min(at + size, total)) for at in range(0, total, size)]
+def parts(feedback: Feedback, pages_each: int, first: int = 0) -> list[tuple[int, int]]:
+    """Bounds of the parts a round's feedback is sent in, from page `first` on: so many pages (of
+    history: rows, five times as many)."""
+    size = pages_each if feedback.round else pages_each * 5
+    total = len(feedback.page_user) if feedback.round else len(feedback)
+    return [(at, min(at + size, total)) for at in range(first, total, size)]
 
 
 def tally(outcomes: Ints) -> RoundTally:

@@ -56,9 +56,7 @@ class LocalRecommender:
         """Checked lists."""
         start = time.perf_counter()
         raw = self._rank(request)
-        expected = lists.expected_length(
-            len(self._world.catalog), request.offsets, request.count
-        )
+        expected = lists.expected_length(len(self._world.catalog), request.offsets, request.count)
         return self._lists("rank", raw, request.count, expected, start)
 
     async def search(self, request: SearchRequest) -> Lists:
@@ -67,9 +65,7 @@ class LocalRecommender:
         assert self._search is not None
         return self._lists("search", self._search(request), request.count, 0, start)
 
-    def _lists(
-        self, kind: str, raw: Ints, count: int, expected: Ints | int, start: float
-    ) -> Lists:
+    def _lists(self, kind: str, raw: Ints, count: int, expected: Ints | int, start: float) -> Lists:
         checked = lists.check(np.asarray(raw, np.int32), count, expected)
         violations = int(checked.violations.sum())
         outcome = Outcome.VIOLATIONS if violations else Outcome.ACCEPTED

@@ -45,8 +45,9 @@ class Network:
         kinds: tuple[str, ...],
     ) -> Network:
         """Ties in any order. ValueError for a number out of range, a tie to oneself or twice."""
-        if len(source) and (min(source.min(), other.min()) < 0
-                            or max(source.max(), other.max()) >= users):
+        if len(source) and (
+            min(source.min(), other.min()) < 0 or max(source.max(), other.max()) >= users
+        ):
             raise ValueError(f"relations: a user number is not in 0..{users - 1}")
         if (source == other).any():
             raise ValueError(f"relations: user {int(source[source == other][0])} is tied to itself")

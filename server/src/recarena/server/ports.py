@@ -266,7 +266,9 @@ class Mind(Protocol):
         """[users]: EventKind ENTER_RECOMMENDER, ENTER_SOCIAL or IDLE."""
         ...
 
-    async def opens_with_words(self, world: WorldView, round: int, users: Ints) -> NDArray[np.int16]:
+    async def opens_with_words(
+        self, world: WorldView, round: int, users: Ints
+    ) -> NDArray[np.int16]:
         """[users]: genre asked for + 1 where the visit opens with a conversation, else 0."""
         ...
 

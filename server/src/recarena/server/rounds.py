@@ -52,10 +52,10 @@ async def play_round(
     visitors = active[activity == EventKind.ENTER_RECOMMENDER]
     social = active[activity == EventKind.ENTER_SOCIAL]
 
-    async def visits(arm: int, cohort: Ints):  # noqa: ANN202
+    async def visits(arm: int, cohort: Ints):
         return await visit(world, mind, arms[arm], rules.visits, round, cohort)
 
-    async def talks(cohort: Ints):  # noqa: ANN202
+    async def talks(cohort: Ints):
         return await socialise(world, mind, round, cohort), []
 
     jobs = [

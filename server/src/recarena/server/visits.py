@@ -27,7 +27,6 @@ from recarena.server.types import (
     EventColumns,
     EventKind,
     Ints,
-    Outcome,
     Surface,
     WorkRecord,
 )
@@ -78,7 +77,9 @@ async def visit(
 ) -> tuple[EventColumns, list[WorkRecord]]:
     """Plays the visits of a cohort (ascending user numbers). Returns its events in (step, user)
     order, each user's own in the order of doing, and how the works went."""
-    parts = [EventColumns.make(len(users), round=round, user=users, kind=EventKind.ENTER_RECOMMENDER)]
+    parts = [
+        EventColumns.make(len(users), round=round, user=users, kind=EventKind.ENTER_RECOMMENDER)
+    ]
     works: list[WorkRecord] = []
     wanted = await _first_pages(world, mind, recommender, round, users, parts)
     for step in range(rules.step_cap):
@@ -132,9 +133,13 @@ async def _first_pages(
         wanted.surface[talking] = Surface.CONVERSATION
         parts.append(
             EventColumns.make(
-                len(talking), round=round, user=users[talking], step=0,
-                kind=EventKind.CONVERSE, code=wanted.code[talking],
-            )  # fmt: skip
+                len(talking),
+                round=round,
+                user=users[talking],
+                step=0,
+                kind=EventKind.CONVERSE,
+                code=wanted.code[talking],
+            )
         )
     return wanted
 
@@ -157,9 +162,14 @@ async def _fetch(
                 texts, text_of = _texts(world, wanted.take(rows))
                 answer = recommender.search(
                     SearchRequest(
-                        round, wanted.users[rows], offsets, rules.page_size, texts, text_of,
+                        round,
+                        wanted.users[rows],
+                        offsets,
+                        rules.page_size,
+                        texts,
+                        text_of,
                         conversation=surface == Surface.CONVERSATION,
-                    )  # fmt: skip
+                    )
                 )
             tasks.append((rows, group.create_task(answer)))
     if len(tasks) == 1:
@@ -270,7 +280,8 @@ def _decision_events(view: PageView, decision: PageDecision, last: bool) -> list
 
 
 def _next_pages(view: PageView, wanted: _Wanted, decision: PageDecision) -> _Wanted:
-    """Who stays, and for which page: the next of the same list, or the first of a search."""
+    """Who stays, and for which page: the next of the same list, or the first of a search. What
+    follows an offer in a conversation is the home page."""
     position = np.maximum(decision.watched, 0)
     just = np.where(
         decision.watched >= 0, np.take_along_axis(view.items, position, axis=1), NOTHING
@@ -278,10 +289,13 @@ def _next_pages(view: PageView, wanted: _Wanted, decision: PageDecision) -> _Wan
     used = (just >= 0).any(axis=0)
     stay = np.flatnonzero(decision.action != EventKind.LEAVE)
     searches = decision.action == EventKind.SEARCH
+    talked = view.surface == Surface.CONVERSATION
     following = _Wanted(
         view.users,
-        np.where(searches, 0, view.page + 1).astype(np.int16),
-        np.where(searches, Surface.SEARCH, view.surface).astype(np.int8),
+        np.where(searches | talked, 0, view.page + 1).astype(np.int16),
+        np.where(searches, Surface.SEARCH, np.where(talked, Surface.FEED, view.surface)).astype(
+            np.int8
+        ),
         np.where(searches, decision.sought, wanted.sought).astype(np.int32),
         np.where(searches, decision.sought_code, wanted.code).astype(np.int16),
         {
@@ -291,5 +305,3 @@ def _next_pages(view: PageView, wanted: _Wanted, decision: PageDecision) -> _Wan
         np.concatenate([wanted.watched, just[:, used]], axis=1).astype(np.int32),
     )
     return following.take(stay)
-
-

@@ -15,7 +15,9 @@ class Watched:
 
     def add(self, users: Ints, items: Ints) -> None:
         """Marks pairs; marking one again changes nothing."""
-        np.bitwise_or.at(self._bits, (users, items >> 3), np.uint8(1) << (items & 7).astype(np.uint8))
+        np.bitwise_or.at(
+            self._bits, (users, items >> 3), np.uint8(1) << (items & 7).astype(np.uint8)
+        )
 
     def has(self, users: Ints, items: Ints) -> Bools:
         """Whether each pair is marked; users [n] with items [n] or [n, k]; False for item -1."""

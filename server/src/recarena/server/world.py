@@ -149,8 +149,8 @@ class World:
         content = np.zeros(self.users, bool)
         content[watches.user] = True
         disappointed = visitors[~content[visitors]]
-        self.experience[disappointed] = (
-            rho * self.experience[disappointed] + np.float32(self.dynamics.empty_visit)
+        self.experience[disappointed] = rho * self.experience[disappointed] + np.float32(
+            self.dynamics.empty_visit
         )
 
     def _drift(self, watches: EventColumns) -> None:

@@ -75,6 +75,4 @@ def encode_talk(
 
 def decode_talk(code: int) -> Talk:
     """The inverse of `encode_talk`."""
-    return Talk(
-        bool(code & 2), bool(code & 4), (code >> 4) & 3, bool(code & 8), (code >> 6) & 3
-    )
+    return Talk(bool(code & 2), bool(code & 4), (code >> 4) & 3, bool(code & 8), (code >> 6) & 3)

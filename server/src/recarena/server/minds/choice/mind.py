@@ -174,7 +174,9 @@ class ChoiceMind:
         kind = np.where(posts, EventKind.POST, EventKind.CHAT)
         kind = np.where(~posts & (partner == NOBODY), 0, kind).astype(np.int8)
         purpose = np.where(posts, Purpose.POST_WORDS, Purpose.CHAT_WORDS)
-        variant = (uniform(keys(seed, Purpose.POST_WORDS, round, users, purpose)) * 4).astype(np.int16)
+        variant = (uniform(keys(seed, Purpose.POST_WORDS, round, users, purpose)) * 4).astype(
+            np.int16
+        )
         partner_saw = world.watched.has(np.maximum(partner, 0), item) & (partner != NOBODY)
         code = feeling.encode_talk(
             answers, knows | (own & ~answers), feeling.mood(sentiment), partner_saw, variant

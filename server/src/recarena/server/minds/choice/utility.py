@@ -44,9 +44,7 @@ class Utility:
         worth += np.float32(b.sought) * (items == view.sought[:, None])
         if view.claims:
             worth += np.float32(b.explanation) * self.explanations(world, view, seen)
-        worth -= people.position_bias[users] * np.log1p(
-            np.arange(items.shape[1], dtype=np.float32)
-        )
+        worth -= people.position_bias[users] * np.log1p(np.arange(items.shape[1], dtype=np.float32))
         worth += np.float32(b.item)
         return np.where(view.items >= 0, worth, np.float32(-np.inf))
 
@@ -84,13 +82,15 @@ class Utility:
         conformity = world.population.conformity[users]
         terms = np.stack(
             [
-                np.float32(b.taste) * world.taste_scale
+                np.float32(b.taste)
+                * world.taste_scale
                 * liking(world, users, items[:, None])[:, 0],
                 np.float32(b.quality) * world.catalog.quality[items],
                 np.float32(b.conformity) * conformity * world.popularity[items],
-                np.float32(b.word_of_mouth) * word_of_mouth(
-                    world, view.round, users, items[:, None], b.mention_half_life
-                )[:, 0],
+                np.float32(b.word_of_mouth)
+                * word_of_mouth(world, view.round, users, items[:, None], b.mention_half_life)[
+                    :, 0
+                ],
                 np.float32(b.novelty) * world.population.diversity[users] * np.float32(0.5),
             ],
             axis=1,
@@ -114,7 +114,7 @@ def word_of_mouth(
 ) -> Floats:
     """[users, k]: sum over mentions of closeness x sentiment, halved every `half_life` rounds."""
     total = np.zeros(items.shape, np.float32)
-    some = np.flatnonzero((world.heard.item[users, 0] != NOTHING))
+    some = np.flatnonzero(world.heard.item[users, 0] != NOTHING)
     if len(some):
         faded = world.heard.faded(users[some], round, half_life)
         mentioned = world.heard.item[users[some]]
@@ -155,9 +155,7 @@ def heard_of(world: WorldView, view: PageView, half_life: float) -> tuple[Floats
     loud = np.where(known, np.float32(0), world.heard.faded(users, view.round, half_life))
     slot = loud.argmax(axis=1)
     strength[some] = np.maximum(loud.max(axis=1), 0)
-    sought[some] = np.where(
-        strength[some] > 0, mentioned[np.arange(len(some)), slot], NOTHING
-    )
+    sought[some] = np.where(strength[some] > 0, mentioned[np.arange(len(some)), slot], NOTHING)
     return strength, sought
 
 

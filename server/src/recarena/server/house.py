@@ -1,0 +1,126 @@
+"""The house of runs: a folder of run folders, and the runs that are open in it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+
+from recarena.server.config import NAME, Settings
+from recarena.server.datasets.specs import open_world
+from recarena.server.errors import Conflict, InputError, NotFound, RecArenaError
+from recarena.server.runs import Door, Run, RunState, create_run, settings_of
+from recarena.server.store.fork import fork as fork_folder
+from recarena.server.store.run_folder import RunFolder
+
+
+class House:
+    """Opens, creates, resets and forks runs under one folder. A run is opened when it is first
+    asked for and stays open until `close`."""
+
+    def __init__(self, folder: Path, door: Door) -> None:
+        self.folder, self._door = folder, door
+        self._open: dict[str, Run] = {}
+
+    def run(self, run_id: str) -> Run:
+        """A run by its name. NotFound; Conflict where another process has it."""
+        if run_id not in self._open:
+            path = self._path(run_id)
+            if not (path / "manifest.json").exists():
+                raise NotFound(f"no run {run_id!r} in {self.folder}")
+            self._open[run_id] = self._load(path)
+        return self._open[run_id]
+
+    def runs(self) -> list[Run]:
+        """All runs of the house by name, but those that another process is writing."""
+        found: list[Run] = []
+        for manifest in sorted(self.folder.glob("*/manifest.json")):
+            try:
+                found.append(self.run(manifest.parent.name))
+            except RecArenaError:
+                continue
+        return found
+
+    def check(self, run_id: str, world: str) -> None:
+        """Raises what `create` would raise for a bad name, a name in use or a bad world."""
+        if run_id and self._path(run_id).exists():
+            raise Conflict(f"there is a run {run_id!r} already")
+        open_world(world)
+
+    async def create(self, run_id: str, world: str, settings: Settings) -> Run:
+        """A new run; without a name it gets one."""
+        run_id = run_id or f"run-{uuid.uuid4().hex[:8]}"
+        path = self._path(run_id)
+        if path.exists():
+            raise Conflict(f"there is a run {run_id!r} already")
+        data = await asyncio.to_thread(open_world, world)
+        folder = await asyncio.to_thread(create_run, path, settings, data)
+        self._open[run_id] = Run(folder, self._door)
+        return self._open[run_id]
+
+    async def reset(self, run_id: str, seed: int | None) -> Run:
+        """Round 0 again, with the next epoch and, if given, another seed. Conflict while live."""
+        run = self.run(run_id)
+        if run.state.is_live:
+            raise Conflict(f"run {run_id} is {run.state}: pause or stop it first")
+        settings = run.settings.model_copy(update={} if seed is None else {"seed": seed})
+        data, path, epoch = run.data, run.folder.path, run.epoch + 1
+        fresh = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}")
+        create_run(fresh, settings, data, run_id=run_id, epoch=epoch).close()
+        await run.close()
+        del self._open[run_id]
+        old = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}")
+        path.rename(old)
+        fresh.rename(path)
+        shutil.rmtree(old)
+        return self.run(run_id)
+
+    async def fork(self, run_id: str, round: int, new_run_id: str) -> Run:
+        """A copy up to a committed round, paused."""
+        source = self.run(run_id)
+        new_run_id = new_run_id or f"{run_id[:50]}-{uuid.uuid4().hex[:6]}"
+        target = self._path(new_run_id)
+        folder = await asyncio.to_thread(fork_run, source.folder, target, round)
+        self._open[new_run_id] = Run(folder, self._door)
+        return self._open[new_run_id]
+
+    async def close(self) -> None:
+        """Pauses what is live at its last committed round and lets go of all folders."""
+        await asyncio.gather(*(run.close() for run in self._open.values()))
+        self._open.clear()
+
+    def _load(self, path: Path) -> Run:
+        folder = RunFolder.open(path, writable=True)
+        store = settings_of(folder).store
+        if store.fsync:
+            folder.close()
+            folder = RunFolder.open(
+                path, writable=True, fsync=True, optimize_every=store.optimize_every
+            )
+        return Run(folder, self._door)
+
+    def _path(self, run_id: str) -> Path:
+        if not re.fullmatch(NAME, run_id):
+            raise InputError(
+                f"{run_id!r} is no name of a run",
+                where="run_id",
+                remedy="A name has 1 to 63 of a-z, 0-9, '.', '_', '-'",
+            )
+        return self.folder / run_id
+
+
+def fork_run(source: RunFolder, target: Path, round: int, **changes: object) -> RunFolder:
+    """A new run folder with rounds 1..round of `source`, paused and open for writing."""
+    folder = fork_folder(
+        source,
+        target,
+        round,
+        run_id=target.name,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        **changes,
+    )
+    folder.set_status(RunState.PAUSED)
+    return folder

@@ -1,0 +1,118 @@
+"""Events and memories as sentences that a person would say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from recarena.server.catalog import Catalog
+from recarena.server.minds.choice import words
+from recarena.server.population import Population
+from recarena.server.types import (
+    EventColumns,
+    EventKind,
+    MemoryColumns,
+    MemoryKind,
+    Outcome,
+    Surface,
+)
+from recarena.server.wording import search_text, spoken_title
+
+
+@dataclass(frozen=True, slots=True)
+class Narrator:
+    """Tells the events of one world."""
+
+    catalog: Catalog
+    population: Population
+
+    def name(self, user: int) -> str:
+        """Display name of a user."""
+        return self.population.names[user]
+
+    def title(self, item: int) -> str:
+        """Title of an item as people say it."""
+        return spoken_title(self.catalog.titles[item])
+
+    def sentence(self, events: EventColumns, row: int) -> str:
+        """One event as a sentence, words of users in quotes."""
+        kind = EventKind(int(events.kind[row]))
+        who, item = self.name(int(events.user[row])), int(events.item[row])
+        if kind is EventKind.IDLE:
+            return f"{who} does nothing."
+        if kind is EventKind.ENTER_RECOMMENDER:
+            return f"{who} opens the recommender."
+        if kind is EventKind.ENTER_SOCIAL:
+            return f"{who} opens the social network."
+        if kind is EventKind.PAGE:
+            return self._page(events, row, who)
+        if kind is EventKind.SHOWN:
+            return f"{who} sees {self.title(item)} at position {int(events.position[row]) + 1}."
+        if kind is EventKind.WATCH:
+            stars = int(events.value[row])
+            rated = f", rates it {stars}/5" if stars else ""
+            return f"{who} watches {self.title(item)}{rated}: “{self.words(events, row)}”"
+        if kind is EventKind.NEXT:
+            return f"{who} turns to the next page."
+        if kind is EventKind.SEARCH:
+            return f"{who} searches for “{self.words(events, row)}”."
+        if kind is EventKind.CONVERSE:
+            return f"{who} asks the recommender: “{self.words(events, row)}”"
+        if kind is EventKind.LEAVE:
+            return f"{who} leaves the recommender."
+        if kind is EventKind.POST:
+            return f"{who} posts: “{self.words(events, row)}”"
+        partner = self.name(int(events.other[row]))
+        if row in events.text:
+            return f"{who} chats with {partner}: “{events.text[row]}”"
+        code = int(events.code[row])
+        said, reply = words.chat(code, self.title(item) if item >= 0 else None)
+        how = "answers a post of" if words.is_answer(code) else "chats with"
+        return f"{who} {how} {partner}: “{said}” {partner}: “{reply}”"
+
+    def _page(self, events: EventColumns, row: int, who: str) -> str:
+        count, surface = int(events.position[row]), Surface(int(events.surface[row]))
+        place = {
+            Surface.SEARCH: "search results",
+            Surface.CONVERSATION: "suggestions",
+        }.get(surface, "recommendations")
+        outcome = Outcome(int(events.outcome[row]))
+        note = "" if outcome.usable else f" (the recommender's list was {outcome.name.lower()})"
+        if not count:
+            return f"{who} sees an empty page of {place}{note}."
+        return f"{who} sees {count} {place}{note}."
+
+    def words(self, events: EventColumns, row: int) -> str:
+        """The words of one event: the user's own, or made from its template; "" for none."""
+        kind = EventKind(int(events.kind[row]))
+        if row in events.text and kind not in (EventKind.PAGE, EventKind.SHOWN):
+            return events.text[row]
+        code, item = int(events.code[row]), int(events.item[row])
+        if kind is EventKind.WATCH:
+            return words.feeling(code, self.catalog.genre_names)
+        if kind is EventKind.POST:
+            return words.post(code, self.title(item))
+        if kind is EventKind.CHAT:
+            said, reply = words.chat(code, self.title(item) if item >= 0 else None)
+            return f"{said} - {reply}"
+        if kind in (EventKind.SEARCH, EventKind.CONVERSE):
+            return search_text(self.catalog, item, code)
+        return ""
+
+    def memory(self, memories: MemoryColumns, row: int) -> str:
+        """One memory in words, from whom it came said first."""
+        kind, item = MemoryKind(int(memories.kind[row])), int(memories.item[row])
+        code, source = int(memories.code[row]), int(memories.source[row])
+        title = self.title(item) if item >= 0 else None
+        own = memories.text.get(row)
+        if kind is MemoryKind.WATCHED:
+            stars = int(memories.value[row])
+            felt = own or words.feeling(code, self.catalog.genre_names)
+            return f"I watched {title} and rated it {stars}: {felt}"
+        said = own or (
+            words.post(code, title)
+            if kind is MemoryKind.READ and title
+            else words.chat(code, title)[0]
+        )
+        if kind is MemoryKind.SAID:
+            return f"I said: {said}"
+        return f"{self.name(source)} {'posted' if kind is MemoryKind.READ else 'said'}: {said}"

@@ -1,0 +1,167 @@
+"""Answers of recommenders, from either encoding, as raw columns: nothing is judged but the form."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import chain, repeat
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recarena.server.catalog import Catalog
+from recarena.server.errors import ProtocolViolation
+from recarena.server.lists import UNKNOWN
+from recarena.server.types import NOTHING, Bools, Ints
+from recarena.v1 import types_pb2, work_pb2
+
+MAX_ITEMS_PER_LIST = 100
+MAX_TOKEN_BYTES = 256
+MAX_EXPLANATION_CHARS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class RawLists:
+    """Lists as sent, one row per query of the work."""
+
+    items: Ints
+    """[queries, longest]: item numbers, UNKNOWN or NOTHING."""
+    answered: Bools
+    """[queries]: whether there is a list at all."""
+    tokens: dict[int, str] = field(default_factory=dict[int, str])
+    explanations: dict[tuple[int, int], types_pb2.Explanation] = field(
+        default_factory=dict[tuple[int, int], types_pb2.Explanation]
+    )
+    unknown_ids: dict[tuple[int, int], str] = field(default_factory=dict[tuple[int, int], str])
+    """(row, rank) -> id that the catalogue does not have, for the report (at most 16)."""
+
+
+def read_rich(
+    lists: Sequence[work_pb2.RankedList], queries: int, catalog: Catalog, explanations: bool
+) -> RawLists:
+    """Lists of RankResult messages. ProtocolViolation: an index out of range or repeated, or a
+    score that is not finite."""
+    index = np.array([one.query_index for one in lists], np.int64)
+    if len(index) and index.max() >= queries:
+        at = int(np.flatnonzero(index >= queries)[0])
+        raise ProtocolViolation(f"lists[{at}].query_index: {index[at]} is not in 0..{queries - 1}")
+    if len(np.unique(index)) != len(index):
+        raise ProtocolViolation("lists: a query_index is there twice")
+    kept = [one.items[:MAX_ITEMS_PER_LIST] for one in lists]
+    lengths = np.array([len(items) for items in kept], np.int64)
+    flat = list(chain.from_iterable(kept))
+    scores = np.array([item.score for item in flat], np.float64)
+    if not np.isfinite(scores).all():
+        raise ProtocolViolation("lists: a score is not a finite number")
+    ids = [item.item_id for item in flat]
+    numbers = np.fromiter(
+        map(catalog.number_of.get, ids, repeat(UNKNOWN)), np.int32, count=len(ids)
+    )
+    items = np.full((queries, int(lengths.max(initial=0))), NOTHING, np.int32)
+    row = np.repeat(index, lengths)
+    rank = np.arange(len(flat)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    items[row, rank] = numbers
+    answered = np.zeros(queries, bool)
+    answered[index] = True
+    tokens = {
+        one.query_index: one.attribution_token
+        for one in lists
+        if one.attribution_token and len(one.attribution_token.encode()) <= MAX_TOKEN_BYTES
+    }
+    reasons: dict[tuple[int, int], types_pb2.Explanation] = {}
+    if explanations:
+        reasons = {
+            (int(row[n]), int(rank[n])): item.explanation
+            for n, item in enumerate(flat)
+            if item.HasField("explanation")
+        }
+    lost = np.flatnonzero(numbers == UNKNOWN)[:16]
+    unknown = {(int(row[n]), int(rank[n])): ids[n][:128] for n in lost.tolist()}
+    return RawLists(items, answered, tokens, reasons, unknown)
+
+
+def read_columns(
+    result: work_pb2.RankBatchResult, queries: int, count: int, catalog: Catalog
+) -> RawLists:
+    """Lists of a RankBatchResult. ProtocolViolation where the lengths do not add up."""
+    numbers = np.array(result.item_numbers, np.int64)
+    lengths = np.array(result.list_lengths, np.int64)
+    if len(lengths) == 0:
+        if len(numbers) != queries * count:
+            raise ProtocolViolation(
+                f"item_numbers: {len(numbers)} numbers without list_lengths, "
+                f"not {queries} lists of {count}"
+            )
+        items = numbers.reshape(queries, count)
+    else:
+        if len(lengths) != queries or lengths.sum() != len(numbers):
+            raise ProtocolViolation(
+                f"list_lengths: {len(lengths)} lengths with a sum of {lengths.sum()} for "
+                f"{queries} queries and {len(numbers)} item_numbers"
+            )
+        items = np.full((queries, int(lengths.max(initial=0))), NOTHING, np.int64)
+        row = np.repeat(np.arange(queries), lengths)
+        rank = np.arange(len(numbers)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        items[row, rank] = numbers
+        items = items[:, :MAX_ITEMS_PER_LIST]
+    known = items < len(catalog)
+    return RawLists(np.where(known, items, UNKNOWN).astype(np.int32), np.ones(queries, bool))
+
+
+def claims_of(explanation: types_pb2.Explanation, catalog: Catalog) -> tuple[int, ...]:
+    """Genres that an explanation's evidence claims for its item ("genre=Comedy"), -1 for a genre
+    that the catalogue does not have. Other evidence claims nothing that a user can check."""
+    claimed: list[int] = []
+    for evidence in explanation.evidence:
+        name, _, value = evidence.reference.partition("=")
+        if evidence.kind == types_pb2.Evidence.KIND_FEATURE and name.strip().lower() == "genre":
+            known = [genre.lower() for genre in catalog.genre_names]
+            value = value.strip().lower()
+            claimed.append(known.index(value) if value in known else -1)
+    return tuple(claimed)
+
+
+def paths(raw: RawLists, kept: Ints, count: int, expected: Ints) -> list[tuple[str, str]]:
+    """What was dropped or missing, as (field path, what is wrong), the first 16."""
+    found: list[tuple[str, str]] = []
+    present: NDArray[np.bool_] = raw.items[:, :count] != NOTHING
+    for row in range(len(raw.items)):
+        good = set(kept[row][kept[row] >= 0].tolist())
+        for rank in np.flatnonzero(present[row]).tolist():
+            if rank not in good:
+                item = int(raw.items[row, rank])
+                what = (
+                    f"unknown item {raw.unknown_ids.get((row, rank), '')!r}"
+                    if item == UNKNOWN
+                    else "repeated or excluded item"
+                )
+                found.append((f"lists[{row}].items[{rank}].item_id", what))
+        if len(good) < min(int(expected[row]), count):
+            found.append((f"lists[{row}].items", f"{len(good)} usable items, {count} wanted"))
+        if len(found) >= 16:
+            break
+    return found
+
+
+def shown_explanations(
+    raw: RawLists, kept: Ints, catalog: Catalog
+) -> tuple[dict[tuple[int, int], str], dict[tuple[int, int], tuple[int, ...]]]:
+    """Texts (cleaned and cut) and claims of the explanations of items that are shown, by (row,
+    position)."""
+    texts: dict[tuple[int, int], str] = {}
+    claims: dict[tuple[int, int], tuple[int, ...]] = {}
+    for (row, rank), explanation in raw.explanations.items():
+        found = np.flatnonzero(kept[row] == rank)
+        if len(found):
+            at = row, int(found[0])
+            texts[at] = clean(explanation.text, MAX_EXPLANATION_CHARS)
+            claims[at] = claims_of(explanation, catalog)
+    return texts, claims
+
+
+def clean(text: str, longest: int) -> str:
+    """Untrusted words without control, bidirectional and zero-width characters, NFKC, cut."""
+    normal = unicodedata.normalize("NFKC", text)
+    kept = "".join(c for c in normal if c in "\n\t" or unicodedata.category(c)[0] != "C")
+    return kept[:longest]

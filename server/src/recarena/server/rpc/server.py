@@ -1,0 +1,125 @@
+"""The gRPC server: all services, health and reflection on one port."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health
+from grpc_reflection.v1alpha import reflection
+
+from recarena.server.errors import Conflict
+from recarena.server.house import House
+from recarena.server.rpc.control import ControlService
+from recarena.server.rpc.lobby import Lobby
+from recarena.server.rpc.observe import ObserveService
+from recarena.server.rpc.recommenders import RecommenderService
+from recarena.server.rpc.remote import RemoteRecommender
+from recarena.server.rpc.session import MAX_MESSAGE_BYTES
+from recarena.server.runs import Assignment, HostedRecommender
+from recarena.v1 import (
+    recommender_service_pb2,
+    recommender_service_pb2_grpc,
+    simulation_control_service_pb2,
+    simulation_control_service_pb2_grpc,
+    simulation_observe_service_pb2,
+    simulation_observe_service_pb2_grpc,
+)
+
+OPTIONS = [
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.ping_timeout_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.so_reuseport", 0),
+]
+MAX_CONCURRENT_RPCS = 4096
+
+SERVICES = (
+    recommender_service_pb2.DESCRIPTOR.services_by_name["RecommenderService"].full_name,
+    simulation_control_service_pb2.DESCRIPTOR.services_by_name[
+        "SimulationControlService"
+    ].full_name,
+    simulation_observe_service_pb2.DESCRIPTOR.services_by_name[
+        "SimulationObserveService"
+    ].full_name,
+)
+
+
+class LobbyDoor:
+    """The `Door` of runs: recommenders come from the lobby."""
+
+    def __init__(self, lobby: Lobby, service: RecommenderService) -> None:
+        self._lobby, self._service = lobby, service
+
+    def open(self, assignment: Assignment) -> RemoteRecommender:
+        """Wants a recommender for an arm from now on."""
+        self._service.offer_catalog(assignment.catalog)
+        arm = RemoteRecommender(assignment)
+        self._lobby.open(arm)
+        return arm
+
+    def close(self, recommender: HostedRecommender) -> None:
+        """Wants it no more."""
+        assert isinstance(recommender, RemoteRecommender)
+        self._lobby.close(recommender)
+
+
+class Server:
+    """A RecArena server with its house of runs. Usable as an async context manager."""
+
+    def __init__(self, runs: Path, listen: str = "127.0.0.1:0") -> None:
+        self._listen = listen
+        self.lobby = Lobby()
+        self._recommenders = RecommenderService(self.lobby)
+        self.house = House(runs, LobbyDoor(self.lobby, self._recommenders))
+        self.address = ""
+        self._grpc: grpc.aio.Server | None = None
+
+    async def start(self) -> None:
+        """Binds and serves. Conflict where the address cannot be had."""
+        server = grpc.aio.server(options=OPTIONS, maximum_concurrent_rpcs=MAX_CONCURRENT_RPCS)
+        recommender_service_pb2_grpc.add_RecommenderServiceServicer_to_server(
+            self._recommenders, server
+        )
+        simulation_control_service_pb2_grpc.add_SimulationControlServiceServicer_to_server(
+            ControlService(self.house), server
+        )
+        simulation_observe_service_pb2_grpc.add_SimulationObserveServiceServicer_to_server(
+            ObserveService(self.house), server
+        )
+        checks = health.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+        names = (*SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
+        for name in ("", *SERVICES):
+            await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
+        reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
+        host = self._listen.rpartition(":")[0]
+        try:
+            port = server.add_insecure_port(self._listen)
+        except RuntimeError:
+            port = 0
+        if not port:
+            raise Conflict(
+                f"cannot listen on {self._listen}: the address is taken or is none. "
+                "Choose another with --listen HOST:PORT (port 0: any free one)"
+            )
+        await server.start()
+        self._grpc, self.address = server, f"{host}:{port}"
+
+    async def stop(self, grace_s: float = 2.0) -> None:
+        """Pauses live runs at their last committed round, drains recommenders, closes."""
+        await self.house.close()
+        if self._grpc:
+            await self._grpc.stop(grace_s)
+
+    async def __aenter__(self) -> Server:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()

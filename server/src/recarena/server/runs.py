@@ -1,0 +1,344 @@
+"""Runs: a world, a mind, recommenders and a folder, played round by round; and the house of many.
+
+A round is committed before it changes the world in memory, and the world before anybody is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from recarena.server.catalog import Catalog
+from recarena.server.config import ArmSettings, Settings, parse_settings
+from recarena.server.datasets.world_data import WorldData
+from recarena.server.errors import Conflict, RecArenaError, RunPaused
+from recarena.server.feedback import feedback_of, history_feedback, tally
+from recarena.server.minds.choice import ChoiceMind
+from recarena.server.ports import Feedback, Mind, Recommender, RunStore, WorldView
+from recarena.server.randomness import Purpose, keys, uniform
+from recarena.server.rounds import play_round
+from recarena.server.store.run_folder import RunFolder
+from recarena.server.types import EventKind, RoundResult
+from recarena.server.world import World
+
+log = structlog.get_logger()
+
+MIND_NOTE = "users are simulated by a discrete-choice model; no language model and no people"
+
+
+class RunState(StrEnum):
+    """State of a run, as stored and shown."""
+
+    CREATED = "created"
+    WAITING = "waiting_for_recommenders"
+    RUNNING = "running"
+    PAUSED = "paused"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a task is playing the run."""
+        return self in (RunState.WAITING, RunState.RUNNING)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether StartRun can do nothing more."""
+        return self in (RunState.SUCCEEDED, RunState.STOPPED)
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What one arm of one run is to its recommender."""
+
+    run_id: str
+    epoch: int
+    arm_number: int
+    arm: ArmSettings
+    settings: Settings
+    world: WorldView
+    catalog: Catalog
+    user_ids: list[str]
+    past: Callable[[int], Feedback]
+    """Feedback of a committed round, 0: history."""
+    told: int
+    """Last committed round when the assignment begins."""
+
+
+class HostedRecommender(Recommender, Protocol):
+    """A recommender of an arm that may come late and go early."""
+
+    async def arrived(self) -> None:
+        """Returns when it is there."""
+        ...
+
+    async def dismiss(self, grace_s: float) -> None:
+        """Its run is over."""
+        ...
+
+
+class Door(Protocol):
+    """Where recommenders come from."""
+
+    def open(self, assignment: Assignment) -> HostedRecommender:
+        """Wants a recommender for an arm from now on."""
+        ...
+
+    def close(self, recommender: HostedRecommender) -> None:
+        """Wants it no more."""
+        ...
+
+
+def assign_arms(settings: Settings, users: int) -> NDArray[np.int8]:
+    """[users]: arm of each user, in proportion to the weights, by a draw keyed by the seed."""
+    weights = np.array([arm.weight for arm in settings.arms], np.float64)
+    bounds = np.cumsum(weights) / weights.sum()
+    draw = uniform(keys(settings.seed, Purpose.ARM, 0, np.arange(users)))
+    return np.minimum(np.searchsorted(bounds, draw), len(weights) - 1).astype(np.int8)
+
+
+def new_manifest(run_id: str, settings: Settings, world: WorldData, epoch: int) -> dict[str, Any]:
+    """What determines a run, as its folder keeps it."""
+    return {
+        "run_id": run_id,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "code_version": metadata.version("recarena-server"),
+        "seed": settings.seed,
+        "epoch": epoch,
+        "rounds": settings.rounds,
+        "world": {
+            "name": world.name,
+            "users": len(world.population),
+            "items": len(world.catalog),
+            "catalog_version": world.catalog.version,
+            "origin": world.origin,
+        },
+        "mind": {"kind": "choice", "is_llm": False, "note": MIND_NOTE},
+        "arms": [
+            {"arm_id": arm.id, "recommender": arm.recommender, "weight": arm.weight,
+             "failure_policy": arm.failure_policy}
+            for arm in settings.arms
+        ],
+        "settings": settings.model_dump(mode="json"),
+    }  # fmt: skip
+
+
+def create_run(
+    path: Path, settings: Settings, world: WorldData, *, run_id: str = "", epoch: int = 1
+) -> RunFolder:
+    """A run folder without rounds, named after `path` unless said otherwise. Conflict where
+    something is at `path`."""
+    folder = RunFolder.create(
+        path,
+        new_manifest(run_id or path.name, settings, world, epoch),
+        world,
+        assign_arms(settings, len(world.population)),
+        fsync=settings.store.fsync,
+        optimize_every=settings.store.optimize_every,
+    )
+    folder.set_status(RunState.CREATED)
+    return folder
+
+
+def settings_of(folder: RunFolder) -> Settings:
+    """The settings that a run was made with."""
+    return parse_settings(folder.manifest["settings"], str(folder.path / "manifest.json"))
+
+
+def replay(world: World, store: RunStore) -> None:
+    """Brings a fresh world to the store's last committed round."""
+    for number, (events, memories) in enumerate(store.rounds(1, store.last_round), start=1):
+        world.apply(RoundResult(number, 0, events, memories))
+
+
+class Run:
+    """One run, in the state of its folder's last committed round, and the task that plays it."""
+
+    def __init__(self, folder: RunFolder, door: Door, mind: Mind | None = None) -> None:
+        self.folder, self._door = folder, door
+        self.settings = settings_of(folder)
+        self.run_id = str(folder.manifest["run_id"])
+        self.epoch = int(folder.manifest.get("epoch", 1))
+        self.data = folder.world()
+        self.world = World(self.data, self.settings.seed, self.settings.world_dynamics())
+        replay(self.world, folder)
+        self.arm_of_user = folder.arm_of_user()
+        self.mind = mind or ChoiceMind(self.settings.coefficients())
+        self.recommenders: list[HostedRecommender] = []
+        stored = str(folder.status.get("state", RunState.CREATED))
+        self.state = RunState(stored)
+        if self.state.is_live:
+            self.state = RunState.PAUSED
+        self.error = str(folder.status.get("error", ""))
+        self.changes = 0
+        """Grows with every change of state and every committed round."""
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._last_wanted = self.settings.rounds
+        self.newest: RoundResult | None = None
+        """The round committed last, for those who watch; None until one is."""
+
+    @property
+    def round(self) -> int:
+        """Last committed round."""
+        return self.folder.last_round
+
+    async def changed(self, since: int) -> int:
+        """Waits until `changes` is above `since`; returns it."""
+        while self.changes <= since:
+            await self._changed.wait()
+        return self.changes
+
+    def start(self, rounds: int | None = None) -> None:
+        """Plays on to the end, or so many rounds. Conflict in a final state or while live."""
+        if self.state.is_final or self.state.is_live:
+            raise Conflict(f"run {self.run_id} is {self.state}")
+        self._last_wanted = self.settings.rounds
+        if rounds is not None:
+            self._last_wanted = min(self.settings.rounds, self.round + rounds)
+        self._set_state(RunState.WAITING)
+        self._task = asyncio.create_task(self._play(), name=f"run {self.run_id}")
+
+    def pause(self) -> None:
+        """Pauses at the next barrier. Conflict unless live."""
+        if not self.state.is_live:
+            raise Conflict(f"run {self.run_id} is {self.state}")
+        self._last_wanted = self.round if self.state is RunState.WAITING else self.round + 1
+        if self.state is RunState.WAITING and self._task:
+            self._task.cancel()
+
+    async def stop(self) -> None:
+        """Ends for good; the round under way is given up. Conflict in a final state."""
+        if self.state.is_final:
+            raise Conflict(f"run {self.run_id} is {self.state}")
+        await self._cancel()
+        await self._dismiss()
+        self._set_state(RunState.STOPPED)
+
+    async def settled(self) -> None:
+        """Waits until no task plays the run."""
+        if self._task:
+            await asyncio.wait({self._task})
+
+    async def close(self) -> None:
+        """Gives up the round under way, lets go of recommenders and folder; the run can be opened
+        again."""
+        await self._cancel()
+        await self._dismiss()
+        self.folder.close()
+
+    async def _cancel(self) -> None:
+        if self._task and not self._task.done():
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def _play(self) -> None:
+        try:
+            if self.round < self._last_wanted:
+                await self._gather()
+                self._set_state(RunState.RUNNING)
+            while self.round < self._last_wanted:
+                await self._play_one()
+            done = self.round >= self.settings.rounds
+            if done:
+                await self._dismiss()
+            self._set_state(RunState.SUCCEEDED if done else RunState.PAUSED)
+        except asyncio.CancelledError:
+            self._set_state(RunState.PAUSED)
+            raise
+        except RunPaused as error:
+            self._set_state(RunState.PAUSED, str(error))
+        except RecArenaError as error:
+            self._set_state(RunState.FAILED, str(error))
+        except Exception as error:
+            log.exception("run failed", run=self.run_id)
+            self._set_state(RunState.FAILED, f"{type(error).__name__}: {error}")
+
+    async def _gather(self) -> None:
+        """Asks for the recommenders that are not there, and waits for them all."""
+        if not self.recommenders:
+            self.recommenders = [
+                self._door.open(self._assignment(number))
+                for number in range(len(self.settings.arms))
+            ]
+        async with asyncio.TaskGroup() as group:
+            for recommender in self.recommenders:
+                group.create_task(recommender.arrived())
+
+    def _assignment(self, number: int) -> Assignment:
+        in_arm = self.arm_of_user == number
+
+        def past(round: int) -> Feedback:
+            if round == 0:
+                return history_feedback(self.data.history, in_arm)
+            events, _ = next(iter(self.folder.rounds(round, round)))
+            return feedback_of(events, in_arm, round)
+
+        return Assignment(
+            self.run_id, self.epoch, number, self.settings.arms[number], self.settings, self.world,
+            self.data.catalog, self.data.population.user_ids, past, self.round,
+        )  # fmt: skip
+
+    async def _play_one(self) -> None:
+        """Open, play, commit, apply, tell."""
+        start = time.perf_counter()
+        round = self.round + 1
+        sim_time = self.settings.time.of_round(round)
+        sizes = np.bincount(self.arm_of_user, minlength=len(self.recommenders)).tolist()
+        training = await asyncio.gather(
+            *(
+                recommender.round_started(round, sim_time, size)
+                for recommender, size in zip(self.recommenders, sizes, strict=True)
+            )
+        )
+        result = await play_round(
+            self.world, self.mind, self.recommenders, self.arm_of_user, self.settings.rules()
+        )
+        took = (time.perf_counter() - start) * 1000
+        result = replace(result, training_ms=dict(enumerate(training)), wall_ms=took)
+        await asyncio.shield(self._commit(result, sim_time))
+        await asyncio.gather(
+            *(self._tell(number, result) for number in range(len(self.recommenders)))
+        )
+
+    async def _commit(self, result: RoundResult, sim_time: datetime) -> None:
+        await self.folder.commit(result, sim_time)
+        self.world.apply(result)
+        self.newest = result
+        self._notify()
+
+    async def _tell(self, number: int, result: RoundResult) -> None:
+        in_arm = self.arm_of_user == number
+        pages = result.events.of(EventKind.PAGE)
+        outcomes = pages.outcome[in_arm[pages.user]]
+        feedback = feedback_of(result.events, in_arm, result.round)
+        await self.recommenders[number].round_ended(feedback, tally(outcomes))
+
+    async def _dismiss(self) -> None:
+        leaving, self.recommenders = self.recommenders, []
+        for recommender in leaving:
+            self._door.close(recommender)
+        await asyncio.gather(*(recommender.dismiss(5.0) for recommender in leaving))
+
+    def _set_state(self, state: RunState, error: str = "") -> None:
+        self.state, self.error = state, error
+        self.folder.set_status(state, error)
+        log.info("run", run=self.run_id, state=str(state), round=self.round, error=error or None)
+        self._notify()
+
+    def _notify(self) -> None:
+        self.changes += 1
+        self._changed.set()
+        self._changed = asyncio.Event()

@@ -1,0 +1,151 @@
+"""The LanceDB tables of a run folder: appending whole rounds, reading them back in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recarena.server.errors import InputError
+from recarena.server.store.tables import LOGS, ROUNDS, RoundRow, Rows, numpy_column, rounds_from
+
+PRUNE_AGE = timedelta(minutes=5)
+"""Younger versions stay, for readers in the middle of a query."""
+FOREVER = timedelta(days=36_500)
+WINDOW = 1_000_000
+"""Rows read or copied at a time."""
+
+
+class RunTables:
+    """All tables of one run. Each append, deletion and compaction happens whole or not at all."""
+
+    def __init__(self, path: Path, *, live: bool) -> None:
+        """With live=True every read sees what other processes have written until then."""
+        self.path = path
+        self._interval = timedelta(0) if live else None
+        self._database: Any = None
+        self._open: dict[str, Any] = {}
+
+    @classmethod
+    def create(cls, path: Path, world: Mapping[str, Rows]) -> RunTables:
+        """A new database: the world's tables filled, those of the rounds empty."""
+        tables = cls(path, live=False)
+        database = tables._connected()
+        for name, rows in world.items():
+            tables._open[name] = database.create_table(name, data=rows)
+        for name, schema in (*LOGS.items(), ("rounds", ROUNDS)):
+            tables._open[name] = database.create_table(name, schema=schema)
+        return tables
+
+    def _connected(self) -> Any:
+        if self._database is None:
+            import lancedb
+
+            self._database = lancedb.connect(
+                str(self.path), read_consistency_interval=self._interval
+            )
+        return self._database
+
+    def _table(self, name: str) -> Any:
+        if name not in self._open:
+            self._open[name] = self._connected().open_table(name)
+        return self._open[name]
+
+    def reopen(self) -> None:
+        """Forgets all handles; the tables are opened again when they are used."""
+        self._open.clear()
+        self._database = None
+
+    def append(self, name: str, rows: Rows) -> None:
+        if len(rows):
+            self._table(name).add(rows)
+
+    def drop_after(self, round: int, names: Iterable[str] = LOGS) -> None:
+        """Deletes the rows of later rounds; writes nothing where there are none."""
+        later = f"round > {round}"
+        for name in names:
+            if self._table(name).count_rows(later):
+                self._table(name).delete(later)
+
+    def versions(self) -> dict[str, int]:
+        """Current version of each table that grows."""
+        return {name: int(self._table(name).version) for name in (*LOGS, "rounds")}
+
+    def compact(self, names: Iterable[str]) -> None:
+        """Merges small fragments; every older version stays readable."""
+        for name in names:
+            self._table(name).optimize(cleanup_older_than=FOREVER)
+
+    def prune(self, names: Iterable[str]) -> None:
+        """Deletes versions older than PRUNE_AGE, never the current one."""
+        for name in names:
+            self._table(name).optimize(cleanup_older_than=PRUNE_AGE)
+
+    def all_rows(self, name: str) -> Rows:
+        return self._table(name).to_arrow()
+
+    def where(self, name: str, condition: str) -> Rows:
+        """The rows for which an SQL condition holds."""
+        return self._table(name).search().where(condition).to_arrow()
+
+    def slice(self, name: str, offset: int, count: int) -> Rows:
+        """Rows by their place in the table."""
+        return self._table(name).search().offset(offset).limit(count).to_arrow()
+
+    def round_rows(self) -> list[RoundRow]:
+        """The committed rounds. InputError where the folder is damaged."""
+        rows = rounds_from(self.all_rows("rounds"))
+        if [row.round for row in rows] != list(range(1, len(rows) + 1)):
+            raise InputError("the table of rounds has gaps", where=str(self.path))
+        return rows
+
+    def read(self, name: str, rows: Sequence[RoundRow], first: int, last: int) -> Rows:
+        """Rows of a log in committed rounds first..last, in the order in which they were made.
+
+        Rounds stand in the table one after another, so that a place is known from the counts in
+        `rounds` and no column need be searched. InputError where counts and rows differ.
+        """
+        counts = np.array([getattr(row, name) for row in rows[:last]], np.int64)
+        start, size = int(counts[: first - 1].sum()), int(counts[first - 1 :].sum())
+        if not size:
+            return LOGS[name].empty_table()
+        expected = np.repeat(np.arange(first, last + 1), counts[first - 1 :])
+        found = self.slice(name, start, size)
+        if not _in_place(found, expected):
+            found = self.where(name, f"round >= {first} AND round <= {last}")
+            keys = [key for key in ("round", "seq") if key in found.schema.names]
+            found = found.sort_by([(key, "ascending") for key in keys])
+            if not _in_place(found, expected):
+                raise InputError(
+                    f"the rows of {name} in rounds {first} to {last} are not as many as were "
+                    "committed", where=str(self.path), remedy="Restore the folder from a copy",
+                )
+        return found
+
+
+def _in_place(found: Rows, expected: np.ndarray[Any, np.dtype[np.int64]]) -> bool:
+    if not np.array_equal(numpy_column(found, "round"), expected):
+        return False
+    if "seq" not in found.schema.names:
+        return True
+    at = np.arange(len(expected))
+    begins = np.flatnonzero(np.diff(expected, prepend=expected[0] - 1))
+    starts = np.zeros(len(expected), np.int64)
+    starts[begins] = begins
+    return np.array_equal(numpy_column(found, "seq"), at - np.maximum.accumulate(starts))
+
+
+def windows(sizes: Sequence[int], first: int) -> Iterable[tuple[int, int]]:
+    """Cuts rounds from `first` on, with these numbers of rows, into (first, last) of up to WINDOW
+    rows or of one round."""
+    start, total = first, 0
+    for number, size in enumerate(sizes, first):
+        if number > start and total + size > WINDOW:
+            yield start, number - 1
+            start, total = number, 0
+        total += size
+    if sizes:
+        yield start, first + len(sizes) - 1

@@ -1,0 +1,210 @@
+"""Schemas of the tables of a run folder, and the way between them and the server's columns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from recarena.server.types import (
+    EVENT_COLUMNS,
+    MEMORY_COLUMNS,
+    EventColumns,
+    MemoryColumns,
+    Outcome,
+    WorkRecord,
+)
+
+Rows: TypeAlias = Any
+"""A pyarrow.Table (pyarrow has no types)."""
+Column: TypeAlias = Any
+"""A pyarrow.Array or ChunkedArray."""
+Schema: TypeAlias = Any
+"""A pyarrow.Schema."""
+
+EVENTS = pa.schema(
+    [
+        pa.field("seq", pa.int32(), nullable=False),
+        *(
+            pa.field(name, pa.from_numpy_dtype(dtype), nullable=False)
+            for name, (dtype, _) in EVENT_COLUMNS.items()
+        ),
+        pa.field("text", pa.string()),
+    ]
+)
+MEMORIES = pa.schema(
+    [
+        pa.field("seq", pa.int32(), nullable=False),
+        *(
+            pa.field(name, pa.from_numpy_dtype(dtype), nullable=False)
+            for name, dtype in MEMORY_COLUMNS.items()
+        ),
+        pa.field("text", pa.string()),
+    ]
+)
+WORKS = pa.schema(
+    {
+        "round": pa.int32(),
+        "arm": pa.string(),
+        "kind": pa.string(),
+        "lists": pa.int32(),
+        "latency_ms": pa.float32(),
+        "outcome": pa.string(),
+        "violations": pa.int32(),
+    }
+)
+ROUNDS = pa.schema(
+    {
+        "round": pa.int32(),
+        "sim_time": pa.timestamp("us", tz="UTC"),
+        "active": pa.int32(),
+        "events": pa.int64(),
+        "memories": pa.int64(),
+        "works": pa.int64(),
+        "wall_ms": pa.float32(),
+        "commit_ms": pa.float32(),
+        "training_ms": pa.string(),
+        "digest": pa.string(),
+        "events_version": pa.int64(),
+        "memories_version": pa.int64(),
+        "works_version": pa.int64(),
+    }
+)
+LOGS: dict[str, Schema] = {"events": EVENTS, "memories": MEMORIES, "works": WORKS}
+"""The tables that a commit appends to before it writes the row to `rounds`."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoundRow:
+    """One row of `rounds`: without it a round has not happened."""
+
+    round: int
+    sim_time: datetime
+    """In UTC."""
+    active: int
+    events: int
+    """Rows of this round in the table of that name; likewise memories and works."""
+    memories: int
+    works: int
+    wall_ms: float
+    commit_ms: float
+    """Time of this commit up to the writing of this row."""
+    training_ms: dict[str, float]
+    """arm_id -> milliseconds."""
+    digest: str
+    """Of rounds 1 up to this one."""
+    events_version: int
+    """Version of the table in which the round became complete; likewise the others."""
+    memories_version: int
+    works_version: int
+
+
+def numpy_column(table: Rows, name: str) -> NDArray[np.generic]:
+    """A column without nulls as an array of its own type."""
+    column = table[name].combine_chunks()
+    return column.to_numpy(zero_copy_only=False)
+
+
+def sparse_text(size: int, text: Mapping[int, str]) -> Column:
+    """A string column of `size` rows, null but where `text` has the row."""
+    if not text:
+        return pa.nulls(size, pa.string())
+    at = np.full(size, -1, np.int64)
+    at[np.fromiter(text.keys(), np.int64, len(text))] = np.arange(len(text))
+    return pa.array(list(text.values()), pa.string()).take(pa.array(at, mask=at < 0))
+
+
+def text_of(table: Rows) -> dict[int, str]:
+    """The inverse of `sparse_text` for the column `text`."""
+    column = table["text"].combine_chunks()
+    if column.null_count == len(column):
+        return {}
+    rows = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
+    return dict(zip(rows.tolist(), column.drop_null().to_pylist(), strict=True))
+
+
+def event_table(events: EventColumns) -> Rows:
+    """Events of one round as rows of `events`."""
+    return _log_table(EVENTS, events)
+
+
+def memory_table(memories: MemoryColumns) -> Rows:
+    """Memories of one round as rows of `memories`."""
+    return _log_table(MEMORIES, memories)
+
+
+def _log_table(schema: Schema, columns: EventColumns | MemoryColumns) -> Rows:
+    size = len(columns)
+    arrays = [
+        pa.array(np.arange(size, dtype=np.int32)),
+        *(pa.array(getattr(columns, name)) for name in schema.names[1:-1]),
+        sparse_text(size, columns.text),
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def events_from(table: Rows) -> EventColumns:
+    """Rows of `events`, in their order."""
+    arrays = {name: numpy_column(table, name) for name in EVENT_COLUMNS}
+    return EventColumns(**arrays, text=text_of(table))  # type: ignore[arg-type]
+
+
+def memories_from(table: Rows) -> MemoryColumns:
+    """Rows of `memories`, in their order."""
+    arrays = {name: numpy_column(table, name) for name in MEMORY_COLUMNS}
+    return MemoryColumns(**arrays, text=text_of(table))  # type: ignore[arg-type]
+
+
+def work_table(works: Sequence[WorkRecord], arms: Sequence[str]) -> Rows:
+    """Works as rows of `works`, arms by their ids."""
+    ids = dict(enumerate(arms))
+    rows = [
+        {
+            "round": work.round,
+            "arm": ids[work.arm],
+            "kind": work.kind,
+            "lists": work.lists,
+            "latency_ms": work.latency_ms,
+            "outcome": Outcome(work.outcome).name.lower(),
+            "violations": work.violations,
+        }
+        for work in works
+    ]
+    return pa.Table.from_pylist(rows, WORKS)
+
+
+def works_from(table: Rows, arms: Sequence[str]) -> list[WorkRecord]:
+    """Rows of `works`, in their order."""
+    number = {arm: at for at, arm in enumerate(arms)}
+    works: list[WorkRecord] = []
+    for row in table.to_pylist():
+        row["arm"] = number[row["arm"]]
+        row["outcome"] = Outcome[row["outcome"].upper()]
+        works.append(WorkRecord(**row))
+    return works
+
+
+def round_table(rows: Sequence[RoundRow]) -> Rows:
+    """Rows of `rounds`."""
+    plain = [
+        {f.name: getattr(row, f.name) for f in fields(RoundRow)}
+        | {"training_ms": json.dumps(row.training_ms, sort_keys=True)}
+        for row in rows
+    ]
+    return pa.Table.from_pylist(plain, ROUNDS)
+
+
+def rounds_from(table: Rows) -> list[RoundRow]:
+    """Rows of `rounds`, in order of the round."""
+    rows: list[RoundRow] = []
+    for row in table.to_pylist():
+        row["training_ms"] = json.loads(row["training_ms"])
+        row["sim_time"] = row["sim_time"].astimezone(UTC)
+        rows.append(RoundRow(**row))
+    return sorted(rows, key=lambda row: row.round)
