@@ -6,13 +6,15 @@ import asyncio
 import re
 import shutil
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from recarena.server.config import NAME, Settings
+from recarena.server.config import NAME, Settings, parse_settings
 from recarena.server.datasets.specs import open_world
 from recarena.server.errors import Conflict, InputError, NotFound, RecArenaError
-from recarena.server.runs import Door, Run, RunState, create_run, settings_of
+from recarena.server.runs import Door, Run, RunState, create_run, settings_entries, settings_of
 from recarena.server.store.fork import fork as fork_folder
 from recarena.server.store.run_folder import RunFolder
 
@@ -112,8 +114,17 @@ class House:
         return self.folder / run_id
 
 
-def fork_run(source: RunFolder, target: Path, round: int, **changes: object) -> RunFolder:
-    """A new run folder with rounds 1..round of `source`, paused and open for writing."""
+def fork_run(
+    source: RunFolder, target: Path, round: int, settings: Mapping[str, Any] | None = None
+) -> RunFolder:
+    """A new run folder with rounds 1..round of `source`, paused and open for writing; with other
+    settings from there on, if given (their arms take the place of the old ones)."""
+    changes: dict[str, Any] = {}
+    if settings is not None:
+        checked = parse_settings(settings, f"fork of {source.run_id}")
+        if checked.rounds < round:
+            raise InputError(f"{checked.rounds} rounds in all, but {round} are copied", where="rounds")
+        changes = settings_entries(checked)
     folder = fork_folder(
         source,
         target,

@@ -109,15 +109,15 @@ def assign_arms(settings: Settings, users: int) -> NDArray[np.int8]:
     return np.minimum(np.searchsorted(bounds, draw), len(weights) - 1).astype(np.int8)
 
 
-def new_manifest(run_id: str, settings: Settings, world: WorldData, epoch: int) -> dict[str, Any]:
+def new_manifest(
+    run_id: str, settings: Settings, world: WorldData, epoch: int
+) -> dict[str, Any]:
     """What determines a run, as its folder keeps it."""
     return {
         "run_id": run_id,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "code_version": metadata.version("recarena-server"),
-        "seed": settings.seed,
         "epoch": epoch,
-        "rounds": settings.rounds,
         "world": {
             "name": world.name,
             "users": len(world.population),
@@ -126,13 +126,26 @@ def new_manifest(run_id: str, settings: Settings, world: WorldData, epoch: int) 
             "origin": world.origin,
         },
         "mind": {"kind": "choice", "is_llm": False, "note": MIND_NOTE},
+        **settings_entries(settings),
+    }
+
+
+def settings_entries(settings: Settings) -> dict[str, Any]:
+    """The entries of a manifest that follow from the settings."""
+    return {
+        "seed": settings.seed,
+        "rounds": settings.rounds,
         "arms": [
-            {"arm_id": arm.id, "recommender": arm.recommender, "weight": arm.weight,
-             "failure_policy": arm.failure_policy}
+            {
+                "arm_id": arm.id,
+                "recommender": arm.recommender,
+                "weight": arm.weight,
+                "failure_policy": arm.failure_policy,
+            }
             for arm in settings.arms
         ],
         "settings": settings.model_dump(mode="json"),
-    }  # fmt: skip
+    }
 
 
 def create_run(

@@ -85,19 +85,23 @@ def ridge_tastes(x: Floats, history: History, residual: Column, users: int) -> C
     taste = np.zeros((users, width))
     if not len(history) or not width:
         return taste
-    outer = np.einsum("ka,kb->kab", kinds, kinds).reshape(count, width * width)
+    upper = np.triu_indices(width)
+    outer = kinds[:, upper[0]] * kinds[:, upper[1]]
     order = np.argsort(history.user, kind="stable")
     user = history.user[order]
     kind, rest = kind_of.ravel()[history.item[order]], residual[order]
+    ends = np.concatenate([[0], np.cumsum(np.bincount(history.user, minlength=users))])
     step = max(1, _CELLS // max(count, width * width))
     for first in range(0, users, step):
         last = min(first + step, users)
-        rows = slice(*np.searchsorted(user, [first, last]).tolist())
+        rows = slice(int(ends[first]), int(ends[last]))
         cell = (user[rows] - first).astype(np.int64) * count + kind[rows]
         shape, cells = (last - first, count), (last - first) * count
-        squares = np.bincount(cell, minlength=cells).reshape(shape) @ outer
+        normal = np.empty((last - first, width, width))
+        squares = np.bincount(cell, minlength=cells).reshape(shape).astype(np.float64) @ outer
+        normal[:, upper[0], upper[1]] = normal[:, upper[1], upper[0]] = squares
+        normal += RIDGE * np.eye(width)
         products = np.bincount(cell, rest[rows], cells).reshape(shape) @ kinds
-        normal = squares.reshape(-1, width, width) + RIDGE * np.eye(width)
         taste[first:last] = np.linalg.solve(normal, products[:, :, None])[:, :, 0]
     return taste
 

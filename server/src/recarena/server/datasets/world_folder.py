@@ -329,7 +329,7 @@ def describe_world(world: WorldData) -> dict[str, object]:
         "items_sharing_a_title": sum(times for times in bare.values() if times > 1),
         "titles_inside_others": len(inside),
         "titles_inside_others_examples": [list(pair) for pair in inside[:3]],
-        "top_titles": [catalog.label(item) for item in top],
+        "top_titles": [catalog.label(item) for item in top if catalog.popularity[item] > 0],
         "example_user": {
             "user_id": population.user_ids[0],
             "name": population.names[0],

@@ -104,8 +104,7 @@ class RunFolder:
         commits is seen from then on.
         """
         _checked_manifest(path)
-        what = f"run {path.name}"
-        lock = WriterLock(path / "lock", what) if writable else None
+        lock = WriterLock(path / "lock", f"run {path.name}") if writable else None
         try:
             folder = cls(path, lock, fsync=fsync, optimize_every=optimize_every)
             if writable:

@@ -1,0 +1,34 @@
+"""The catalogue of a run, as the recommender sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from recarena.v1.types_pb2 import Item
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Catalog:
+    """All items at one version. Read it, never change it: mirrored runs share it."""
+
+    version: str
+    # By item number.
+    items: list[Item]
+    # The same order: item_ids[number] is the id of items[number].
+    item_ids: list[str] = field(init=False)
+    # The number of an id: the columnar form speaks in numbers.
+    number_of: dict[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        ids = [item.item_id for item in self.items]
+        object.__setattr__(self, "item_ids", ids)
+        object.__setattr__(self, "number_of", {name: number for number, name in enumerate(ids)})
+
+    @classmethod
+    def of(cls, version: str, items: Iterable[Item]) -> Catalog:
+        """A catalogue of these items, numbered in their order."""
+        return cls(version, list(items))
+
+    def __len__(self) -> int:
+        return len(self.items)

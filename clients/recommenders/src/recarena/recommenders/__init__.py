@@ -1,0 +1,1 @@
+"""Reference recommenders, each a separate process that plays through the SDK."""

@@ -1,0 +1,156 @@
+"""The command `recarena-recommender`: serve one of the reference recommenders."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recarena.recommenders.roster import ROSTER, Entry, Options
+
+if TYPE_CHECKING:
+    from recarena.v1.session_pb2 import Capability
+
+WRONG_USE = 2
+FAILED = 1
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Exits with 0 when it left in good order (Ctrl-C while serving is one), 1 when the server
+    refused, was out of reach for --retry-for, or the recommender failed, 2 for a wrong command
+    line. One line on stderr says why.
+    """
+    parser = command()
+    given = parser.parse_args(arguments)
+    if given.list:
+        width = max(map(len, ROSTER))
+        sys.stdout.writelines(f"{name:{width}}  {one.summary}\n" for name, one in ROSTER.items())
+        return 0
+    if given.name is None:
+        parser.error("which recommender? --list shows them")
+    entry = ROSTER.get(given.name)
+    if entry is None:
+        parser.error(unknown(given.name))
+    options = Options(seed=given.seed, world=given.world)
+    for option in entry.missing(options):
+        parser.error(f"{given.name} needs --{option}")
+    try:
+        return served(entry, options, given)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def command() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="recarena-recommender",
+        description="Serve a reference recommender to a RecArena server, run after run.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("name", nargs="?", metavar="NAME", help=", ".join(ROSTER))
+    add("--list", action="store_true", help="say what each of them is, and leave")
+    add("--server", metavar="HOST:PORT", default="127.0.0.1:7788", help="default: %(default)s")
+    add("--id", metavar="ID", help="the name by which arms ask for it (default: NAME)")
+    add(
+        "--sessions",
+        metavar="N",
+        type=at_least_one,
+        default=1,
+        help="runs to serve at the same time (default: 1)",
+    )
+    add(
+        "--encoding",
+        choices=("auto", "rich", "columnar"),
+        default="auto",
+        help="auto: columnar where the server knows it; explanations go with rich alone",
+    )
+    add("--seed", metavar="N", type=int, default=0, help="of random (default: 0)")
+    add("--world", metavar="DIR", type=Path, help="the world folder that oracle reads")
+    add("--no-search", action="store_true", help="do not offer search")
+    add("--once", action="store_true", help="leave when one run (a session) is over")
+    add(
+        "--retry-for",
+        metavar="SECONDS",
+        type=seconds,
+        help="give up after so long without a connection (default: never)",
+    )
+    add("--token", metavar="TOKEN", help="sent with every call, where the server wants one")
+    add("--version", action="version", version=f"%(prog)s {version('recarena-recommenders')}")
+    return parser
+
+
+def at_least_one(text: str) -> int:
+    """A number of sessions."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1 is needed")
+    return number
+
+
+def seconds(text: str) -> float:
+    """A time that is not negative."""
+    number = float(text)
+    if not number >= 0:
+        raise argparse.ArgumentTypeError("0 or more is needed")
+    return number
+
+
+def unknown(name: str) -> str:
+    """What to say to a name that no recommender has."""
+    near = difflib.get_close_matches(name, ROSTER, 1, 0.4)
+    guess = f" Did you mean {near[0]}?" if near else ""
+    return f"there is no recommender {name!r}.{guess} There are: {', '.join(ROSTER)}"
+
+
+def served(entry: Entry, options: Options, given: argparse.Namespace) -> int:
+    """Serves until it is over; the exit code."""
+    from recarena.client import ClientError, serve
+
+    factory = entry.factory(options)
+    try:
+        serve(
+            factory,
+            given.id or given.name,
+            server=given.server,
+            sessions=given.sessions,
+            encoding=given.encoding,
+            once=given.once,
+            software_version=version("recarena-recommenders"),
+            retry_for=given.retry_for,
+            token=given.token,
+            capabilities=capabilities(
+                explains=entry.load().explains,
+                search=not given.no_search,
+                columnar=given.encoding != "rich",
+            ),
+        )
+    except ClientError as error:
+        sys.stderr.write(f"recarena-recommender: {error}\n")
+        return FAILED
+    return 0
+
+
+def capabilities(*, explains: bool, search: bool, columnar: bool) -> list[Capability.ValueType]:
+    """What is offered to the server besides ranking."""
+    from recarena.client import Capability
+
+    offered: list[Capability.ValueType] = [Capability.CAPABILITY_RANK]
+    if search:
+        offered.append(Capability.CAPABILITY_SEARCH)
+    if columnar:
+        offered.append(Capability.CAPABILITY_COLUMNAR)
+    if explains:
+        offered.append(Capability.CAPABILITY_EXPLAIN)
+    return offered
+
+
+if __name__ == "__main__":
+    sys.exit(main())

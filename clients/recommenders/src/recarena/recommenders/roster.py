@@ -1,0 +1,65 @@
+"""The reference recommenders by name. Nothing heavy is imported before one is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from recarena.recommenders.numeric import NumericRecommender
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line can tell a recommender."""
+
+    seed: int = 0
+    world: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One reference recommender."""
+
+    summary: str
+    module: str
+    class_name: str
+    takes: tuple[str, ...] = ()
+    """Fields of Options that its class is called with; all must be given."""
+
+    def load(self) -> type[NumericRecommender]:
+        """Its class."""
+        return getattr(import_module(f"recarena.recommenders.{self.module}"), self.class_name)
+
+    def missing(self, options: Options) -> list[str]:
+        """Options that it needs and that were not given."""
+        return [name for name in self.takes if getattr(options, name) is None]
+
+    def factory(self, options: Options) -> Callable[[], NumericRecommender]:
+        """Makes a fresh one for each run."""
+        kind: Callable[..., Any] = self.load()
+        arguments = {name: getattr(options, name) for name in self.takes}
+        return lambda: kind(**arguments)
+
+
+ROSTER = {
+    "random": Entry(
+        "a fresh order for every user and round", "random_order", "RandomOrder", ("seed",)
+    ),
+    "popular": Entry("what most have watched", "popular", "Popular"),
+    "item-knn": Entry(
+        "what those liked who liked the same (neighbours by cosine)", "item_knn", "ItemKnn"
+    ),
+    "ease": Entry("a linear item-to-item model in closed form (EASE)", "ease", "Ease"),
+    "content": Entry("more of what the user liked: genres, people, words", "content", "Content"),
+    "oracle": Entry(
+        "cheats: ranks by the hidden truth of --world, to check a benchmark",
+        "oracle",
+        "Oracle",
+        ("world",),
+    ),
+}
+"""Name on the command line -> recommender."""

@@ -1,0 +1,67 @@
+"""The `recarena` program. Commands import what they need when they run: `--help` stays quick."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import metadata
+
+import typer
+
+from recarena.server.cli import playing, reading, serving, worlds
+
+app = typer.Typer(
+    name="recarena",
+    help="RecArena: where recommender systems meet simulated users.\n\n"
+    "Start with recarena demo. Users are simulated; by default by a choice model, not a language "
+    "model.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"recarena {metadata.version('recarena-server')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
+    ),
+) -> None:
+    pass
+
+
+app.add_typer(worlds.app, name="world")
+app.command("serve")(serving.serve)
+app.command("run")(playing.run)
+app.command("resume")(playing.resume)
+app.command("fork")(reading.fork)
+app.command("show")(reading.show)
+app.command("log")(reading.log)
+app.command("digest")(reading.digest)
+app.command("export")(reading.export)
+
+for _command in metadata.entry_points(group="recarena.commands"):
+    app.command(_command.name)(_command.load())
+
+
+def main() -> None:
+    """Runs the program. Errors of the product are one line on stderr and exit code 1."""
+    from recarena.server.errors import RecArenaError
+
+    try:
+        app()
+    except RecArenaError as error:
+        print(f"recarena: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        sys.exit(130)

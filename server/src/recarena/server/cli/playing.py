@@ -1,0 +1,140 @@
+"""`recarena run` and `recarena resume`: one run, with the recommenders it needs, to its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from recarena.server.cli.output import JSON, set_up_logging
+
+if TYPE_CHECKING:
+    from recarena.server.config import Settings
+
+Listen = Annotated[
+    str, typer.Option(metavar="HOST:PORT", help="Where recommenders dial in; port 0: any free one.")
+]
+
+
+def run(
+    world: Annotated[
+        str,
+        typer.Argument(help="Folder of a world, or new:users=200,seed=1, or planted:users=200."),
+    ],
+    recommender: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--recommender",
+            "-r",
+            metavar="NAME[=COMMAND]",
+            help="A reference recommender, or a program of yours ({server}: the address). Several "
+            "share the users.",
+        ),
+    ] = None,
+    remote: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Wait for a recommender that dials in by this name."),
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings in TOML.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Everything random follows.")] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Rounds to play.")] = None,
+    name: Annotated[str, typer.Option(help="Name of the run; default: made up.")] = "",
+    runs: Annotated[Path, typer.Option(help="Folder of the run folders.")] = Path("runs"),
+    listen: Listen = "127.0.0.1:0",
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Listen without TLS off loopback.")
+    ] = False,
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Play a run: simulated users of a world, served by recommenders over gRPC.
+
+    Ctrl-C stops at a consistent point and says how to go on.
+
+    Example: recarena run new:users=200,seed=7 -r ease -r popular --rounds 10
+    """
+    from recarena.server.cli.performance import Manner, play
+    from recarena.server.cli.serving import refuse_open_plaintext
+    from recarena.server.datasets.specs import open_world
+    from recarena.server.runs import create_run
+
+    set_up_logging("warning", as_json)
+    refuse_open_plaintext(listen, insecure)
+    settings = _settings(config, recommender or [], remote or [], seed, rounds)
+    data = open_world(world)
+    path = runs / _run_name(name, runs, data.name)
+    create_run(path, settings, data).close()
+    raise typer.Exit(play(path, Manner(listen, as_json)))
+
+
+def resume(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run.")],
+    listen: Listen = "127.0.0.1:0",
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Listen without TLS off loopback.")
+    ] = False,
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Go on with a run from its last committed round, whatever ended it.
+
+    Example: recarena resume runs/films-1
+    """
+    from recarena.server.cli.performance import Manner, play
+    from recarena.server.cli.serving import refuse_open_plaintext
+
+    set_up_logging("warning", as_json)
+    refuse_open_plaintext(listen, insecure)
+    raise typer.Exit(play(folder, Manner(listen, as_json)))
+
+
+def _settings(
+    config: Path | None,
+    recommenders: list[str],
+    remotes: list[str],
+    seed: int | None,
+    rounds: int | None,
+) -> Settings:
+    """Settings of the file with the options put over them."""
+    from recarena.server.cli.programs import command_of
+    from recarena.server.config import parse_settings, read_toml
+    from recarena.server.errors import InputError
+
+    values: dict[str, Any] = read_toml(config) if config else {}
+    arms: list[dict[str, Any]] = [
+        {"recommender": name, "command": command} for name, command in map(command_of, recommenders)
+    ]
+    arms += [{"recommender": name} for name in remotes]
+    if arms:
+        values["arms"] = arms
+    if not values.get("arms"):
+        raise InputError(
+            "no recommender is named",
+            remedy="Say --recommender popular, or --remote NAME for one that dials in, or write "
+            "[[arms]] in the settings file",
+        )
+    if seed is not None:
+        values["seed"] = seed
+    if rounds is not None:
+        values["rounds"] = rounds
+    return parse_settings(values, str(config) if config else "options")
+
+
+def _run_name(name: str, runs: Path, world: str) -> str:
+    """The name asked for, or the first free one after the world's."""
+    import re
+
+    from recarena.server.config import NAME
+    from recarena.server.errors import InputError
+
+    if name:
+        if not re.fullmatch(NAME, name):
+            raise InputError(
+                f"{name!r} is no name of a run", where="--name",
+                remedy="A name has 1 to 63 of a-z, 0-9, '.', '_', '-'",
+            )  # fmt: skip
+        return name
+    stem = re.sub(r"[^a-z0-9._-]+", "-", world.lower()).strip("-._")[:40] or "run"
+    number = 1
+    while (runs / f"{stem}-{number}").exists():
+        number += 1
+    return f"{stem}-{number}"

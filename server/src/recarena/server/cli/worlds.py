@@ -1,0 +1,135 @@
+"""`recarena world`: worlds made up, imported and shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from recarena.server.cli.output import JSON, console, emit
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Make worlds: catalogue, users, social network, history.\n\n"
+    "Example: `recarena world new worlds/small --users 200 --seed 7`",
+)
+
+
+@app.command("new")
+def new(
+    folder: Annotated[Path, typer.Argument(help="New folder for the world.")],
+    users: Annotated[int, typer.Option(min=1, help="Number of users.")] = 200,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same world.")] = 1,
+    history: Annotated[int, typer.Option(min=0, help="Ratings per user before the run.")] = 10,
+    planted: Annotated[
+        int, typer.Option(min=0, help="Instead of films: so many items with planted tastes.")
+    ] = 0,
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Make up a world of films that ship with RecArena and users from a seed.
+
+    Example: recarena world new worlds/small --users 200 --seed 7
+    """
+    from recarena.server.datasets.specs import open_world
+    from recarena.server.datasets.world_folder import save_world
+
+    spec = (
+        f"planted:users={users},items={planted},seed={seed}"
+        if planted
+        else f"new:users={users},seed={seed},history={history}"
+    )
+    world = open_world(spec)
+    save_world(world, folder)
+    _made(folder, world, as_json)
+
+
+@app.command("import")
+def import_(
+    source: Annotated[Path, typer.Argument(help="Folder of a MovieLens or RecAgent data set.")],
+    folder: Annotated[Path, typer.Argument(help="New folder for the world.")],
+    layout: Annotated[
+        str,
+        typer.Option(help="auto, ml-100k, ml-1m, ml-latest-small, ml-25m or recagent."),
+    ] = "auto",
+    seed: Annotated[int, typer.Option(min=0, help="For what the data do not say.")] = 1,
+    until: Annotated[
+        str | None, typer.Option(help="Keep only ratings before this date, such as 1998-03-01.")
+    ] = None,
+    fraction: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Keep the first part of the ratings.")
+    ] = None,
+    history: Annotated[
+        int, typer.Option(min=0, help="RecAgent: ratings per user to make up as a history.")
+    ] = 0,
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Import a world from data on this machine. Mind the data's licence.
+
+    Example: recarena world import ~/data/ml-100k worlds/ml-100k
+    """
+    from recarena.server.datasets.importing import import_world
+    from recarena.server.datasets.world_folder import save_world
+
+    world = import_world(
+        source,
+        layout,
+        seed,
+        ratings_until=until,
+        train_fraction=fraction,
+        history_per_user=history,
+    )
+    save_world(world, folder)
+    _made(folder, world, as_json)
+
+
+@app.command("show")
+def show(
+    world: Annotated[str, typer.Argument(help="Folder of a world, or new:users=200,seed=1.")],
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Say what is in a world.
+
+    Example: recarena world show worlds/small
+    """
+    from recarena.server.datasets.specs import open_world
+    from recarena.server.datasets.world_folder import describe_world
+
+    described = describe_world(open_world(world))
+    if as_json:
+        emit(described)
+        return
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in described.items():
+        table.add_row(name.replace("_", " "), _readable(value))
+    console().print(table)
+
+
+def _made(folder: Path, world: Any, as_json: bool) -> None:
+    counts = {
+        "world": str(folder),
+        "users": len(world.population),
+        "items": len(world.catalog),
+        "relations": len(world.network),
+        "ratings": len(world.history),
+    }
+    if as_json:
+        emit(counts)
+        return
+    console().print(
+        f"[bold]{folder}[/bold]: {counts['users']:,} users, {counts['items']:,} items, "
+        f"{counts['relations']:,} relations, {counts['ratings']:,} ratings\n"
+        f"Next: recarena run {folder} --recommender popular"
+    )
+
+
+def _readable(value: object) -> str:
+    if isinstance(value, dict):
+        return "  ".join(f"{name} {_readable(one)}" for name, one in value.items())
+    if isinstance(value, list):
+        return "; ".join(_readable(one) for one in value)
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "-" if value is None else str(value)
