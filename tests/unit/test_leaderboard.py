@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
-from support.run_logs import page, quick_log, visit, work, write_run
 from typer.testing import CliRunner
 
 from recarena.evaluation.leaderboard import (
@@ -25,6 +24,7 @@ from recarena.evaluation.leaderboard import (
 )
 from recarena.evaluation.run_log import RunLog
 from recarena.evaluation.statistics import paired_difference
+from support.run_logs import page, quick_log, visit, work, write_run
 
 WORLDS = {
     "good": ([4, 3, 4], [3, 3, 3], [4, 4, 3], [4, 3, 3]),
@@ -128,15 +128,15 @@ def test_no_run_is_no_leaderboard():
 
 def test_the_first_line_below_the_table_says_who_the_users_were():
     first, second, *_ = notes(build(logs()))
-    assert "choice model, not by an LLM and not by people" in first
-    assert "under mind choice, world tiny" in first
+    assert "choice model: no LLM, no people" in first
+    assert "Under mind choice, world tiny" in first
     assert "4 worlds" in second
 
 
 def test_users_of_a_language_model_and_of_unknown_minds_are_not_called_choice_models():
     (log,) = [quick_log("a", [1, 2])]
     llm = replace(log, manifest=dict(log.manifest) | {"mind": {"kind": "llm", "is_llm": True}})
-    assert "a language model, not by people" in build([llm]).caveat
+    assert "a language model: no people" in build([llm]).caveat
     unknown = replace(log, manifest={"seed": 1})
     assert "do not name" in build([unknown]).caveat
     both = build([llm, log]).caveat
@@ -185,7 +185,7 @@ def test_csv_has_a_row_each_and_three_columns_a_metric():
     assert "choice model" in rows[0]["under"]
 
 
-@pytest.fixture()
+@pytest.fixture
 def folders(tmp_path: Path) -> Path:
     for name, watched in (("popular", {1: 4.0}), ("random", {})):
         for seed in (1, 2):

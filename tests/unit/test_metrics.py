@@ -6,18 +6,18 @@ import math
 from pathlib import Path
 
 import pytest
-from support.run_logs import event, page, run_log, visit, work
 
 from recarena.evaluation import metrics
 from recarena.evaluation.events import EventKind as Kind
 from recarena.evaluation.events import Outcome
 from recarena.evaluation.metrics import METRICS, measure_all
 from recarena.evaluation.run_log import RunLog
+from support.run_logs import event, page, run_log, visit, work
 
 ENTER = Kind.ENTER_RECOMMENDER
 
 
-@pytest.fixture()
+@pytest.fixture
 def visited(tmp_path: Path) -> RunLog:
     """Six rows: user 0 is shown items 0 and 1, watches 1 and rates it 4. User 1 stays away."""
     rows = visit(0, page(0, [0, 1], {1: 4}))
@@ -25,7 +25,7 @@ def visited(tmp_path: Path) -> RunLog:
     return run_log(tmp_path / "r", rows)
 
 
-@pytest.fixture()
+@pytest.fixture
 def failed(tmp_path: Path) -> RunLog:
     """Six rows: as before for user 0 with one item; the only list for user 1 came late."""
     rows = [

@@ -8,9 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.rounds import made_round, sim_time
-from support.run_logs import event, page, run_log, visit, work, write_run
-from support.worlds import tiny_world
 
 from recarena.evaluation import events as ours
 from recarena.evaluation.events import EventKind as Kind
@@ -19,6 +16,9 @@ from recarena.evaluation.run_log import EVENT_COLUMNS, RunLog, UnreadableRun, fi
 from recarena.server import types as servers
 from recarena.server.store.new_folder import FORMAT, FORMAT_VERSION
 from recarena.server.store.run_folder import RunFolder
+from support.rounds import made_round, sim_time
+from support.run_logs import event, page, run_log, visit, work, write_run
+from support.worlds import tiny_world
 
 
 @pytest.mark.parametrize("name", ["EventKind", "Outcome", "Surface"])

@@ -76,7 +76,7 @@ def test_worlds_that_are_not_paired_are_refused():
 
 def test_pairing_takes_out_what_worlds_have_in_common():
     easy_and_hard = np.array([0.1, 0.5, 0.9, 0.3])
-    better = easy_and_hard + [0.01, 0.011, 0.009, 0.01]
+    better = easy_and_hard + np.array([0.01, 0.011, 0.009, 0.01])
     assert separated(better.tolist(), easy_and_hard.tolist())
     assert not world_interval(better.tolist()).excludes(float(easy_and_hard.mean()))
 

@@ -1,0 +1,1 @@
+"""What happened in a run: metrics, tests and reports read from run folders."""

@@ -1,0 +1,182 @@
+"""`recarena demo`: recommenders compete for simulated users, from nothing to a leaderboard."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import grpc.aio
+
+    from recarena.evaluation.demo_output import Outcome, Output, Plan
+    from recarena.evaluation.excerpt import Line
+    from recarena.evaluation.mirrored import Bout, Played
+    from recarena.evaluation.processes import Programs
+
+RECOMMENDERS = ("popular", "random", "item-knn", "ease", "content")
+READY_TIMEOUT_S = 120.0
+WORLDS_AT_ONCE = 8
+"""Of one recommender: further worlds wait for their turn."""
+FAILED = 1
+INTERRUPTED = 130
+
+
+def command(
+    users: Annotated[int, typer.Option(min=1, help="Simulated users in each world.")] = 200,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds to play.")] = 10,
+    worlds: Annotated[
+        int, typer.Option(min=1, help="Worlds; each recommender plays a copy of each.")
+    ] = 5,
+    recommender: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A reference recommender that takes part; may be given several times. "
+            f"Without it: {', '.join(RECOMMENDERS)}.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="World w (from 0) has the seed SEED + w.")] = 1,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="New folder for runs and logs. Without it: runs/demo-TIME."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a line instead of tables.")
+    ] = False,
+) -> None:
+    """Watch recommenders compete for simulated users: no key, no network, no download.
+
+    Starts a server and a process per recommender, plays mirrored worlds (the same users, catalogue,
+    network and seed for each recommender), and shows what a few users did and who won.
+
+    Example: recarena demo --worlds 10 --recommender popular --recommender ease
+    """
+    from recarena.evaluation.demo_output import JsonLines, Plan, Terminal
+
+    folder = out or Path("runs") / f"demo-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+    names = tuple(dict.fromkeys(recommender or RECOMMENDERS))
+    plan = Plan(users, rounds, worlds, names, seed, folder)
+    raise typer.Exit(run_demo(plan, JsonLines() if as_json else Terminal()))
+
+
+class ServerRefused(Exception):
+    """The server answered a call with an error; the text is for people."""
+
+
+def run_demo(plan: Plan, output: Output) -> int:
+    """Plays and shows it. 0 when every run succeeded, 1 when something failed, 128 + the signal's
+    number when it was stopped; no program is left behind."""
+    from recarena.evaluation.processes import Interrupted, MissingProgram, ProgramDied
+    from recarena.evaluation.run_log import UnreadableRun
+
+    try:
+        if plan.folder.exists() and any(plan.folder.iterdir()):
+            output.error(f"{plan.folder} is not empty. Name another folder with --out")
+            return FAILED
+        return _show(plan, asyncio.run(_compete(plan, output)), output)
+    except (Interrupted, KeyboardInterrupt) as stop:
+        output.error(_stopped(plan.folder))
+        return stop.exit_code if isinstance(stop, Interrupted) else INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except (MissingProgram, ProgramDied, ServerRefused, UnreadableRun, OSError) as error:
+        output.error(str(error))
+        return FAILED
+
+
+async def _compete(plan: Plan, output: Output) -> Outcome:
+    """Plays all bouts; what it started has ended when it returns."""
+    import grpc.aio
+
+    from recarena.evaluation.demo_output import Outcome
+    from recarena.evaluation.mirrored import mirrored, open_channel, play
+    from recarena.evaluation.processes import Programs
+
+    started = time.monotonic()
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    async with Programs(plan.folder / "logs") as programs:
+        with output.starting(plan):
+            address = await _start(plan, programs)
+        bouts = mirrored(plan.recommenders, plan.worlds, plan.users, plan.seed)
+        try:
+            async with open_channel(address) as channel:
+                with output.playing(plan) as progress:
+                    played = await programs.while_alive(
+                        play(channel, bouts, plan.rounds, WORLDS_AT_ONCE, progress)
+                    )
+                told_of, lines = await programs.while_alive(_excerpt(channel, played))
+        except grpc.aio.AioRpcError as error:
+            raise ServerRefused(
+                f"the server refused a call: {error.details()} ({error.code().name})"
+            ) from None
+        return Outcome(played, lines, told_of, time.monotonic() - started)
+
+
+async def _start(plan: Plan, programs: Programs) -> str:
+    """Starts the server and the recommenders; the server's address."""
+    from recarena.evaluation.processes import ProgramDied, find_program
+
+    serve, recommend = find_program("recarena"), find_program("recarena-recommender")
+    server = await programs.start(
+        "server", serve, "serve", "--listen", "127.0.0.1:0", "--runs", str(plan.folder), "--json"
+    )
+    ready = await server.json_line(READY_TIMEOUT_S)
+    if ready.get("event") != "serving" or not ready.get("address"):
+        raise ProgramDied(server, f"said {ready} instead of where it serves")
+    address = str(ready["address"])
+    sessions = str(min(plan.worlds, WORLDS_AT_ONCE))
+    for name in plan.recommenders:
+        await programs.start_silent(
+            f"recommender-{name}", recommend, name, "--server", address, "--sessions", sessions
+        )
+    return address
+
+
+async def _excerpt(
+    channel: grpc.aio.Channel, played: Sequence[Played]
+) -> tuple[Bout | None, list[Line]]:
+    """What a few users did in the first bout that was played to its end."""
+    from recarena.evaluation.excerpt import choose, read_lines
+    from recarena.evaluation.run_log import RunLog
+    from recarena.v1.simulation_observe_service_pb2_grpc import SimulationObserveServiceStub
+
+    finished = [one for one in played if not one.error]
+    if not finished:
+        return None, []
+    log = await asyncio.to_thread(RunLog.open, finished[0].folder)
+    stub = SimulationObserveServiceStub(channel)
+    return finished[0].bout, await read_lines(stub, log, choose(log))
+
+
+def _show(plan: Plan, outcome: Outcome, output: Output) -> int:
+    from recarena.evaluation.leaderboard import build
+    from recarena.evaluation.run_log import RunLog
+
+    finished = [one for one in outcome.played if not one.error]
+    failed = [one for one in outcome.played if one.error]
+    if finished:
+        output.result(plan, outcome, build(RunLog.open(one.folder) for one in finished))
+    for one in failed:
+        output.error(
+            f"Run {one.bout.run_id} {one.error} (after round {one.rounds}; kept in {one.folder})"
+        )
+    return FAILED if failed else 0
+
+
+def _stopped(folder: Path) -> str:
+    from recarena.evaluation.run_log import UnreadableRun, find_runs
+
+    try:
+        find_runs(folder)
+    except UnreadableRun:
+        return f"Stopped before a run began; what the programs said is in {folder / 'logs'}"
+    return (
+        f"Stopped. Finished runs are kept in {folder}; `recarena leaderboard {folder}` compares them"
+    )

@@ -1,0 +1,298 @@
+"""A run folder as numpy columns, read-only; the format is docs/run-folder.md.
+
+Numbers, not ids: a user is its position in `users`, an item its position in `items`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recarena.evaluation.events import Bools, EventKind, Events, Floats, Outcome, Works
+
+Table: TypeAlias = Any
+"""A pyarrow.Table: pyarrow has no types."""
+
+FORMAT = "recarena-run"
+FORMAT_VERSION = 1
+"""The newest format that this release reads."""
+
+
+class UnreadableRun(Exception):
+    """A folder cannot be read as a run; the text is one line that ends with the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """Users who get their lists from one recommender."""
+
+    arm_id: str
+    recommender: str
+
+
+@dataclass(frozen=True)
+class RunLog:
+    """What happened in the committed rounds of one run."""
+
+    path: Path
+    manifest: Mapping[str, Any]
+    arms: tuple[Arm, ...]
+    item_ids: Sequence[str]
+    titles: Sequence[str]
+    popularity: Floats
+    """[items]: watches before the run."""
+    user_ids: Sequence[str]
+    user_names: Sequence[str]
+    arm_of_user: NDArray[np.int16]
+    """[users]: position in `arms`, -1: none of them."""
+    rounds: int
+    """Committed rounds."""
+    events: Events
+    works: Works
+    _of_arm: dict[str, Events] = field(default_factory=dict[str, Events], repr=False, compare=False)
+
+    @classmethod
+    def open(cls, path: Path | str) -> RunLog:
+        """The run at `path` as it stands, also while another process goes on writing it.
+
+        UnreadableRun where there is no run folder, a newer format, or a damaged one.
+        """
+        path = Path(path)
+        manifest = _manifest(path)
+        arms = _arms(manifest, path)
+        tables = _Tables(path)
+        # First the rounds, then what they name: what is appended meanwhile is passed over.
+        rounds = tables.rows("rounds", ("round", "events", "works")).sort_by("round")
+        last = len(rounds)
+        if rounds["round"].to_pylist() != list(range(1, last + 1)):
+            raise UnreadableRun(f"{path}: the table of rounds has gaps. Restore it from a copy")
+        events = tables.rounds("events", EVENT_COLUMNS, rounds)
+        works = tables.rounds("works", WORK_COLUMNS, rounds)
+        users = tables.rows("users", ("number", "user_id", "name", "arm")).sort_by("number")
+        items = tables.rows("items", ("number", "item_id", "title", "popularity"))
+        items = items.sort_by("number")
+        number = {arm.arm_id: at for at, arm in enumerate(arms)}
+        return cls(
+            path=path,
+            manifest=manifest,
+            arms=arms,
+            item_ids=items["item_id"].to_pylist(),
+            titles=items["title"].to_pylist(),
+            popularity=_column(items, "popularity", np.float32),
+            user_ids=users["user_id"].to_pylist(),
+            user_names=users["name"].to_pylist(),
+            arm_of_user=_numbers(users["arm"].to_pylist(), number),
+            rounds=last,
+            events=_events(events),
+            works=_works(works, number),
+        )
+
+    @property
+    def run_id(self) -> str:
+        """As the manifest has it, or the folder's name."""
+        return str(self.manifest.get("run_id") or self.path.name)
+
+    @property
+    def seed(self) -> int:
+        """Everything random followed from it; -1 where the manifest does not say."""
+        return int(self.manifest.get("seed", -1))
+
+    @property
+    def world(self) -> str:
+        """Name of the world that was played."""
+        for key in ("world", "dataset"):
+            world = self.manifest.get(key)
+            if isinstance(world, Mapping) and world.get("name"):
+                return str(world["name"])
+            if isinstance(world, str) and world:
+                return world
+        return "unnamed"
+
+    @property
+    def mind(self) -> Mapping[str, Any]:
+        """Who decided for the users: `kind`, `is_llm`, `note`; empty where it is not said."""
+        mind = self.manifest.get("mind")
+        return cast("Mapping[str, Any]", mind) if isinstance(mind, Mapping) else {}
+
+    def arm_number(self, arm_id: str) -> int:
+        """Position of an arm in `arms`. KeyError names those that there are."""
+        for at, arm in enumerate(self.arms):
+            if arm.arm_id == arm_id:
+                return at
+        known = ", ".join(arm.arm_id for arm in self.arms)
+        raise KeyError(f"{self.run_id} has no arm {arm_id!r}; it has {known}")
+
+    def users_of(self, arm_id: str | None = None) -> Bools:
+        """[users]: True for the users of an arm; without one, for all."""
+        if arm_id is None:
+            return np.ones(len(self.user_ids), np.bool_)
+        return self.arm_of_user == self.arm_number(arm_id)
+
+    def events_of(self, arm_id: str | None = None) -> Events:
+        """Events of the users of an arm; without one, of all."""
+        if arm_id is None:
+            return self.events
+        if arm_id not in self._of_arm:
+            self._of_arm[arm_id] = self.events.take(self.users_of(arm_id)[self.events.user])
+        return self._of_arm[arm_id]
+
+    def works_of(self, arm_id: str | None = None) -> Works:
+        """Works of an arm; without one, all."""
+        if arm_id is None:
+            return self.works
+        return self.works.take(self.works.arm == self.arm_number(arm_id))
+
+
+EVENT_COLUMNS: dict[str, type[np.generic]] = {
+    "round": np.int32,
+    "user": np.int32,
+    "step": np.int16,
+    "kind": np.int8,
+    "item": np.int32,
+    "position": np.int16,
+    "value": np.float32,
+    "other": np.int32,
+    "surface": np.int8,
+    "outcome": np.int8,
+}
+"""Columns of `events` that are read, besides `seq`."""
+WORK_COLUMNS = ("round", "arm", "lists", "latency_ms", "outcome", "violations")
+
+
+def find_runs(path: Path) -> list[Path]:
+    """The run folder at `path`, or those directly in it, by name. UnreadableRun if there is none.
+
+    A folder counts as a run's when its manifest says so; whether it can be read shows later.
+    """
+    if is_run_folder(path):
+        return [path]
+    inside = sorted(path.iterdir()) if path.is_dir() else []
+    found = [one for one in inside if not one.name.startswith(".") and is_run_folder(one)]
+    if not found:
+        raise UnreadableRun(
+            f"{path} is no run folder and holds none. Name a folder that a run was written to"
+        )
+    return found
+
+
+def is_run_folder(path: Path) -> bool:
+    """Whether the folder's manifest is a run's."""
+    try:
+        return json.loads((path / "manifest.json").read_text("utf-8"))["format"] == FORMAT
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise UnreadableRun(f"there is no folder {path}. Name one that a run was written to")
+    if not is_run_folder(path):
+        raise UnreadableRun(
+            f"{path} is no run folder (no manifest.json of a run in it). "
+            "Name one that a run was written to"
+        )
+    manifest = json.loads((path / "manifest.json").read_text("utf-8"))
+    version = manifest.get("format_version", 0)
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise UnreadableRun(
+            f"{path} has run format {version}, this release reads up to {FORMAT_VERSION}. "
+            "Update RecArena"
+        )
+    return manifest
+
+
+def _arms(manifest: Mapping[str, Any], path: Path) -> tuple[Arm, ...]:
+    arms: list[Arm] = []
+    for one in manifest.get("arms") or ():
+        recommender = one.get("recommender") or one.get("recommender_id") or ""
+        arm_id = one.get("arm_id") or one.get("id") or recommender
+        arms.append(Arm(str(arm_id), str(recommender or arm_id)))
+    if not arms:
+        raise UnreadableRun(f"{path}: the manifest names no arms. Restore it from a copy")
+    return tuple(arms)
+
+
+class _Tables:
+    """The tables of one folder, each as it is when it is read."""
+
+    def __init__(self, path: Path) -> None:
+        import lancedb
+
+        self._path = path
+        if not (path / "tables").is_dir():
+            raise UnreadableRun(f"{path} has no folder `tables`. Restore it from a copy")
+        self._database = lancedb.connect(
+            str(path / "tables"), read_consistency_interval=timedelta(0)
+        )
+
+    def rows(self, name: str, columns: Iterable[str], condition: str = "") -> Table:
+        """The columns of the rows for which an SQL condition holds."""
+        try:
+            query = self._database.open_table(name).search().select(list(columns))
+            return (query.where(condition) if condition else query).to_arrow()
+        except (ValueError, RuntimeError, OSError) as error:
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise UnreadableRun(
+                f"{self._path}: the table {name} cannot be read ({first[:200]}). "
+                "Restore it from a copy"
+            ) from error
+
+    def rounds(self, name: str, columns: Iterable[str], rounds: Table) -> Table:
+        """Rows of a log in committed rounds, in the order in which they were made."""
+        found = self.rows(
+            name, ("seq", *columns) if name == "events" else columns, f"round <= {len(rounds)}"
+        )
+        counted = np.bincount(_column(found, "round", np.int64), minlength=len(rounds) + 1)[1:]
+        if not np.array_equal(counted, _column(rounds, name, np.int64)):
+            raise UnreadableRun(
+                f"{self._path}: the rows of {name} are not those that were committed. If the run "
+                "was reset just now, read it again; otherwise restore it from a copy"
+            )
+        if name != "events":
+            return found
+        order = np.lexsort((_column(found, "seq", np.int64), _column(found, "round", np.int64)))
+        in_order = bool(np.all(order[1:] > order[:-1]))
+        return found if in_order else found.take(order)
+
+
+def _column(table: Table, name: str, dtype: type[np.generic]) -> NDArray[Any]:
+    return table[name].to_numpy().astype(dtype, copy=False)
+
+
+def _numbers(names: Iterable[str], number: Mapping[str, int]) -> NDArray[np.int16]:
+    return np.array([number.get(name, -1) for name in names], np.int16)
+
+
+def _events(table: Table) -> Events:
+    columns: dict[str, NDArray[Any]] = {
+        name: _column(table, name, dtype) for name, dtype in EVENT_COLUMNS.items()
+    }
+    user, round, kind = columns["user"], columns["round"], columns["kind"]
+    rows = np.arange(len(kind))
+    page = np.maximum.accumulate(np.where(kind == EventKind.PAGE, rows, -1))
+    same = (page >= 0) & (user[page] == user) & (round[page] == round)
+    on_page = np.isin(kind, (EventKind.PAGE, EventKind.SHOWN, EventKind.WATCH))
+    usable = np.isin(columns["outcome"][page], [one for one in Outcome if one.usable])
+    return Events(**columns, own=same & on_page & usable)
+
+
+def _works(table: Table, number: Mapping[str, int]) -> Works:
+    outcomes = {one.name: int(one) for one in Outcome}
+    outcome = [
+        outcomes.get(str(name).upper(), 0) for name in table["outcome"].to_pylist()
+    ]  # an outcome that a later release may add counts as none
+    return Works(
+        round=_column(table, "round", np.int32),
+        arm=_numbers(table["arm"].to_pylist(), number),
+        lists=_column(table, "lists", np.int32),
+        latency_ms=_column(table, "latency_ms", np.float32),
+        outcome=np.array(outcome, np.int8),
+        violations=_column(table, "violations", np.int32),
+    )
