@@ -254,31 +254,27 @@ class StreamCatalogResponse(_message.Message):
 
     CATALOG_VERSION_FIELD_NUMBER: _builtins.int
     ITEMS_FIELD_NUMBER: _builtins.int
-    REMOVED_ITEM_IDS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     catalog_version: _builtins.str
-    """The version of the whole."""
+    """The version of the whole: a hash of the content, so that a recommender may keep catalogues
+    from run to run by it.
+    """
     next_page_token: _builtins.str
     """For going on after a break; empty in the last part."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Item]:
         """The next items in the order of their numbers."""
 
-    @_builtins.property
-    def removed_item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Items of an earlier version that are gone; empty when the whole catalogue is sent."""
-
     def __init__(
         self,
         *,
         catalog_version: _builtins.str = ...,
         items: _abc.Iterable[_types_pb2.Item] | None = ...,
-        removed_item_ids: _abc.Iterable[_builtins.str] | None = ...,
         next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["catalog_version", b"catalog_version", "items", b"items", "next_page_token", b"next_page_token", "removed_item_ids", b"removed_item_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["catalog_version", b"catalog_version", "items", b"items", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

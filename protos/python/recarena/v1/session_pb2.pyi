@@ -91,8 +91,9 @@ class Register(_message.Message):
     recommender_id: _builtins.str
     """Name of the recommender as arms name it: [a-z0-9][a-z0-9._-]{0,62}."""
     instance_id: _builtins.str
-    """Stable per process, for example a UUID. A new session of the same instance_id and run fences
-    the old one: the old stream ends with ABORTED.
+    """Stable over the reconnects of one session, for example a UUID and a number (a process that
+    holds several sessions at once needs one each). A new session of the same instance_id and run
+    fences the old one: the old stream ends with ABORTED.
     """
     software_name: _builtins.str
     """Free text for reports, for example "acme-ranker"."""
@@ -347,7 +348,9 @@ Global___CatalogChanged: _TypeAlias = CatalogChanged  # noqa: Y015
 
 @_typing.final
 class RoundStarted(_message.Message):
-    """From the server: a round opens. Everything known before it has been delivered."""
+    """From the server: a round opens. Everything known before it has been delivered. A recommender
+    that comes back in mid-round is sent it again, and answers RoundReady again.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -701,7 +704,10 @@ class Drain(_message.Message):
 
     @_builtins.property
     def reason(self) -> _status_pb2.Status:
-        """Why: OK when the run is over or the recommender is leaving on purpose."""
+        """Why. From the server: OK when the run is over (start afresh for the next one), UNAVAILABLE
+        when it stops for now (keep what was learned and come back). From the recommender: OK when it
+        is leaving on purpose.
+        """
 
     def __init__(
         self,

@@ -63,7 +63,7 @@ class UserContext(_message.Message):
     @_builtins.property
     def recent(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Interaction]:
         """The user's latest interactions, newest last, where the run sends them
-        (`recommender.recent_interactions`, none by default: feedback carries everything).
+        (`session.recent_interactions`, none by default: feedback carries everything).
         """
 
     @_builtins.property
