@@ -122,10 +122,10 @@ def unreadable(path: Path) -> str:
 
 
 def test_what_is_no_run_folder_is_refused_in_one_line_with_a_remedy(tmp_path: Path):
-    assert "Name one" in unreadable(tmp_path / "missing")
-    assert "Name one" in unreadable(tmp_path)
+    assert "Name a folder" in unreadable(tmp_path / "missing")
+    assert "Name a folder" in unreadable(tmp_path)
     (tmp_path / "manifest.json").write_text("{not json")
-    assert "Name one" in unreadable(tmp_path)
+    assert "Name a folder" in unreadable(tmp_path)
 
 
 def test_a_newer_format_is_refused(tmp_path: Path):

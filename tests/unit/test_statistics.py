@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -32,6 +32,7 @@ def test_an_interval_by_hand():
     assert (one.worlds, one.confidence, one.reason) == (3, 0.95, "")
 
 
+@settings(deadline=None)
 @given(some_worlds, st.sampled_from([0.5, 0.9, 0.95, 0.999]))
 def test_an_interval_is_that_of_the_t_distribution(worlds: list[float], confidence: float):
     one = world_interval(worlds, confidence)
@@ -81,6 +82,7 @@ def test_pairing_takes_out_what_worlds_have_in_common():
     assert not world_interval(better.tolist()).excludes(float(easy_and_hard.mean()))
 
 
+@settings(deadline=None)
 @given(some_worlds)
 def test_a_against_a_is_exactly_zero_and_never_separated(worlds: list[float]):
     one = paired_difference(worlds, worlds)
@@ -89,6 +91,7 @@ def test_a_against_a_is_exactly_zero_and_never_separated(worlds: list[float]):
     assert paired_p_value(worlds, worlds) == 1
 
 
+@settings(deadline=None)
 @given(pairs_of_worlds)
 def test_a_difference_turns_its_sign_with_the_order(pairs: list[tuple[float, float]]):
     a, b = [one for one, _ in pairs], [one for _, one in pairs]
@@ -98,6 +101,7 @@ def test_a_difference_turns_its_sign_with_the_order(pairs: list[tuple[float, flo
     assert separated(a, b) == separated(b, a)
 
 
+@settings(deadline=None)
 @given(pairs_of_worlds)
 def test_a_pair_is_separated_where_its_p_value_is_below_5_percent(
     pairs: list[tuple[float, float]],
@@ -131,6 +135,7 @@ def test_holm_of_one_is_the_plain_test():
     assert holm([]) == []
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_rejects_at_least_what_bonferroni_does_and_at_most_what_each_test_does(
     p_values: list[float],

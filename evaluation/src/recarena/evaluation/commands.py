@@ -40,6 +40,6 @@ def leaderboard_command(
         return
     console = Console(highlight=False)
     console.width = min(console.width, 100) if console.is_terminal else 100
-    console.print(as_table(board))
+    console.print(as_table(board, console.width))
     for note in notes(board):
         console.print(Text(note, "dim"))

@@ -177,6 +177,5 @@ def _stopped(folder: Path) -> str:
         find_runs(folder)
     except UnreadableRun:
         return f"Stopped before a run began; what the programs said is in {folder / 'logs'}"
-    return (
-        f"Stopped. Finished runs are kept in {folder}; `recarena leaderboard {folder}` compares them"
-    )
+    compare = f"recarena leaderboard {folder}"
+    return f"Stopped. Finished runs are kept in {folder}; `{compare}` compares them"

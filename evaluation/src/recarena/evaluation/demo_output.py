@@ -118,7 +118,7 @@ class Terminal:
             say(Padding(excerpt_table(outcome.excerpt), (1, 0, 1, 0)))
         worlds = "1 world" if plan.worlds == 1 else f"{plan.worlds} mirrored worlds"
         say(Text(f"Leaderboard: {worlds} of {plan.users} users, {plan.rounds} rounds each", "bold"))
-        say(as_table(board))
+        say(as_table(board, self._out.width))
         for note in notes(board):
             say(Text(note, "dim"))
         say(Text("p95: all runs shared this machine while it was measured.", "dim"))

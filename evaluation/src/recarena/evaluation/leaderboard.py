@@ -291,9 +291,20 @@ SHOWN = (
     "latency_p95_ms",
     "unusable_rate",
 )
-"""Metrics in the table; the files have them all."""
-WITH_INTERVAL = 3
-"""The first so many of SHOWN are shown with their interval; the table fits 100 columns."""
+"""Metrics in a table of 100 columns; the files have them all."""
+FIRST_LEFT_OUT = (
+    "searches_per_visit",
+    "gini",
+    "exit_depth",
+    "latency_p95_ms",
+    "coverage",
+    "watches_per_user_round",
+    "unusable_rate",
+    "satisfaction",
+)
+"""What a narrower table does without."""
+WITH_INTERVAL = ("watch_rate", "watches_per_user_round", "satisfaction")
+"""What is shown with its interval."""
 SHORT = {
     "watches_per_user_round": "watches/\nround",
     "exit_depth": "pages/\nvisit",
@@ -304,8 +315,23 @@ SHORT = {
 }
 
 
-def as_table(board: Leaderboard) -> Table:
-    """The leaderboard for a terminal of 100 columns; what stands below it is `notes`."""
+def as_table(board: Leaderboard, width: int = 100) -> Table:
+    """The leaderboard for a terminal so wide, with as many metrics as there is room for; what
+    stands below it is `notes`."""
+    from rich.console import Console
+
+    ruler = Console(width=1000)
+    names = list(SHOWN)
+    table = _table(board, names)
+    for name in FIRST_LEFT_OUT:
+        if ruler.measure(table).maximum <= width:
+            break
+        names.remove(name)
+        table = _table(board, names)
+    return table
+
+
+def _table(board: Leaderboard, names: Sequence[str]) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -314,16 +340,12 @@ def as_table(board: Leaderboard) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("", justify="right", no_wrap=True)
     table.add_column("recommender", min_width=11, max_width=24, overflow="fold")
-    for name in SHOWN:
+    for name in names:
         heading = SHORT.get(name, by_name[name].heading)
         table.add_column(heading, justify="right", no_wrap=True)
     for row in board.rows:
-        cells = [
-            _cell(row.intervals[name], by_name[name].decimals, with_interval=at < WITH_INTERVAL)
-            for at, name in enumerate(SHOWN)
-        ]
-        cells[-1] = _percent(row.intervals[SHOWN[-1]].mean)
         place = f"{row.first_place}–{row.last_place}" if row.tied else str(row.first_place)
+        cells = [_cell(row.intervals[name], name, by_name[name].decimals) for name in names]
         table.add_row(place, Text(row.recommender), *cells)
     return table
 
@@ -344,16 +366,15 @@ def notes(board: Leaderboard) -> list[str]:
     return [*lines, *board.warnings]
 
 
-def _cell(one: Interval, decimals: int, *, with_interval: bool) -> str:
+def _cell(one: Interval, name: str, decimals: int) -> str:
     if math.isnan(one.mean):
         return "–"
+    if name == "unusable_rate":
+        return f"{100 * one.mean:.1f} %"
     mean = f"{one.mean:.{decimals}f}"
     half = one.half_width
-    return mean if math.isnan(half) or not with_interval else f"{mean} ±{half:.{decimals}f}"
-
-
-def _percent(share: float) -> str:
-    return "–" if math.isnan(share) else f"{100 * share:.1f} %"
+    known = name in WITH_INTERVAL and not math.isnan(half)
+    return f"{mean} ±{half:.{decimals}f}" if known else mean
 
 
 def _json_number(value: float) -> float | None:

@@ -23,6 +23,7 @@ Table: TypeAlias = Any
 FORMAT = "recarena-run"
 FORMAT_VERSION = 1
 """The newest format that this release reads."""
+NAME_ONE = "Name a folder that a run was written to"
 
 
 class UnreadableRun(Exception):
@@ -173,12 +174,12 @@ def find_runs(path: Path) -> list[Path]:
     """
     if is_run_folder(path):
         return [path]
+    if not path.exists():
+        raise UnreadableRun(f"there is no folder {path}. {NAME_ONE}")
     inside = sorted(path.iterdir()) if path.is_dir() else []
     found = [one for one in inside if not one.name.startswith(".") and is_run_folder(one)]
     if not found:
-        raise UnreadableRun(
-            f"{path} is no run folder and holds none. Name a folder that a run was written to"
-        )
+        raise UnreadableRun(f"{path} is no run folder and holds none. {NAME_ONE}")
     return found
 
 
@@ -192,11 +193,10 @@ def is_run_folder(path: Path) -> bool:
 
 def _manifest(path: Path) -> dict[str, Any]:
     if not path.exists():
-        raise UnreadableRun(f"there is no folder {path}. Name one that a run was written to")
+        raise UnreadableRun(f"there is no folder {path}. {NAME_ONE}")
     if not is_run_folder(path):
         raise UnreadableRun(
-            f"{path} is no run folder (no manifest.json of a run in it). "
-            "Name one that a run was written to"
+            f"{path} is no run folder (no manifest.json of a run in it). {NAME_ONE}"
         )
     manifest = json.loads((path / "manifest.json").read_text("utf-8"))
     version = manifest.get("format_version", 0)
