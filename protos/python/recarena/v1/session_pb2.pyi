@@ -588,9 +588,11 @@ class WorkOutcome(_message.Message):
         DISPOSITION_DUPLICATE: WorkOutcome._Disposition.ValueType  # 5
         """The work was answered before."""
         DISPOSITION_FAILED: WorkOutcome._Disposition.ValueType  # 6
-        """The recommender sent WorkFailed. The failure policy applied."""
+        """The recommender sent WorkFailed. The failure policy applied. In reports; not sent, since the
+        recommender knows.
+        """
         DISPOSITION_LOST: WorkOutcome._Disposition.ValueType  # 7
-        """The session was lost before an answer. The failure policy applied."""
+        """The session was lost before an answer. The failure policy applied. In reports; not sent."""
         DISPOSITION_UNKNOWN_WORK: WorkOutcome._Disposition.ValueType  # 8
         """The work_id is not one of this session."""
 
@@ -610,9 +612,11 @@ class WorkOutcome(_message.Message):
     DISPOSITION_DUPLICATE: WorkOutcome.Disposition.ValueType  # 5
     """The work was answered before."""
     DISPOSITION_FAILED: WorkOutcome.Disposition.ValueType  # 6
-    """The recommender sent WorkFailed. The failure policy applied."""
+    """The recommender sent WorkFailed. The failure policy applied. In reports; not sent, since the
+    recommender knows.
+    """
     DISPOSITION_LOST: WorkOutcome.Disposition.ValueType  # 7
-    """The session was lost before an answer. The failure policy applied."""
+    """The session was lost before an answer. The failure policy applied. In reports; not sent."""
     DISPOSITION_UNKNOWN_WORK: WorkOutcome.Disposition.ValueType  # 8
     """The work_id is not one of this session."""
 

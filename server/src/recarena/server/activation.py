@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recarena.server.randomness import Purpose, keys, uniform
 from recarena.server.types import Floats, Ints
@@ -25,15 +25,18 @@ class ActivationPolicy(StrEnum):
     """1 - (1 - rate)^(1 + gap): the longer a user was away, the likelier."""
 
 
-def activate(
-    policy: ActivationPolicy,
-    rate: float,
-    shape: float,
-    seed: int,
-    round: int,
-    gap: NDArray[np.int32],
-) -> Ints:
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """A policy and what it needs."""
+
+    policy: ActivationPolicy = ActivationPolicy.ALL
+    rate: float = 0.5
+    shape: float = 1.5
+
+
+def activate(activation: Activation, seed: int, round: int, gap: Ints) -> Ints:
     """Numbers of the active users, ascending. `gap`: rounds since each user was last active."""
+    policy, rate, shape = activation.policy, activation.rate, activation.shape
     everybody = np.arange(len(gap), dtype=np.int32)
     if policy is ActivationPolicy.ALL:
         return everybody

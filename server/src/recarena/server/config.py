@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from recarena.server.activation import ActivationPolicy
+from recarena.server.activation import Activation, ActivationPolicy
 from recarena.server.errors import InputError
 from recarena.server.minds.choice.coefficients import Coefficients
 from recarena.server.population import PROFILE_FIELDS
@@ -63,11 +63,11 @@ class ArmSettings(Section):
     """Default: the recommender's name."""
     recommender: Name
     """The recommender_id that serves it."""
-    weight: int = Field(1, ge=1)
+    weight: int = Field(default=1, ge=1)
     failure_policy: Literal["empty_list", "fallback_popular", "pause_run", "fail_run"] = (
         "empty_list"
     )
-    work_timeout_s: float | None = Field(None, gt=0, le=3600)
+    work_timeout_s: float | None = Field(default=None, gt=0, le=3600)
     command: str | None = None
     """Program to start for `recarena run`; {server} is replaced by the address."""
     explanations: bool = False
@@ -90,15 +90,15 @@ class ActivationSettings(Section):
     """`[activation]`: who wakes up in a round."""
 
     policy: ActivationPolicy = ActivationPolicy.ALL
-    rate: float = Field(0.5, gt=0, le=1)
-    shape: float = Field(1.5, gt=0)
+    rate: float = Field(default=0.5, gt=0, le=1)
+    shape: float = Field(default=1.5, gt=0)
 
 
 class VisitSettings(Section):
     """`[visits]`: what a visit to the recommender may be."""
 
-    page_size: int = Field(5, ge=1, le=50)
-    step_cap: int = Field(10, ge=1, le=100)
+    page_size: int = Field(default=5, ge=1, le=50)
+    step_cap: int = Field(default=10, ge=1, le=100)
     repeats: Literal["allow", "forbid"] = "allow"
     """Whether watched items may be shown again; if not, they are dropped and counted."""
 
@@ -107,7 +107,7 @@ class TimeSettings(Section):
     """`[time]`: simulated time."""
 
     start: datetime = datetime(2025, 1, 1, tzinfo=UTC)
-    interval_hours: float = Field(5.0, gt=0)
+    interval_hours: float = Field(default=5.0, gt=0)
 
     def of_round(self, round: int) -> datetime:
         """Simulated time at which a round (from 1) begins."""
@@ -119,14 +119,14 @@ class SessionSettings(Section):
     """`[session]`: dealing with recommenders."""
 
     clock: Clock = Clock.LOCKSTEP
-    work_timeout_s: float | None = Field(None, gt=0, le=3600)
+    work_timeout_s: float | None = Field(default=None, gt=0, le=3600)
     """Default: 2 s REALTIME, 60 s LOCKSTEP."""
-    ready_timeout_s: float = Field(300.0, gt=0)
-    resume_window_s: float = Field(30.0, ge=0)
-    ping_interval_s: float = Field(10.0, gt=0)
-    max_users_per_work: int | None = Field(None, ge=1, le=16384)
+    ready_timeout_s: float = Field(default=300.0, gt=0)
+    resume_window_s: float = Field(default=30.0, ge=0)
+    ping_interval_s: float = Field(default=10.0, gt=0)
+    max_users_per_work: int | None = Field(default=None, ge=1, le=16384)
     """Default: 64 rich, 4,096 columnar; what a recommender asks for is capped at 256 and 16,384."""
-    recent_interactions: int = Field(0, ge=0, le=100)
+    recent_interactions: int = Field(default=0, ge=0, le=100)
     open_profile: tuple[str, ...] = ()
     """Profile fields that recommenders may see."""
 
@@ -148,21 +148,21 @@ class StoreSettings(Section):
 
     fsync: bool = False
     """Also write a redo file per round and force it to the disk (a power cut loses nothing)."""
-    optimize_every: int = Field(20, ge=1)
+    optimize_every: int = Field(default=20, ge=1)
 
 
 class ExecutionSettings(Section):
     """`[execution]`: batches and concurrency; they never change a result."""
 
-    cohort_size: int = Field(4096, ge=1)
-    cohorts_at_once: int = Field(4, ge=1)
+    cohort_size: int = Field(default=4096, ge=1)
+    cohorts_at_once: int = Field(default=4, ge=1)
 
 
 class Settings(Section):
     """All settings of a run."""
 
-    seed: int = Field(1, ge=0, lt=2**63)
-    rounds: int = Field(10, ge=1)
+    seed: int = Field(default=1, ge=0, lt=2**63)
+    rounds: int = Field(default=10, ge=1)
     arms: tuple[ArmSettings, ...] = Field(min_length=1)
     activation: ActivationSettings = ActivationSettings()
     visits: VisitSettings = VisitSettings()
@@ -190,9 +190,7 @@ class Settings(Section):
         """How rounds are played."""
         return RoundRules(
             VisitRules(self.visits.page_size, self.visits.step_cap),
-            self.activation.policy,
-            self.activation.rate,
-            self.activation.shape,
+            Activation(self.activation.policy, self.activation.rate, self.activation.shape),
             self.execution.cohort_size,
             self.execution.cohorts_at_once,
         )
@@ -223,12 +221,17 @@ def parse_settings(values: Mapping[str, Any], where: str) -> Settings:
     try:
         return Settings.model_validate(dict(values))
     except ValidationError as error:
-        problems = [_problem(one) for one in error.errors()]
-        raise InputError("; ".join(problems), where=where) from None
+        fields = tuple((_path(one), _problem(one)) for one in error.errors())
+        problems = "; ".join(problem for _, problem in fields)
+        raise InputError(problems, where=where, fields=fields) from None
+
+
+def _path(error: Any) -> str:
+    return ".".join(str(part) for part in error["loc"])
 
 
 def _problem(error: Any) -> str:
-    path = ".".join(str(part) for part in error["loc"])
+    path = _path(error)
     if error["type"] == "extra_forbidden":
         section = _section_at(error["loc"][:-1])
         return f"{path} is not known{_nearest(str(error['loc'][-1]), list(section.model_fields))}"

@@ -3,9 +3,12 @@
 RecArenaError
 ├── InputError            bad file, setting or argument: names the place and the remedy
 ├── NotFound              a run, user, world or round that is not there
-├── Conflict              the thing exists already or is in a state that forbids the call
+├── Conflict              the state of things forbids the call
+│   ├── AlreadyThere      what is to be made exists already
+│   └── Changed           the thing is not any more what the caller has seen
 ├── SessionLost           the recommender's stream ended before it answered
 ├── ProtocolViolation     a recommender broke a rule of the session
+│   └── TooSlow           what the session had to wait for did not come in time
 ├── RunPaused             a failure policy asks to stop at the last committed round
 └── RunFailed             the run cannot go on
 """
@@ -18,10 +21,18 @@ class RecArenaError(Exception):
 
 
 class InputError(RecArenaError):
-    """Bad input. `where` names the file and line or the field; `remedy` says what to do."""
+    """Bad input. `where` names the file and line or the field; `remedy` says what to do; `fields`
+    are (path, problem) pairs where several fields of a tree are wrong."""
 
-    def __init__(self, problem: str, *, where: str = "", remedy: str = "") -> None:
-        self.problem, self.where, self.remedy = problem, where, remedy
+    def __init__(
+        self,
+        problem: str,
+        *,
+        where: str = "",
+        remedy: str = "",
+        fields: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        self.problem, self.where, self.remedy, self.fields = problem, where, remedy, fields
         text = f"{where}: {problem}" if where else problem
         super().__init__(f"{text}. {remedy}" if remedy else text)
 
@@ -34,12 +45,24 @@ class Conflict(RecArenaError):
     """The state of things forbids the call."""
 
 
+class AlreadyThere(Conflict):
+    """What is to be made exists already."""
+
+
+class Changed(Conflict):
+    """The thing is not any more what the caller has seen."""
+
+
 class SessionLost(RecArenaError):
     """The stream of a session ended while answers were awaited."""
 
 
 class ProtocolViolation(RecArenaError):
     """A recommender broke a rule of the session; the message is sent to it."""
+
+
+class TooSlow(ProtocolViolation):
+    """What a session had to wait for did not come in time."""
 
 
 class RunPaused(RecArenaError):

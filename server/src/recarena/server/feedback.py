@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recarena.server.datasets.world_data import History
 from recarena.server.ports import Feedback, RoundTally
-from recarena.server.types import EventColumns, EventKind, Ints, Outcome
+from recarena.server.types import EventColumns, EventKind, Outcome
 
 
 def feedback_of(events: EventColumns, in_arm: np.ndarray, round: int) -> Feedback:
@@ -93,7 +94,7 @@ def parts(feedback: Feedback, pages_each: int, first: int = 0) -> list[tuple[int
     return [(at, min(at + size, total)) for at in range(first, total, size)]
 
 
-def tally(outcomes: Ints) -> RoundTally:
+def tally(outcomes: NDArray[np.int8]) -> RoundTally:
     """How the lists behind pages fared."""
     usable = int((outcomes <= Outcome.VIOLATIONS).sum())
     return RoundTally(usable, len(outcomes) - usable)

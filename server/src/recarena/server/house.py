@@ -13,7 +13,7 @@ from typing import Any
 
 from recarena.server.config import NAME, Settings, parse_settings
 from recarena.server.datasets.specs import open_world
-from recarena.server.errors import Conflict, InputError, NotFound, RecArenaError
+from recarena.server.errors import AlreadyThere, Conflict, InputError, NotFound, RecArenaError
 from recarena.server.runs import Door, Run, RunState, create_run, settings_entries, settings_of
 from recarena.server.store.fork import fork as fork_folder
 from recarena.server.store.run_folder import RunFolder
@@ -49,7 +49,7 @@ class House:
     def check(self, run_id: str, world: str) -> None:
         """Raises what `create` would raise for a bad name, a name in use or a bad world."""
         if run_id and self._path(run_id).exists():
-            raise Conflict(f"there is a run {run_id!r} already")
+            raise AlreadyThere(f"there is a run {run_id!r} already")
         open_world(world)
 
     async def create(self, run_id: str, world: str, settings: Settings) -> Run:
@@ -57,7 +57,7 @@ class House:
         run_id = run_id or f"run-{uuid.uuid4().hex[:8]}"
         path = self._path(run_id)
         if path.exists():
-            raise Conflict(f"there is a run {run_id!r} already")
+            raise AlreadyThere(f"there is a run {run_id!r} already")
         data = await asyncio.to_thread(open_world, world)
         folder = await asyncio.to_thread(create_run, path, settings, data)
         self._open[run_id] = Run(folder, self._door)
@@ -123,7 +123,9 @@ def fork_run(
     if settings is not None:
         checked = parse_settings(settings, f"fork of {source.run_id}")
         if checked.rounds < round:
-            raise InputError(f"{checked.rounds} rounds in all, but {round} are copied", where="rounds")
+            raise InputError(
+                f"{checked.rounds} rounds in all, but {round} are copied", where="rounds"
+            )
         changes = settings_entries(checked)
     folder = fork_folder(
         source,

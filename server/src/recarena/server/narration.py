@@ -79,7 +79,7 @@ class Narrator:
         note = "" if outcome.usable else f" (the recommender's list was {outcome.name.lower()})"
         if not count:
             return f"{who} sees an empty page of {place}{note}."
-        return f"{who} sees {count} {place}{note}."
+        return f"{who} sees {count} {place if count > 1 else place[:-1]}{note}."
 
     def words(self, events: EventColumns, row: int) -> str:
         """The words of one event: the user's own, or made from its template; "" for none."""
@@ -110,9 +110,9 @@ class Narrator:
             return f"I watched {title} and rated it {stars}: {felt}"
         said = own or (
             words.post(code, title)
-            if kind is MemoryKind.READ and title
+            if kind in (MemoryKind.READ, MemoryKind.POSTED) and title
             else words.chat(code, title)[0]
         )
-        if kind is MemoryKind.SAID:
-            return f"I said: {said}"
+        if source < 0:
+            return f"I {'posted' if kind is MemoryKind.POSTED else 'said'}: {said}"
         return f"{self.name(source)} {'posted' if kind is MemoryKind.READ else 'said'}: {said}"

@@ -4,32 +4,33 @@ did changes it when the result is applied. Open this file first."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recarena.server.activation import ActivationPolicy, activate
+from recarena.server.activation import Activation, activate
 from recarena.server.memory.remember import remember
 from recarena.server.ports import Mind, Recommender
 from recarena.server.social import socialise
-from recarena.server.types import EventColumns, EventKind, Ints, RoundResult
+from recarena.server.types import EventColumns, EventKind, Ints, RoundResult, WorkRecord
 from recarena.server.visits import VisitRules, visit
 from recarena.server.world import World
 
 T = TypeVar("T")
+Played: TypeAlias = tuple[EventColumns, list[WorkRecord]]
+"""What a cohort did, and how the works for it went."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoundRules:
     """How rounds are played. Cohorts bound batches and concurrency; they never change a result."""
 
-    visits: VisitRules = VisitRules()
-    activation: ActivationPolicy = ActivationPolicy.ALL
-    activation_rate: float = 0.5
-    activation_shape: float = 1.5
+    visits: VisitRules = field(default_factory=VisitRules)
+    activation: Activation = field(default_factory=Activation)
     cohort_size: int = 4096
     cohorts_at_once: int = 4
 
@@ -43,27 +44,24 @@ async def play_round(
 ) -> RoundResult:
     """activate -> choose -> visit and socialise -> reflect. Changes nothing: `world.apply` does."""
     round = world.round + 1
-    active = activate(
-        rules.activation, rules.activation_rate, rules.activation_shape,
-        world.seed, round, world.gap,
-    )  # fmt: skip
+    active = activate(rules.activation, world.seed, round, world.gap)
     activity = await mind.choose_activity(world, round, active)
     idle = active[activity == EventKind.IDLE]
     visitors = active[activity == EventKind.ENTER_RECOMMENDER]
     social = active[activity == EventKind.ENTER_SOCIAL]
 
-    async def visits(arm: int, cohort: Ints):
+    async def visits(arm: int, cohort: Ints) -> Played:
         return await visit(world, mind, arms[arm], rules.visits, round, cohort)
 
-    async def talks(cohort: Ints):
+    async def talks(cohort: Ints) -> Played:
         return await socialise(world, mind, round, cohort), []
 
     jobs = [
-        visits(arm, cohort)
+        partial(visits, arm, cohort)
         for arm in range(len(arms))
         for cohort in cohorts(visitors[arm_of_user[visitors] == arm], rules.cohort_size)
     ]
-    jobs += [talks(cohort) for cohort in cohorts(social, rules.cohort_size)]
+    jobs += [partial(talks, cohort) for cohort in cohorts(social, rules.cohort_size)]
     played = await at_most(rules.cohorts_at_once, jobs)
 
     nothing = EventColumns.make(len(idle), round=round, user=idle, kind=EventKind.IDLE)
@@ -77,23 +75,29 @@ def cohorts(users: Ints, size: int) -> list[Ints]:
     return [users[at : at + size] for at in range(0, len(users), size)]
 
 
-async def at_most(limit: int, jobs: Sequence[asyncio._CoroutineLike[T]]) -> list[T]:
+async def at_most(limit: int, jobs: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
     """Runs jobs concurrently, at most `limit` at once; results in the order of the jobs. The first
     failure cancels the others and is raised by itself."""
     gate = asyncio.Semaphore(limit)
     results: dict[int, T] = {}
 
-    async def run(number: int, job: asyncio._CoroutineLike[T]) -> None:
+    async def run(number: int, job: Callable[[], Awaitable[T]]) -> None:
         async with gate:
-            results[number] = await job
+            results[number] = await job()
 
     try:
         async with asyncio.TaskGroup() as group:
             for number, job in enumerate(jobs):
                 group.create_task(run(number, job))
-    except* Exception as failures:
-        raise failures.exceptions[0] from None
+    except ExceptionGroup as failures:
+        raise first_failure(failures) from None
     return [results[number] for number in range(len(jobs))]
+
+
+def first_failure(failures: ExceptionGroup[Exception]) -> Exception:
+    """The first exception of a group, or of the groups in it, as itself."""
+    first = failures.exceptions[0]
+    return first_failure(first) if isinstance(first, ExceptionGroup) else first
 
 
 def in_user_order(parts: Sequence[EventColumns], users: int) -> EventColumns:

@@ -34,6 +34,7 @@ from recarena.server.world import World
 
 log = structlog.get_logger()
 
+DRAIN_GRACE_S = 5.0
 MIND_NOTE = "users are simulated by a discrete-choice model; no language model and no people"
 
 
@@ -84,8 +85,8 @@ class HostedRecommender(Recommender, Protocol):
         """Returns when it is there."""
         ...
 
-    async def dismiss(self, grace_s: float) -> None:
-        """Its run is over."""
+    async def dismiss(self, grace_s: float, come_back: bool) -> None:
+        """Its run is over, or stops for now."""
         ...
 
 
@@ -109,9 +110,7 @@ def assign_arms(settings: Settings, users: int) -> NDArray[np.int8]:
     return np.minimum(np.searchsorted(bounds, draw), len(weights) - 1).astype(np.int8)
 
 
-def new_manifest(
-    run_id: str, settings: Settings, world: WorldData, epoch: int
-) -> dict[str, Any]:
+def new_manifest(run_id: str, settings: Settings, world: WorldData, epoch: int) -> dict[str, Any]:
     """What determines a run, as its folder keeps it."""
     return {
         "run_id": run_id,
@@ -237,7 +236,7 @@ class Run:
         if self.state.is_final:
             raise Conflict(f"run {self.run_id} is {self.state}")
         await self._cancel()
-        await self._dismiss()
+        await self._dismiss(come_back=False)
         self._set_state(RunState.STOPPED)
 
     async def settled(self) -> None:
@@ -249,7 +248,7 @@ class Run:
         """Gives up the round under way, lets go of recommenders and folder; the run can be opened
         again."""
         await self._cancel()
-        await self._dismiss()
+        await self._dismiss(come_back=True)
         self.folder.close()
 
     async def _cancel(self) -> None:
@@ -266,7 +265,7 @@ class Run:
                 await self._play_one()
             done = self.round >= self.settings.rounds
             if done:
-                await self._dismiss()
+                await self._dismiss(come_back=False)
             self._set_state(RunState.SUCCEEDED if done else RunState.PAUSED)
         except asyncio.CancelledError:
             self._set_state(RunState.PAUSED)
@@ -339,11 +338,13 @@ class Run:
         feedback = feedback_of(result.events, in_arm, result.round)
         await self.recommenders[number].round_ended(feedback, tally(outcomes))
 
-    async def _dismiss(self) -> None:
+    async def _dismiss(self, come_back: bool) -> None:
         leaving, self.recommenders = self.recommenders, []
         for recommender in leaving:
             self._door.close(recommender)
-        await asyncio.gather(*(recommender.dismiss(5.0) for recommender in leaving))
+        await asyncio.gather(
+            *(recommender.dismiss(DRAIN_GRACE_S, come_back) for recommender in leaving)
+        )
 
     def _set_state(self, state: RunState, error: str = "") -> None:
         self.state, self.error = state, error

@@ -7,8 +7,9 @@ Columns are numpy arrays of equal length; nothing here holds a Python object per
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,11 +81,13 @@ class MemoryKind(IntEnum):
 
     WATCHED = 1
     SAID = 2
-    """The user's own words in a chat or a post."""
+    """The user's own words in a chat."""
     HEARD = 3
     """A chat partner's words."""
     READ = 4
     """An acquaintance's post."""
+    POSTED = 5
+    """The user's own post."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,7 @@ class EventColumns:
         """
         text = columns.pop("text", None) or {}
         assert isinstance(text, dict)
-        made: dict[str, NDArray[np.generic]] = {}
+        made: dict[str, NDArray[Any]] = {}
         for name, (dtype, neutral) in EVENT_COLUMNS.items():
             given = columns.pop(name, neutral)
             if given is None:
@@ -142,7 +145,7 @@ class EventColumns:
                 raise ValueError(f"column {name!r} has {len(made[name])} rows, not {size}")
         if columns:
             raise ValueError(f"no such event columns: {sorted(columns)}")
-        return cls(**made, text=text)  # type: ignore[arg-type]
+        return cls(**made, text=text)
 
     @classmethod
     def empty(cls) -> EventColumns:
@@ -218,7 +221,8 @@ class MemoryColumns:
     @classmethod
     def empty(cls) -> MemoryColumns:
         """No memories."""
-        return cls(**{n: np.empty(0, d) for n, d in MEMORY_COLUMNS.items()})  # type: ignore[arg-type]
+        made: dict[str, NDArray[Any]] = {n: np.empty(0, d) for n, d in MEMORY_COLUMNS.items()}
+        return cls(**made, text={})
 
 
 MEMORY_COLUMNS: dict[str, type[np.generic]] = {
@@ -277,8 +281,3 @@ def unique_ids(what: str, ids: Iterable[str], max_bytes: int = 128) -> list[str]
         seen.add(one)
         result.append(one)
     return result
-
-
-def column_names(columns: object) -> list[str]:
-    """Names of the array columns of an EventColumns or MemoryColumns."""
-    return [f.name for f in fields(columns) if f.name != "text"]  # type: ignore[arg-type]

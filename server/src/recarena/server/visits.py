@@ -81,7 +81,9 @@ async def visit(
         EventColumns.make(len(users), round=round, user=users, kind=EventKind.ENTER_RECOMMENDER)
     ]
     works: list[WorkRecord] = []
-    wanted = await _first_pages(world, mind, recommender, round, users, parts)
+    wanted = await _first_pages(world, mind, recommender, round, users)
+    if recommender.can_converse:
+        parts.append(_openings(round, wanted))
     for step in range(rules.step_cap):
         lists = await _fetch(world, recommender, rules, round, wanted)
         works.extend(lists.works)
@@ -115,8 +117,8 @@ async def _first_pages(
     recommender: Recommender,
     round: int,
     users: Ints,
-    parts: list[EventColumns],
 ) -> _Wanted:
+    """The home page, or the answer to the words that the visit opens with."""
     n = len(users)
     wanted = _Wanted(
         users,
@@ -129,19 +131,21 @@ async def _first_pages(
     )
     if recommender.can_converse:
         wanted.code = await mind.opens_with_words(world, round, users)
-        talking = np.flatnonzero(wanted.code > 0)
-        wanted.surface[talking] = Surface.CONVERSATION
-        parts.append(
-            EventColumns.make(
-                len(talking),
-                round=round,
-                user=users[talking],
-                step=0,
-                kind=EventKind.CONVERSE,
-                code=wanted.code[talking],
-            )
-        )
+        wanted.surface[wanted.code > 0] = Surface.CONVERSATION
     return wanted
+
+
+def _openings(round: int, wanted: _Wanted) -> EventColumns:
+    """CONVERSE of those whose visit opens with words."""
+    talking = np.flatnonzero(wanted.surface == Surface.CONVERSATION)
+    return EventColumns.make(
+        len(talking),
+        round=round,
+        user=wanted.users[talking],
+        step=0,
+        kind=EventKind.CONVERSE,
+        code=wanted.code[talking],
+    )
 
 
 async def _fetch(

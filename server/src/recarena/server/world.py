@@ -91,7 +91,8 @@ class World:
     def satisfaction(self, users: Ints) -> Floats:
         """In 0..1, one half where nothing has happened yet (RecSim's long-term satisfaction)."""
         slope = np.float32(-self.dynamics.satisfaction_slope)
-        return 1 / (1 + np.exp(slope * self.experience[users]))
+        one = np.float32(1)
+        return one / (one + np.exp(slope * self.experience[users]))
 
     def apply(self, result: RoundResult) -> None:
         """Takes over a round. It needs the round's events alone: re-applying the log of a run to

@@ -58,7 +58,7 @@ def main() -> None:
     try:
         app()
     except RecArenaError as error:
-        print(f"recarena: {error}", file=sys.stderr)  # noqa: T201
+        typer.echo(f"recarena: {error}", err=True)
         sys.exit(1)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

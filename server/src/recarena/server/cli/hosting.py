@@ -12,12 +12,12 @@ from recarena.server.rpc.server import Server
 
 def host(runs: Path, listen: str, as_json: bool) -> None:
     """Serves until SIGINT or SIGTERM; live runs pause at their last committed round."""
+    runs.mkdir(parents=True, exist_ok=True)
     asyncio.run(_host(runs, listen, as_json))
 
 
 async def _host(runs: Path, listen: str, as_json: bool) -> None:
     stopped = stop_asked()
-    runs.mkdir(parents=True, exist_ok=True)
     async with Server(runs, listen) as server:
         if as_json:
             emit({"event": "serving", "address": server.address, "runs": str(runs)})

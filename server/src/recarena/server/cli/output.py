@@ -16,7 +16,7 @@ JSON = typer.Option("--json", help="One JSON object a line, for machines.")
 
 def emit(value: dict[str, Any]) -> None:
     """One JSON object on one line of stdout, at once."""
-    print(json.dumps(value, default=str, ensure_ascii=False), flush=True)  # noqa: T201
+    typer.echo(json.dumps(value, default=str, ensure_ascii=False))
 
 
 def console() -> Console:
@@ -28,7 +28,7 @@ def console() -> Console:
 
 def say(text: str) -> None:
     """A line for people on stderr."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201
+    typer.echo(text, err=True)
 
 
 def set_up_logging(level: str, as_json: bool) -> None:

@@ -219,7 +219,7 @@ def export(
     narrator = Narrator(world.catalog, world.population)
     rows = export_run(
         run, target, format, lambda event: narrator.words(event, 0), include_history=history
-    )  # type: ignore[arg-type]
+    )
     if as_json:
         emit({"folder": str(target), "rows": rows})
         return

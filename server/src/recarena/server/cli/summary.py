@@ -90,18 +90,19 @@ def summary_table(result: dict[str, Any]) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(
-        title=f"{result['run']}: round {result['rounds']} of {result['rounds_planned']}, "
+    title = Text(
+        f"{result['run']}: round {result['rounds']} of {result['rounds_planned']}, "
         f"world {result['world']}, seed {result['seed']}",
-        title_justify="left",
+        style="bold",
     )
+    table = Table()
     table.add_column("")
     for arm in result["arms"]:
         table.add_column(arm["arm"], justify="right")
     for label, name, digits in ROWS:
         table.add_row(label, *(_number(arm[name], digits) for arm in result["arms"]))
     note = Text(f"Mind: {result['mind']['kind']}. {result['mind']['note'].capitalize()}.")
-    return Group(table, note, Text(f"Digest of the event log: {result['digest'] or '-'}"))
+    return Group(title, table, note, Text(f"Digest of the event log: {result['digest'] or '-'}"))
 
 
 def _number(value: float | None, digits: int) -> str:

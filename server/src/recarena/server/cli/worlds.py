@@ -21,7 +21,7 @@ def new(
     folder: Annotated[Path, typer.Argument(help="New folder for the world.")],
     users: Annotated[int, typer.Option(min=1, help="Number of users.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same world.")] = 1,
-    history: Annotated[int, typer.Option(min=0, help="Ratings per user before the run.")] = 10,
+    history: Annotated[int, typer.Option(min=0, help="Ratings per user before the run.")] = 20,
     planted: Annotated[
         int, typer.Option(min=0, help="Instead of films: so many items with planted tastes.")
     ] = 0,

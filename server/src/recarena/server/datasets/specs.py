@@ -14,7 +14,7 @@ FORMS = (
 )
 
 _KINDS: dict[str, dict[str, int]] = {
-    "new": {"users": 200, "seed": 1, "history": 10},
+    "new": {"users": 200, "seed": 1, "history": 20},
     "planted": {"users": 200, "items": 500, "seed": 1},
 }
 

@@ -31,7 +31,9 @@ class History:
     def empty(cls) -> History:
         """Nothing is known."""
         return cls(
-            np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32),
+            np.empty(0, np.int32),
+            np.empty(0, np.int32),
+            np.empty(0, np.float32),
             np.empty(0, np.int64),
         )
 
@@ -51,8 +53,10 @@ class WorldData:
     def __post_init__(self) -> None:
         users, items = len(self.population), len(self.catalog)
         if self.network.users != users:
-            raise ValueError(f"world {self.name!r}: the network has {self.network.users} users, "
-                             f"the population {users}")
+            raise ValueError(
+                f"world {self.name!r}: the network has {self.network.users} users, "
+                f"the population {users}"
+            )
         if self.population.taste.shape[1] != self.catalog.attributes.shape[1]:
             raise ValueError(f"world {self.name!r}: tastes and items have different attributes")
         if len(self.history) and (

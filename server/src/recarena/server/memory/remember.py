@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from recarena.server.hearing import deliver
 from recarena.server.network import Network
@@ -31,7 +34,9 @@ def remember(events: EventColumns, network: Network) -> MemoryColumns:
     kind = np.concatenate(
         [
             np.full(len(watched), MemoryKind.WATCHED, np.int8),
-            np.full(len(said), MemoryKind.SAID, np.int8),
+            np.where(
+                events.kind[said] == EventKind.POST, MemoryKind.POSTED, MemoryKind.SAID
+            ).astype(np.int8),
             np.where(heard.is_post, MemoryKind.READ, MemoryKind.HEARD).astype(np.int8),
         ]
     )
@@ -52,9 +57,11 @@ def remember(events: EventColumns, network: Network) -> MemoryColumns:
         "value": events.value[row],
         "code": events.code[row],
     }
-    made = {name: columns[name].astype(dtype) for name, dtype in MEMORY_COLUMNS.items()}
+    made: dict[str, NDArray[Any]] = {
+        name: columns[name].astype(dtype) for name, dtype in MEMORY_COLUMNS.items()
+    }
     text: dict[int, str] = {}
     if events.text:
         of_event = {old: events.text[old] for old in np.unique(row).tolist() if old in events.text}
         text = {new: of_event[old] for new, old in enumerate(row.tolist()) if old in of_event}
-    return MemoryColumns(**made, text=text)  # type: ignore[arg-type]
+    return MemoryColumns(**made, text=text)

@@ -33,6 +33,8 @@ class RawLists:
     explanations: dict[tuple[int, int], types_pb2.Explanation] = field(
         default_factory=dict[tuple[int, int], types_pb2.Explanation]
     )
+    long_tokens: int = 0
+    """Attribution tokens dropped for their length."""
     unknown_ids: dict[tuple[int, int], str] = field(default_factory=dict[tuple[int, int], str])
     """(row, rank) -> id that the catalogue does not have, for the report (at most 16)."""
 
@@ -64,11 +66,10 @@ def read_rich(
     items[row, rank] = numbers
     answered = np.zeros(queries, bool)
     answered[index] = True
-    tokens = {
-        one.query_index: one.attribution_token
-        for one in lists
-        if one.attribution_token and len(one.attribution_token.encode()) <= MAX_TOKEN_BYTES
-    }
+    tokens = {one.query_index: one.attribution_token for one in lists if one.attribution_token}
+    too_long = [at for at, one in tokens.items() if len(one.encode()) > MAX_TOKEN_BYTES]
+    for at in too_long:
+        del tokens[at]
     reasons: dict[tuple[int, int], types_pb2.Explanation] = {}
     if explanations:
         reasons = {
@@ -78,7 +79,7 @@ def read_rich(
         }
     lost = np.flatnonzero(numbers == UNKNOWN)[:16]
     unknown = {(int(row[n]), int(rank[n])): ids[n][:128] for n in lost.tolist()}
-    return RawLists(items, answered, tokens, reasons, unknown)
+    return RawLists(items, answered, tokens, reasons, len(too_long), unknown)
 
 
 def read_columns(

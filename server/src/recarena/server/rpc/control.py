@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 import grpc
 
-from recarena.server.errors import Conflict, RecArenaError
+from recarena.server.errors import Changed, RecArenaError
 from recarena.server.house import House
 from recarena.server.rpc import status
-from recarena.server.rpc.runs_codec import run_message, settings_from
+from recarena.server.rpc.runs_codec import page_size, run_message, settings_from
 from recarena.server.runs import Run
 from recarena.v1 import simulation_control_service_pb2 as pb
 from recarena.v1 import simulation_control_service_pb2_grpc
 
-Context = grpc.aio.ServicerContext
+Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 Reply = TypeVar("Reply")
 
 REMEMBERED_REQUESTS = 4096
@@ -39,7 +39,7 @@ class ControlService(simulation_control_service_pb2_grpc.SimulationControlServic
         try:
             async with self._turn:
                 if request_id and request_id in self._answered:
-                    return self._answered[request_id]  # type: ignore[return-value]
+                    return cast("Reply", self._answered[request_id])
                 reply = await work()
                 if request_id:
                     self._answered[request_id] = reply
@@ -54,7 +54,7 @@ class ControlService(simulation_control_service_pb2_grpc.SimulationControlServic
         run = self._house.run(run_id)
         now = run_message(run).etag
         if etag and etag != now:
-            raise Conflict(f"run {run_id} has changed: its etag is {now}, not {etag}")
+            raise Changed(f"run {run_id} has changed: its etag is {now}, not {etag}")
         return run
 
     async def CreateRun(
@@ -83,7 +83,7 @@ class ControlService(simulation_control_service_pb2_grpc.SimulationControlServic
 
     async def ListRuns(self, request: pb.ListRunsRequest, context: Context) -> pb.ListRunsResponse:
         """See the contract."""
-        size = min(request.page_size or RUNS_PER_PAGE, 1000)
+        size = page_size(request.page_size, RUNS_PER_PAGE, 1000)
         runs = [run for run in self._house.runs() if run.run_id > request.page_token]
         return pb.ListRunsResponse(
             runs=[run_message(run) for run in runs[:size]],

@@ -6,9 +6,9 @@ from datetime import datetime
 from functools import lru_cache
 
 import numpy as np
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from recarena.server.ports import Feedback
+from recarena.server.rpc.times import timestamp
 from recarena.v1 import feedback_pb2, types_pb2
 
 PAGES_PER_RICH_PART, PAGES_PER_COLUMNAR_PART = 256, 16384
@@ -16,6 +16,8 @@ PAGES_PER_RICH_PART, PAGES_PER_COLUMNAR_PART = 256, 16384
 _VIEW = types_pb2.Interaction.TYPE_VIEW_ITEM
 _RATE = types_pb2.Interaction.TYPE_RATE
 _IMPRESSION = types_pb2.Interaction.TYPE_IMPRESSION
+_RECOMMENDER = types_pb2.Impression.SOURCE_RECOMMENDER
+_FALLBACK = types_pb2.Impression.SOURCE_FALLBACK
 
 
 def cursor(epoch: int, round: int, position: int) -> str:
@@ -48,8 +50,7 @@ def rich(
 ) -> feedback_pb2.FeedbackBatch:
     """A FeedbackBatch of the part of a round (or of history) that `feedback` holds."""
     batch = feedback_pb2.FeedbackBatch(round=feedback.round, cursor=cursor)
-    when = Timestamp()
-    when.FromDatetime(sim_time)
+    when = timestamp(sim_time)
     users = [user_ids[user] for user in feedback.user.tolist()]
     items = [item_ids[item] for item in feedback.item.tolist()]
     if feedback.round == 0:
@@ -82,7 +83,7 @@ def rich(
             types_pb2.Impression(
                 impression_id=name,
                 user_id=user_ids[page_users[page]],
-                source=2 if fallbacks[page] else 1,
+                source=_FALLBACK if fallbacks[page] else _RECOMMENDER,
                 surface=surfaces[page],
                 items=shown[bounds[page] : bounds[page + 1]],
                 attribution_token=tokens.get(page, ""),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import grpc
 import numpy as np
@@ -18,16 +18,17 @@ from recarena.server.rpc.remote import RemoteRecommender
 from recarena.server.rpc.runs_codec import (
     event_message,
     health_message,
+    page_size,
     round_message,
     run_message,
-    timestamp,
 )
+from recarena.server.rpc.times import timestamp
 from recarena.server.runs import Run, RunState
 from recarena.server.types import EventColumns, MemoryKind
 from recarena.v1 import run_pb2, simulation_observe_service_pb2_grpc
 from recarena.v1 import simulation_observe_service_pb2 as pb
 
-Context = grpc.aio.ServicerContext
+Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
 EVENTS_PER_TURN = 200
 """Events sent before others get their turn."""
@@ -54,7 +55,7 @@ class ObserveService(simulation_observe_service_pb2_grpc.SimulationObserveServic
             or [t for t in run_pb2.UserEvent.Type.values() if t != run_pb2.UserEvent.TYPE_SHOWN],
             np.int8,
         )
-        yield _message(run, round, row, run_changed=run_message(run))
+        yield _message(run, round, row, round, _changed(run))
         state, seen = run.state, -1
         while True:
             while round <= run.round:
@@ -66,16 +67,20 @@ class ObserveService(simulation_observe_service_pb2_grpc.SimulationObserveServic
                     narrator = Narrator(run.data.catalog, run.data.population)
                     rows = np.flatnonzero(wanted)
                     for number, at in enumerate(rows[rows >= row].tolist()):
-                        message = event_message(narrator, events, at)
-                        yield _message(run, round, at + 1, user_event=message)
+                        event = pb.StreamEventsResponse(
+                            user_event=event_message(narrator, events, at)
+                        )
+                        yield _message(run, round, at + 1, round, event)
                         if number % EVENTS_PER_TURN == 0:
                             await asyncio.sleep(0)
-                summary = round_message(run, round, events, active, wall_ms)
+                summary = pb.StreamEventsResponse(
+                    round_ended=round_message(run, round, events, active, wall_ms)
+                )
                 round, row = round + 1, 0
-                yield _message(run, round, 0, of=round - 1, round_ended=summary)
+                yield _message(run, round, 0, round - 1, summary)
             if run.state is not state:
                 state = run.state
-                yield _message(run, round, 0, run_changed=run_message(run))
+                yield _message(run, round, 0, round, _changed(run))
             if run.state.is_final or run.state is RunState.FAILED:
                 if round > run.round:
                     return
@@ -205,31 +210,33 @@ async def _refuse(context: Context, error: RecArenaError) -> NoReturn:
 
 
 def _message(
-    run: Run, round: int, row: int, *, of: int | None = None, **event: object
+    run: Run, round: int, row: int, of: int, event: pb.StreamEventsResponse
 ) -> pb.StreamEventsResponse:
-    """One message whose token goes on at `row` of `round`; it speaks of round `of`."""
-    speaks_of = round if of is None else of
-    return pb.StreamEventsResponse(
-        resume_token=f"{run.run_id}/{run.epoch}/{round}/{row}",
-        epoch=run.epoch,
-        round=min(speaks_of, max(run.round, 0)),
-        sim_time=timestamp(run.settings.time.of_round(max(speaks_of, 1))),
-        **event,  # type: ignore[arg-type]
-    )
+    """The event with a token that goes on at `row` of `round`; it speaks of round `of`."""
+    event.resume_token = f"{run.run_id}/{run.epoch}/{round}/{row}"
+    event.epoch = run.epoch
+    event.round = min(of, max(run.round, 0))
+    event.sim_time.CopyFrom(timestamp(run.settings.time.of_round(max(of, 1))))
+    return event
+
+
+def _changed(run: Run) -> pb.StreamEventsResponse:
+    return pb.StreamEventsResponse(run_changed=run_message(run))
 
 
 def _position(run: Run, token: str) -> tuple[int, int]:
     """(round, row) to go on from."""
     if not token:
         return 1, 0
-    pieces = token.split("/")
-    if len(pieces) != 4 or pieces[0] != run.run_id or pieces[1] != str(run.epoch):
+    run_id, epoch, *place = [*token.split("/"), "", ""]
+    numbers = [int(one) for one in place if one.isdecimal() and len(one) < 10]
+    if (run_id, epoch) != (run.run_id, str(run.epoch)) or len(numbers) != 2 or numbers[0] < 1:
         raise InputError(
             f"{token[:80]!r} is no token of run {run.run_id}, epoch {run.epoch}",
             where="resume_token",
             remedy="Start again without one",
         )
-    return int(pieces[2]), int(pieces[3])
+    return numbers[0], numbers[1]
 
 
 def _user_numbers(people: Population, user_ids: list[str]) -> np.ndarray | None:
@@ -244,5 +251,5 @@ def _user_numbers(people: Population, user_ids: list[str]) -> np.ndarray | None:
 def _page(size: int, asked: int, default: int, most: int, token: str) -> tuple[list[int], str]:
     """Rows of a page and the token of the next."""
     first = int(token) if token.isdecimal() else 0
-    last = min(first + min(asked or default, most), size)
+    last = min(first + page_size(asked, default, most), size)
     return list(range(first, last)), str(last) if last < size else ""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from google.protobuf.duration_pb2 import Duration
-
 from recarena.server.ports import RankRequest, SearchRequest
+from recarena.server.rpc.times import duration
 from recarena.v1 import session_pb2, types_pb2, work_pb2
 
 
@@ -38,10 +37,11 @@ class Contexts:
         return made
 
 
-def header(work_id: str, attempt: int, round: int, timeout_s: float, epoch: int):
+def header(
+    work_id: str, attempt: int, round: int, timeout_s: float, epoch: int
+) -> session_pb2.WorkHeader:
     """The header of a work."""
-    timeout = Duration()
-    timeout.FromMicroseconds(int(timeout_s * 1e6))
+    timeout = duration(timeout_s)
     return session_pb2.WorkHeader(
         work_id=work_id, attempt=attempt, round=round, timeout=timeout, epoch=epoch
     )
@@ -51,7 +51,7 @@ def rank_work(
     head: session_pb2.WorkHeader,
     request: RankRequest,
     contexts: Contexts,
-    mode: types_pb2.ExplanationMode,
+    mode: types_pb2.ExplanationMode.ValueType,
     excluded: Callable[[int], list[str]] | None,
 ) -> work_pb2.RankWork:
     """RankWork for the users of a request."""
@@ -94,7 +94,7 @@ def search_work(
     head: session_pb2.WorkHeader,
     request: SearchRequest,
     contexts: Contexts,
-    mode: types_pb2.ExplanationMode,
+    mode: types_pb2.ExplanationMode.ValueType,
 ) -> work_pb2.SearchWork:
     """SearchWork for the users of a request."""
     work = work_pb2.SearchWork(header=head)

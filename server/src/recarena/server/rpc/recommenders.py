@@ -6,26 +6,28 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from typing import Any
 
 import grpc
 import structlog
 from google.protobuf.struct_pb2 import Struct
+from google.rpc import status_pb2
 
 from recarena.server.catalog import Catalog
 from recarena.server.config import NAME
-from recarena.server.errors import NotFound, ProtocolViolation, RecArenaError, SessionLost
+from recarena.server.errors import NotFound, ProtocolViolation, RecArenaError, SessionLost, TooSlow
 from recarena.server.feedback import part, parts
 from recarena.server.rpc import answers, feedback_codec, status
 from recarena.server.rpc.lobby import Fenced, Lobby
-from recarena.server.rpc.remote import EXTENSION, RemoteRecommender, duration
+from recarena.server.rpc.remote import EXTENSION, RemoteRecommender
 from recarena.server.rpc.session import MAX_MESSAGE_BYTES, PROTOCOL_MINOR, Request, Session
+from recarena.server.rpc.times import duration
 from recarena.v1 import recommender_service_pb2 as pb
 from recarena.v1 import recommender_service_pb2_grpc, session_pb2, types_pb2
 
 log = structlog.get_logger()
 
 REGISTER_TIMEOUT_S = 10.0
-DRAIN_GRACE_S = 5.0
 ITEMS_PER_PART = 500
 MAX_ID_BYTES = 128
 
@@ -51,14 +53,7 @@ class RecommenderService(recommender_service_pb2_grpc.RecommenderServiceServicer
         try:
             session = Session(await self._register(request_iterator), context.peer())
         except ProtocolViolation as error:
-            code = (
-                grpc.StatusCode.DEADLINE_EXCEEDED
-                if isinstance(error, TooSlow)
-                else grpc.StatusCode.FAILED_PRECONDITION
-                if isinstance(error, Incompatible)
-                else grpc.StatusCode.INVALID_ARGUMENT
-            )
-            await _abort(context, status.status_proto(code, str(error), type(error).__name__))
+            await _abort(context, _refusal(error))
             return
         reader = asyncio.ensure_future(session.read(request_iterator))
         serving = asyncio.ensure_future(self._serve(session))
@@ -109,11 +104,16 @@ class RecommenderService(recommender_service_pb2_grpc.RecommenderServiceServicer
             logger = logger.bind(run=a.run_id)
             logger.info("recommender joins", resumed=position is not None)
             self._sessions[session.session_id] = session, arm
-            await session.send(registered=_registered(session, arm, position is not None))
+            registered = _registered(session, arm, position is not None)
+            await session.send(pb.ConnectResponse(registered=registered))
             ready = a.settings.session.ready_timeout_s
             await session.catalog_loaded(a.catalog.version, ready)
             await arm.attach(session, position or (0, 0))
-            await session.keep_alive(a.settings.session.ping_interval_s)
+            leaving = asyncio.ensure_future(self._retire_when_draining(arm, session))
+            try:
+                await session.keep_alive(a.settings.session.ping_interval_s)
+            finally:
+                leaving.cancel()
         except SessionLost:
             pass
         except ProtocolViolation as error:
@@ -127,6 +127,11 @@ class RecommenderService(recommender_service_pb2_grpc.RecommenderServiceServicer
             if arm:
                 self._lobby.free(arm, session)
                 logger.info("recommender leaves")
+
+    async def _retire_when_draining(self, arm: RemoteRecommender, session: Session) -> None:
+        """A recommender that says goodbye gets no more work; what is under way it may finish."""
+        await session.draining.wait()
+        self._lobby.free(arm, session)
 
     async def StreamCatalog(
         self,
@@ -176,10 +181,6 @@ class RecommenderService(recommender_service_pb2_grpc.RecommenderServiceServicer
                 if len(batches) == most:
                     return pb.ListFeedbackResponse(batches=batches, next_page_token=cursor)
         return pb.ListFeedbackResponse(batches=batches)
-
-
-class TooSlow(ProtocolViolation):
-    """Register did not come in time."""
 
 
 class Incompatible(ProtocolViolation):
@@ -233,11 +234,22 @@ def _registered(session: Session, arm: RemoteRecommender, resumed: bool) -> sess
     )
 
 
-def _ending(error: Exception):
+def _refusal(error: ProtocolViolation) -> status_pb2.Status:
+    """The status of a Register that is not accepted."""
+    if isinstance(error, Incompatible):
+        code = grpc.StatusCode.FAILED_PRECONDITION
+        return status.status_proto(
+            code, str(error), "INCOMPATIBLE", supported=f"recarena.v1 minor 0..{PROTOCOL_MINOR}"
+        )
+    return status.of_error(error)
+
+
+def _ending(error: Exception) -> status_pb2.Status:
+    """The status of a stream that the server ends."""
     if isinstance(error, Fenced):
         text = "a newer session of this instance took its place"
         return status.status_proto(grpc.StatusCode.ABORTED, text, "FENCED")
-    if isinstance(error, ProtocolViolation):
+    if isinstance(error, ProtocolViolation) and not isinstance(error, TooSlow):
         return status.status_proto(
             grpc.StatusCode.FAILED_PRECONDITION, str(error), "PROTOCOL_VIOLATION"
         )
@@ -246,5 +258,5 @@ def _ending(error: Exception):
     return status.status_proto(grpc.StatusCode.INTERNAL, "internal error")
 
 
-async def _abort(context: grpc.aio.ServicerContext, ending) -> None:
+async def _abort(context: grpc.aio.ServicerContext[Any, Any], ending: status_pb2.Status) -> None:
     await context.abort_with_status(status.to_grpc(ending))

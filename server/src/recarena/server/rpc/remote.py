@@ -6,15 +6,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable
 from datetime import datetime
 
+import grpc
 import numpy as np
 import structlog
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.timestamp_pb2 import Timestamp
 
-from recarena.server import feedback as fb
 from recarena.server import lists
 from recarena.server.errors import ProtocolViolation, RunFailed, RunPaused, SessionLost
 from recarena.server.ports import (
@@ -24,12 +21,16 @@ from recarena.server.ports import (
     RoundTally,
     SearchRequest,
 )
-from recarena.server.rpc import answers, feedback_codec, questions
+from recarena.server.rpc import answers, questions
+from recarena.server.rpc.delivery import Delivery
 from recarena.server.rpc.health import RecommenderHealth
-from recarena.server.rpc.session import Answer, Session, WorkRefused
-from recarena.server.rpc.status import bad_request
+from recarena.server.rpc.recent import Recent
+from recarena.server.rpc.session import Answer, Response, Session, WorkRefused
+from recarena.server.rpc.status import bad_request, status_proto
+from recarena.server.rpc.times import timestamp
+from recarena.server.rpc.works import Work, joined
 from recarena.server.runs import Assignment
-from recarena.server.types import FailurePolicy, Ints, Outcome, WorkRecord
+from recarena.server.types import FailurePolicy, Outcome, WorkRecord
 from recarena.v1 import session_pb2, types_pb2, work_pb2
 
 log = structlog.get_logger()
@@ -48,6 +49,12 @@ class RemoteRecommender:
         self._contexts = questions.Contexts(
             assignment.user_ids, assignment.arm.id, self._open_profile
         )
+        self._recent: Recent | None = None
+        if size := settings.session.recent_interactions:
+            self._recent = Recent(assignment.user_ids, assignment.catalog.item_ids, size)
+            self._contexts.recent = self._recent.of
+            for round in range(assignment.told + 1):
+                self._recent.add(assignment.past(round))
         self.health = RecommenderHealth(assignment.arm.recommender)
         self.session: Session | None = None
         self.reserved_for: Session | None = None
@@ -59,9 +66,7 @@ class RemoteRecommender:
         self._exchange = asyncio.Lock()
         """Held while feedback is handed over or a round is opened: never both at once."""
         self._open: session_pb2.RoundStarted | None = None
-        self._told = assignment.told
-        self._position = 0, 0
-        """(round, page) up to which the attached session has been told."""
+        self._delivery = Delivery(assignment)
         self._numbers = itertools.count(1)
 
     def _open_profile(self, user: int) -> dict[str, str]:
@@ -76,16 +81,8 @@ class RemoteRecommender:
         await self._attached.wait()
 
     def resumes(self, register: session_pb2.Register) -> tuple[int, int] | None:
-        """(round, page) up to which a returning recommender has applied the feedback of this run,
-        or None where it must start afresh."""
-        if register.resume_run_id != self.assignment.run_id:
-            return None
-        if not register.feedback_cursor:
-            return None
-        cursor = feedback_codec.read_cursor(register.feedback_cursor)
-        if not cursor or cursor[0] != self.assignment.epoch or cursor[1] > self._told:
-            return None
-        return cursor[1], cursor[2]
+        """As Delivery.resumes."""
+        return self._delivery.resumes(register)
 
     async def attach(self, session: Session, position: tuple[int, int]) -> None:
         """Takes a session into service: what it has not been told comes first, then the open round
@@ -93,8 +90,7 @@ class RemoteRecommender:
         if self.session and self.session is not session:
             self.detach(self.session)
         async with self._exchange:
-            self._position = position
-            await self._tell(session, self._told)
+            await self._delivery.catch_up(session, position)
             self.session = session
             self.health.connected(session.register)
             self._attached.set()
@@ -110,17 +106,19 @@ class RemoteRecommender:
             self._attached.clear()
             self._absent_since = time.monotonic()
 
-    async def dismiss(self, grace_s: float) -> None:
-        """The run is over for this recommender: drains its session."""
+    async def dismiss(self, grace_s: float, come_back: bool) -> None:
+        """Drains the session: the run is over, or the recommender should come back for it."""
         if self.session:
-            await self.session.drain(grace_s)
+            why = "the run is stopped for now: come back" if come_back else "the run is over"
+            code = grpc.StatusCode.UNAVAILABLE if come_back else grpc.StatusCode.OK
+            await self.session.drain(grace_s, status_proto(code, why))
 
     # -- the port
 
     @property
     def told(self) -> int:
         """Last round whose feedback may be handed over."""
-        return self._told
+        return self._delivery.told
 
     @property
     def can_search(self) -> bool:
@@ -135,10 +133,10 @@ class RemoteRecommender:
     async def round_started(self, round: int, sim_time: datetime, expected: int) -> float:
         """Opens a round; returns the milliseconds until the recommender was ready."""
         start = time.perf_counter()
-        when = Timestamp()
-        when.FromDatetime(sim_time)
         self._serving.clear()
-        self._open = session_pb2.RoundStarted(round=round, sim_time=when, expected_users=expected)
+        self._open = session_pb2.RoundStarted(
+            round=round, sim_time=timestamp(sim_time), expected_users=expected
+        )
         async with self._exchange:
             if self.session and not self._serving.is_set():
                 try:
@@ -164,85 +162,45 @@ class RemoteRecommender:
         expected = lists.expected_length(
             len(self.assignment.catalog), request.offsets, request.count
         )
-        return await self._in_works(
-            len(request.users),
-            lambda rows: self._work("rank", _rank_rows(request, rows), expected[rows]),
-        )
+        return await self._in_works(Work("rank", request, expected))
 
     async def search(self, request: SearchRequest) -> Lists:
         """As `rank`; lists may be empty. A conversation is one work per user."""
+        expected = np.zeros(len(request.users), np.int32)
         if request.conversation:
-            return await self._in_works(
-                len(request.users),
-                lambda rows: self._work(
-                    "converse", _search_rows(request, rows), np.zeros(1, np.int32)
-                ),
-                each=1,
-            )
-        return await self._in_works(
-            len(request.users),
-            lambda rows: self._work(
-                "search", _search_rows(request, rows), np.zeros(len(request.users[rows]), np.int32)
-            ),
-        )
+            return await self._in_works(Work("converse", request, expected), each=1)
+        return await self._in_works(Work("search", request, expected))
 
     async def round_ended(self, feedback: Feedback, tally: RoundTally) -> None:
         """Hands over feedback; a session that is away is told when it comes back."""
         async with self._exchange:
             self._open = None
             self._serving.clear()
-            self._told = feedback.round
+            self._delivery.told = feedback.round
+            if self._recent:
+                self._recent.add(feedback)
             session = self.session
             if not session:
                 return
             try:
-                await self._tell(session, feedback.round, feedback)
-                await session.send(
-                    round_ended=session_pb2.RoundEnded(
-                        round=feedback.round, accepted=tally.accepted, fallback=tally.fallback
-                    )
+                await self._delivery.tell(session, feedback)
+                ended = session_pb2.RoundEnded(
+                    round=feedback.round, accepted=tally.accepted, fallback=tally.fallback
                 )
+                await session.send(Response(round_ended=ended))
             except SessionLost:
                 log.info("feedback waits for the recommender", round=feedback.round)
 
-    # -- feedback
-
-    async def _tell(self, session: Session, last: int, newest: Feedback | None = None) -> None:
-        """Sends all feedback after the position, up to round `last`."""
-        a = self.assignment
-        each = (
-            feedback_codec.PAGES_PER_COLUMNAR_PART
-            if session.columnar
-            else feedback_codec.PAGES_PER_RICH_PART
-        )
-        first, page = self._position
-        for round in range(first, last + 1):
-            feedback = newest if newest and newest.round == round else a.past(round)
-            sim_time = a.settings.time.of_round(max(round, 1))
-            for start, end in fb.parts(feedback, each, page if round == first else 0):
-                part = fb.part(feedback, start, end)
-                cursor = feedback_codec.cursor(a.epoch, round, end)
-                if session.columnar:
-                    await session.send(feedback_columns=feedback_codec.columns(part, cursor))
-                else:
-                    batch = feedback_codec.rich(
-                        part, a.user_ids, a.catalog.item_ids, sim_time, cursor
-                    )
-                    await session.send(feedback_batch=batch)
-                self._position = round, end
-
     # -- works
 
-    async def _in_works(self, size: int, work: Callable[[slice], object], each: int = 0) -> Lists:
+    async def _in_works(self, work: Work, each: int = 0) -> Lists:
         """Cuts a request into works, has them answered, puts the answers together."""
         try:
             session = await self._present()
             each = each or session.max_users(self.assignment.settings.session.max_users_per_work)
         except SessionLost:
             each = each or 256
-        rows = [slice(at, min(at + each, size)) for at in range(0, size, each)]
-        answered = await asyncio.gather(*(work(one) for one in rows))  # type: ignore[call-overload]
-        return _joined(answered, rows)
+        return joined(await asyncio.gather(*(self._work(one) for one in work.cut(each))))
 
     async def _present(self) -> Session:
         """The session in service; waits for one that is away, at most the resume window."""
@@ -259,25 +217,26 @@ class RemoteRecommender:
         assert self.session is not None
         return self.session
 
-    async def _work(self, kind: str, request: RankRequest | SearchRequest, expected: Ints) -> Lists:
+    async def _work(self, work: Work) -> Lists:
         """One work: sent, sent again after a lost session, answered or given up; then checked."""
         a = self.assignment
-        work_id = f"{a.epoch}-{request.round}-{a.arm_number}-{next(self._numbers)}"
+        work_id = f"{a.epoch}-{work.request.round}-{a.arm_number}-{next(self._numbers)}"
         start = time.perf_counter()
         text = ""
-        raw = None
-        for attempt in itertools.count(1):
+        attempt = 0
+        while True:
+            attempt += 1
             try:
                 session = await self._present()
                 async with session.credits:
                     start = time.perf_counter()
-                    message = self._message(session, kind, work_id, attempt, request)
+                    message = self._message(session, work_id, attempt, work)
                     parts = await session.ask(
-                        work_id, self._timeout_s, self._timeout_s * EXTENSION, **message
+                        work_id, self._timeout_s, self._timeout_s * EXTENSION, message
                     )
                 took = (time.perf_counter() - start) * 1000
-                raw = self._read(session, parts, request)
-                return await self._page(session, kind, work_id, request, raw, expected, took)
+                raw = self._read(session, parts, work.request)
+                return await self._page(session, work_id, work, raw, took)
             except SessionLost:
                 if self._absent_too_long():
                     outcome = Outcome.LOST
@@ -298,36 +257,31 @@ class RemoteRecommender:
                     )
                 break
         took = (time.perf_counter() - start) * 1000
-        return self._failed(kind, request, outcome, took, text)
+        return self._failed(work, outcome, took, text)
 
     def _absent_too_long(self) -> bool:
         window = self.assignment.settings.session.resume_window_s
         return not self.session and time.monotonic() - self._absent_since >= window
 
-    def _message(
-        self,
-        session: Session,
-        kind: str,
-        work_id: str,
-        attempt: int,
-        request: RankRequest | SearchRequest,
-    ) -> dict[str, object]:
-        a = self.assignment
+    def _message(self, session: Session, work_id: str, attempt: int, work: Work) -> Response:
+        a, request = self.assignment, work.request
         head = questions.header(work_id, attempt, request.round, self._timeout_s, a.epoch)
         mode = types_pb2.EXPLANATION_MODE_NONE
         if a.arm.explanations and session.can_explain:
             mode = types_pb2.EXPLANATION_MODE_STRUCTURED
         if isinstance(request, RankRequest):
             if session.columnar:
-                return {"rank_batch": questions.rank_batch(head, request)}
+                return Response(rank_batch=questions.rank_batch(head, request))
             excluded = self._watched_ids if a.settings.visits.repeats == "forbid" else None
-            work = questions.rank_work(head, request, self._contexts, mode, excluded)
-            return {"rank_work": work}
-        if kind == "converse":
-            return {"converse_work": questions.converse_work(head, request, 0, self._contexts)}
+            return Response(
+                rank_work=questions.rank_work(head, request, self._contexts, mode, excluded)
+            )
+        if work.kind == "converse":
+            talk = questions.converse_work(head, request, 0, self._contexts)
+            return Response(converse_work=talk)
         if session.columnar:
-            return {"search_batch": questions.search_batch(head, request)}
-        return {"search_work": questions.search_work(head, request, self._contexts, mode)}
+            return Response(search_batch=questions.search_batch(head, request))
+        return Response(search_work=questions.search_work(head, request, self._contexts, mode))
 
     def _watched_ids(self, user: int) -> list[str]:
         ids = self.assignment.catalog.item_ids
@@ -354,15 +308,13 @@ class RemoteRecommender:
     async def _page(
         self,
         session: Session,
-        kind: str,
         work_id: str,
-        request: RankRequest | SearchRequest,
+        work: Work,
         raw: answers.RawLists,
-        expected: Ints,
         took: float,
     ) -> Lists:
         """Checked lists of an answer; what is wrong with it is counted and told."""
-        a = self.assignment
+        a, request, expected = self.assignment, work.request, work.expected
         excluded = None
         if a.settings.visits.repeats == "forbid" and raw.items.shape[1]:
             excluded = a.world.watched.has(request.users, raw.items)
@@ -376,7 +328,7 @@ class RemoteRecommender:
                 a.arm.policy, a.world, request.offsets[missing], request.count
             )
             self._apply_policy(f"{int(missing.sum())} lists missing in {work_id}")
-        violations = int(checked.violations[raw.answered].sum())
+        violations = int(checked.violations[raw.answered].sum()) + raw.long_tokens
         if violations or missing.any():
             found = answers.paths(raw, checked.kept, request.count, expected)
             await session.tell_outcome(
@@ -385,21 +337,16 @@ class RemoteRecommender:
                 bad_request(f"{violations} violations, {int(missing.sum())} missing", found),
             )
         worst = Outcome(int(outcome.max(initial=Outcome.ACCEPTED)))
-        record = WorkRecord(request.round, a.arm_number, kind, len(items), took, worst, violations)
+        record = WorkRecord(
+            request.round, a.arm_number, work.kind, len(items), took, worst, violations
+        )
         self.health.worked(record, outcome)
         explanations, claims = answers.shown_explanations(raw, checked.kept, a.catalog)
         return Lists(items, outcome, raw.tokens, explanations, claims, (record,))
 
-    def _failed(
-        self,
-        kind: str,
-        request: RankRequest | SearchRequest,
-        outcome: Outcome,
-        took: float,
-        text: str,
-    ) -> Lists:
+    def _failed(self, work: Work, outcome: Outcome, took: float, text: str) -> Lists:
         """What the failure policy shows in place of a whole work."""
-        a = self.assignment
+        a, request, kind = self.assignment, work.request, work.kind
         log.warning(
             "work failed", run=a.run_id, arm=a.arm.id, kind=kind, outcome=outcome.name, why=text
         )
@@ -422,41 +369,3 @@ class RemoteRecommender:
             raise RunPaused(text)
         if arm.policy is FailurePolicy.FAIL_RUN:
             raise RunFailed(text)
-
-
-def duration(seconds: float) -> Duration:
-    """A protobuf Duration."""
-    made = Duration()
-    made.FromMicroseconds(int(seconds * 1e6))
-    return made
-
-
-def _rank_rows(request: RankRequest, rows: slice) -> RankRequest:
-    return RankRequest(request.round, request.users[rows], request.offsets[rows], request.count)
-
-
-def _search_rows(request: SearchRequest, rows: slice) -> SearchRequest:
-    return SearchRequest(
-        request.round, request.users[rows], request.offsets[rows], request.count,
-        request.texts, request.text_of[rows], request.conversation,
-    )  # fmt: skip
-
-
-def _joined(parts: list[Lists], rows: list[slice]) -> Lists:
-    """Lists of consecutive rows, put together."""
-    if len(parts) == 1:
-        return parts[0]
-    tokens: dict[int, str] = {}
-    explanations: dict[tuple[int, int], str] = {}
-    claims: dict[tuple[int, int], tuple[int, ...]] = {}
-    for part, where in zip(parts, rows, strict=True):
-        at = where.start
-        tokens.update({at + row: token for row, token in part.tokens.items()})
-        explanations.update({(at + r, p): words for (r, p), words in part.explanations.items()})
-        claims.update({(at + r, p): claim for (r, p), claim in part.claims.items()})
-    return Lists(
-        np.concatenate([part.items for part in parts]),
-        np.concatenate([part.outcome for part in parts]),
-        tokens, explanations, claims,
-        tuple(work for part in parts for work in part.works),
-    )  # fmt: skip

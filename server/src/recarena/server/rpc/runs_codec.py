@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import grpc
 import numpy as np
 from google.protobuf import json_format
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from recarena.server.config import Settings, parse_settings
+from recarena.server.errors import InputError
 from recarena.server.narration import Narrator
 from recarena.server.rpc import status
 from recarena.server.rpc.health import RecommenderHealth
-from recarena.server.rpc.remote import duration
+from recarena.server.rpc.times import duration, timestamp
 from recarena.server.runs import Run
 from recarena.server.types import EventColumns, EventKind, Outcome
 from recarena.v1 import run_pb2, types_pb2
@@ -72,14 +71,38 @@ def settings_from(message: run_pb2.Run) -> Settings:
         one["explanations"] = arm.explanation_mode > types_pb2.EXPLANATION_MODE_NONE
         arms.append(one)
     values["arms"] = arms
-    return parse_settings(values, "run")
+    try:
+        return parse_settings(values, "run")
+    except InputError as error:
+        fields = tuple((_message_path(path), problem) for path, problem in error.fields)
+        raise InputError(error.problem, where="run", fields=fields) from None
 
 
-def timestamp(when: datetime) -> Timestamp:
-    """A protobuf Timestamp."""
-    made = Timestamp()
-    made.FromDatetime(when)
+_OWN_FIELDS = {
+    "seed": "run.seed",
+    "rounds": "run.round_limit",
+    "arms": "run.arms",
+    "recommender": "recommender_id",
+    "id": "arm_id",
+    "work_timeout_s": "work_timeout",
+    "explanations": "explanation_mode",
+}
+
+
+def _message_path(path: str) -> str:
+    """The path of a setting in a Run message: "arms.0.id" is "run.arms[0].arm_id"."""
+    first, *rest = path.split(".")
+    if first not in _OWN_FIELDS:
+        return f"run.settings.{path}" if path else "run"
+    made = _OWN_FIELDS[first]
+    for piece in rest:
+        made += f"[{piece}]" if piece.isdecimal() else f".{_OWN_FIELDS.get(piece, piece)}"
     return made
+
+
+def page_size(asked: int, default: int, most: int) -> int:
+    """Entries of a page: the default where none or nonsense is asked for, at most `most`."""
+    return min(asked, most) if asked > 0 else default
 
 
 def event_message(narrator: Narrator, events: EventColumns, row: int) -> run_pb2.UserEvent:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health
+from grpc_health.v1.health import (
+    aio as health,  # pyright: ignore[reportAttributeAccessIssue]  # behind a test of the version
+)
 from grpc_reflection.v1alpha import reflection
 
 from recarena.server.errors import Conflict

@@ -8,11 +8,12 @@ import uuid
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import TypeAlias, TypeVar
 
-from google.protobuf.duration_pb2 import Duration
-from google.rpc import status_pb2
+from google.rpc import code_pb2, status_pb2
 
-from recarena.server.errors import ProtocolViolation, SessionLost
+from recarena.server.errors import ProtocolViolation, SessionLost, TooSlow
+from recarena.server.rpc.times import duration
 from recarena.v1 import (
     recommender_service_pb2,
     session_pb2,
@@ -41,7 +42,8 @@ KNOWN_CAPABILITIES = frozenset(
 Answer = work_pb2.RankResult | work_pb2.RankBatchResult | work_pb2.ConverseResult
 Request = recommender_service_pb2.ConnectRequest
 Response = recommender_service_pb2.ConnectResponse
-Disposition = session_pb2.WorkOutcome.Disposition
+Disposition: TypeAlias = session_pb2.WorkOutcome.Disposition.ValueType
+T = TypeVar("T")
 
 
 class WorkRefused(Exception):
@@ -91,10 +93,11 @@ class Session:
         self._seq = 0
         self._pending: dict[str, _Pending] = {}
         self._done: OrderedDict[str, Disposition] = OrderedDict()
-        self._catalog = asyncio.get_running_loop().create_future()
+        self._catalog: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._rounds: dict[int, asyncio.Future[None]] = {}
         self.last_heard = asyncio.get_running_loop().time()
-        self.draining = False
+        self.draining = asyncio.Event()
+        """Set when the recommender said that it wants no more work."""
 
     def max_users(self, wanted: int | None) -> int:
         """Users in one work: what the recommender asked for, else the run's wish, else the
@@ -105,18 +108,18 @@ class Session:
 
     # -- out
 
-    async def send(self, **message: object) -> None:
-        """Queues one message for the peer. SessionLost where the stream has ended or the peer has
-        not read for too long."""
+    async def send(self, message: Response) -> None:
+        """Numbers one message and queues it for the peer. SessionLost where the stream has ended or
+        the peer has not read for too long."""
         if self.ended.is_set():
             raise SessionLost(self.session_id)
         self._seq += 1
-        response = Response(seq=self._seq, **message)  # type: ignore[arg-type]
+        message.seq = self._seq
         try:
-            self._outbound.put_nowait(response)
+            self._outbound.put_nowait(message)
         except asyncio.QueueFull:
             try:
-                await asyncio.wait_for(self._outbound.put(response), self._send_timeout_s)
+                await asyncio.wait_for(self._outbound.put(message), self._send_timeout_s)
             except TimeoutError:
                 self.end(SessionLost(f"{self.session_id}: the peer does not read"))
                 raise SessionLost(self.session_id) from None
@@ -164,7 +167,7 @@ class Session:
         elif kind == "extend_deadline":
             self._extend(request.extend_deadline)
         elif kind == "drain":
-            self.draining = True
+            self.draining.set()
         elif kind == "register":
             self.end(ProtocolViolation("Register was sent twice"))
 
@@ -222,10 +225,12 @@ class Session:
         """Sends RoundStarted and waits for RoundReady."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._rounds = {started.round: future}
-        await self.send(round_started=started)
+        await self.send(Response(round_started=started))
         await self._wait(future, timeout_s, "RoundReady")
 
-    async def ask(self, work_id: str, timeout_s: float, longest_s: float, **work: object):
+    async def ask(
+        self, work_id: str, timeout_s: float, longest_s: float, work: Response
+    ) -> list[Answer]:
         """Sends a work and waits for all parts of its answer.
 
         TimeoutError after the deadline (CancelWork was sent; parts that came count, if any),
@@ -234,9 +239,9 @@ class Session:
         loop = asyncio.get_running_loop()
         pending = _Pending(loop.create_future(), latest=loop.time() + longest_s)
         self._pending[work_id] = pending
-        disposition = session_pb2.WorkOutcome.DISPOSITION_ACCEPTED
+        disposition: Disposition = session_pb2.WorkOutcome.DISPOSITION_ACCEPTED
         try:
-            await self.send(**work)
+            await self.send(work)
             async with asyncio.timeout(timeout_s) as pending.deadline:
                 return await pending.answered
         except TimeoutError:
@@ -244,7 +249,11 @@ class Session:
                 return pending.parts
             disposition = session_pb2.WorkOutcome.DISPOSITION_LATE
             with contextlib.suppress(SessionLost):
-                await self.send(cancel_work=session_pb2.CancelWork(work_id=work_id))
+                late = status_pb2.Status(
+                    code=code_pb2.DEADLINE_EXCEEDED, message=f"no answer within {timeout_s:g} s"
+                )
+                cancel = session_pb2.CancelWork(work_id=work_id, reason=late)
+                await self.send(Response(cancel_work=cancel))
             raise
         finally:
             self._pending.pop(work_id, None)
@@ -258,9 +267,9 @@ class Session:
         """Sends WorkOutcome; a session that has ended is not told."""
         outcome = session_pb2.WorkOutcome(work_id=work_id, disposition=disposition, status=status)
         with contextlib.suppress(SessionLost):
-            await self.send(work_outcome=outcome)
+            await self.send(Response(work_outcome=outcome))
 
-    async def _wait(self, future: asyncio.Future[object], timeout_s: float, what: str) -> object:
+    async def _wait(self, future: asyncio.Future[T], timeout_s: float, what: str) -> T:
         ended = asyncio.ensure_future(self.ended.wait())
         try:
             await asyncio.wait(
@@ -271,17 +280,16 @@ class Session:
         if future.done():
             return future.result()
         if not self.ended.is_set():
-            self.end(ProtocolViolation(f"no {what} within {timeout_s:g} s"))
+            self.end(TooSlow(f"no {what} within {timeout_s:g} s"))
         raise SessionLost(self.session_id)
 
     # -- end
 
     async def drain(self, grace_s: float, reason: status_pb2.Status | None = None) -> None:
         """Says goodbye and closes when the peer has closed its half, or after `grace_s`."""
-        grace = Duration()
-        grace.FromMicroseconds(int(grace_s * 1e6))
+        goodbye = session_pb2.Drain(grace=duration(grace_s), reason=reason)
         with contextlib.suppress(SessionLost, TimeoutError):
-            await self.send(drain=session_pb2.Drain(grace=grace, reason=reason))
+            await self.send(Response(drain=goodbye))
             await asyncio.wait_for(self.ended.wait(), grace_s)
         self.end()
 
@@ -308,6 +316,6 @@ class Session:
                 return
             nonce += 1
             try:
-                await self.send(ping=session_pb2.Ping(nonce=nonce))
+                await self.send(Response(ping=session_pb2.Ping(nonce=nonce)))
             except SessionLost:
                 return

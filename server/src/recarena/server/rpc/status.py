@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import grpc
 from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from recarena.server.errors import (
+    AlreadyThere,
+    Changed,
     Conflict,
     InputError,
     NotFound,
@@ -16,6 +20,7 @@ from recarena.server.errors import (
     RunFailed,
     RunPaused,
     SessionLost,
+    TooSlow,
 )
 
 DOMAIN = "recarena"
@@ -24,7 +29,10 @@ CODES: dict[type[RecArenaError], grpc.StatusCode] = {
     InputError: grpc.StatusCode.INVALID_ARGUMENT,
     NotFound: grpc.StatusCode.NOT_FOUND,
     Conflict: grpc.StatusCode.FAILED_PRECONDITION,
+    AlreadyThere: grpc.StatusCode.ALREADY_EXISTS,
+    Changed: grpc.StatusCode.ABORTED,
     ProtocolViolation: grpc.StatusCode.INVALID_ARGUMENT,
+    TooSlow: grpc.StatusCode.DEADLINE_EXCEEDED,
     SessionLost: grpc.StatusCode.UNAVAILABLE,
     RunPaused: grpc.StatusCode.FAILED_PRECONDITION,
     RunFailed: grpc.StatusCode.ABORTED,
@@ -51,17 +59,13 @@ def of_error(error: RecArenaError) -> status_pb2.Status:
     """The status of an error of the tree, with BadRequest details for bad input."""
     code = next(CODES[kind] for kind in type(error).__mro__ if kind in CODES)
     status = status_proto(code, str(error), type(error).__name__.upper())
-    if isinstance(error, InputError) and error.where:
-        violation = error_details_pb2.BadRequest.FieldViolation(
-            field=error.where, description=error.problem
-        )
-        detail = any_pb2.Any()
-        detail.Pack(error_details_pb2.BadRequest(field_violations=[violation]))
-        status.details.append(detail)
+    if isinstance(error, InputError) and (error.where or error.fields):
+        fields = error.fields or ((error.where, error.problem),)
+        status.details.extend(bad_request("", fields).details)
     return status
 
 
-def bad_request(text: str, fields: list[tuple[str, str]]) -> status_pb2.Status:
+def bad_request(text: str, fields: Sequence[tuple[str, str]]) -> status_pb2.Status:
     """INVALID_ARGUMENT with at most 16 field violations."""
     status = status_pb2.Status(code=code_pb2.INVALID_ARGUMENT, message=text)
     violations = [

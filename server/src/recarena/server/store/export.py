@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute
@@ -31,7 +31,7 @@ from recarena.server.types import EventColumns, MemoryColumns
 pc: Any = pyarrow.compute
 """Its functions are made when it is imported, so that no checker knows them."""
 
-Format: TypeAlias = Literal["parquet", "csv", "recbole", "movielens"]
+FORMATS = ("parquet", "csv", "recbole", "movielens")
 Words: TypeAlias = Callable[[EventColumns], str]
 """Words of one event (one row), for events whose words were made from a template."""
 
@@ -39,7 +39,7 @@ Words: TypeAlias = Callable[[EventColumns], str]
 def export_run(
     folder: RunFolder,
     target: Path,
-    format: Format,
+    format: str,
     words: Words | None = None,
     *,
     include_history: bool = True,
@@ -50,11 +50,11 @@ def export_run(
     recbole: atomic files named after `target`. movielens: movies.csv and ratings.csv. The last two
     hold rated watches only, for neither has a place for an unrated one. History comes first, as
     round 0. Nothing that recommenders may not know of items and users is written. Conflict where
-    `target` is not empty.
+    `target` is not empty, InputError for any other format.
     """
-    if format not in get_args(Format):
+    if format not in FORMATS:
         raise InputError(
-            f"there is no format {format!r}", remedy=f"Choose from {', '.join(get_args(Format))}"
+            f"there is no format {format!r}", remedy=f"Choose from {', '.join(FORMATS)}"
         )
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise Conflict(f"there is something at {target} already")
@@ -106,9 +106,7 @@ class Sink:
         return pyarrow.csv.CSVWriter(path, schema, write_options=options)
 
 
-def _everything(
-    sink: Sink, folder: RunFolder, words: Words | None, include_history: bool
-) -> None:
+def _everything(sink: Sink, folder: RunFolder, words: Words | None, include_history: bool) -> None:
     world, rows = folder.world(), folder.round_rows()
     sink.add("items", items(world))
     sink.add("users", users(world))
@@ -141,44 +139,71 @@ def _recbole(sink: Sink, dataset: str, folder: RunFolder, include_history: bool)
     world = folder.world()
     item, user, tie = items(world), users(world), edges(world)
     genres = [[g.replace(" ", "_") for g in one] for one in item["genres"].to_pylist()]
-    sink.add(f"{dataset}.item", pa.table({
-        "item_id:token": item["item_id"],
-        "title:token_seq": item["title"],
-        "release_year:token": item["year"],
-        "genres:token_seq": pa.array([" ".join(one) for one in genres], pa.string()),
-        "director:token": item["director"],
-    }))
+    sink.add(
+        f"{dataset}.item",
+        pa.table(
+            {
+                "item_id:token": item["item_id"],
+                "title:token_seq": item["title"],
+                "release_year:token": item["year"],
+                "genres:token_seq": pa.array([" ".join(one) for one in genres], pa.string()),
+                "director:token": item["director"],
+            }
+        ),
+    )
     sink.add(f"{dataset}.user", user.rename_columns([f"{n}:token" for n in user.column_names]))
-    sink.add(f"{dataset}.net", pa.table({
-        "source_id:token": tie["user_id"],
-        "target_id:token": tie["other_id"],
-        "kind:token": tie["kind"],
-        "closeness:float": tie["closeness"],
-    }))
+    sink.add(
+        f"{dataset}.net",
+        pa.table(
+            {
+                "source_id:token": tie["user_id"],
+                "target_id:token": tie["other_id"],
+                "kind:token": tie["kind"],
+                "closeness:float": tie["closeness"],
+            }
+        ),
+    )
     for part in _ratings(folder, include_history):
-        sink.add(f"{dataset}.inter", pa.table({
-            "user_id:token": part["user_id"],
-            "item_id:token": part["item_id"],
-            "rating:float": part["rating"],
-            "timestamp:float": pc.fill_null(part["sim_time"], 0),
-        }))
+        sink.add(
+            f"{dataset}.inter",
+            pa.table(
+                {
+                    "user_id:token": part["user_id"],
+                    "item_id:token": part["item_id"],
+                    "rating:float": part["rating"],
+                    "timestamp:float": pc.fill_null(part["sim_time"], 0),
+                }
+            ),
+        )
 
 
 def _movielens(sink: Sink, folder: RunFolder, include_history: bool) -> None:
     world = folder.world()
     genres = ["|".join(one) or "(no genres listed)" for one in items(world)["genres"].to_pylist()]
-    sink.add("movies.csv", pa.table({
-        "movieId": pa.array(world.catalog.item_ids, pa.string()),
-        "title": pa.array([world.catalog.label(n) for n in range(len(world.catalog))], pa.string()),
-        "genres": pa.array(genres, pa.string()),
-    }))
+    sink.add(
+        "movies.csv",
+        pa.table(
+            {
+                "movieId": pa.array(world.catalog.item_ids, pa.string()),
+                "title": pa.array(
+                    [world.catalog.label(n) for n in range(len(world.catalog))], pa.string()
+                ),
+                "genres": pa.array(genres, pa.string()),
+            }
+        ),
+    )
     for part in _ratings(folder, include_history):
-        sink.add("ratings.csv", pa.table({
-            "userId": part["user_id"],
-            "movieId": part["item_id"],
-            "rating": part["rating"],
-            "timestamp": pc.fill_null(part["sim_time"], 0),
-        }))
+        sink.add(
+            "ratings.csv",
+            pa.table(
+                {
+                    "userId": part["user_id"],
+                    "movieId": part["item_id"],
+                    "rating": part["rating"],
+                    "timestamp": pc.fill_null(part["sim_time"], 0),
+                }
+            ),
+        )
 
 
 def _flat(table: Rows) -> Rows:
@@ -189,7 +214,7 @@ def _flat(table: Rows) -> Rows:
     return table
 
 
-STRUCTURE = "[\"\t\r\n]+"
+STRUCTURE = '["\t\r\n]+'
 
 
 def _without_structure(table: Rows, name: str) -> Rows:
@@ -204,7 +229,8 @@ def _without_structure(table: Rows, name: str) -> Rows:
                 bad = column.filter(found)[0].as_py()
                 raise InputError(
                     f"{bad!r} has a tab, a quotation mark or a line break in it, which {name} "
-                    "cannot hold", remedy="Export as parquet or csv",
+                    "cannot hold",
+                    remedy="Export as parquet or csv",
                 )
             column = pc.replace_substring_regex(column, '"', "'")
             column = pc.replace_substring_regex(column, STRUCTURE, " ")

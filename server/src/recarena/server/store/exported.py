@@ -29,36 +29,42 @@ pc: Any = pyarrow.compute
 def items(world: WorldData) -> Rows:
     """The public fields of all items, one row each."""
     catalog = world.catalog
-    return pa.table({
-        "item_id": pa.array(catalog.item_ids, pa.string()),
-        "title": pa.array(catalog.titles, pa.string()),
-        "year": pa.array(catalog.years, pa.int32(), mask=catalog.years == 0),
-        "genres": genre_lists(catalog),
-        "director": pa.array(catalog.directors, pa.string()),
-        "description": pa.array(catalog.descriptions, pa.string()),
-    })
+    return pa.table(
+        {
+            "item_id": pa.array(catalog.item_ids, pa.string()),
+            "title": pa.array(catalog.titles, pa.string()),
+            "year": pa.array(catalog.years, pa.int32(), mask=catalog.years == 0),
+            "genres": genre_lists(catalog),
+            "director": pa.array(catalog.directors, pa.string()),
+            "description": pa.array(catalog.descriptions, pa.string()),
+        }
+    )
 
 
 def users(world: WorldData) -> Rows:
     """The public profile of all users, one row each."""
     population = world.population
-    return pa.table({
-        "user_id": pa.array(population.user_ids, pa.string()),
-        "name": pa.array(population.names, pa.string()),
-        **{name: pa.array(column, pa.string()) for name, column in population.profile.items()},
-    })
+    return pa.table(
+        {
+            "user_id": pa.array(population.user_ids, pa.string()),
+            "name": pa.array(population.names, pa.string()),
+            **{name: pa.array(column, pa.string()) for name, column in population.profile.items()},
+        }
+    )
 
 
 def edges(world: WorldData) -> Rows:
     """The ties at the beginning: what `other_id` is to `user_id`."""
     network = world.network
     source = np.repeat(np.arange(network.users), network.degrees())
-    return pa.table({
-        "user_id": _ids(world.population.user_ids, source),
-        "other_id": _ids(world.population.user_ids, network.other),
-        "kind": _ids(list(network.kinds), network.kind),
-        "closeness": pa.array(network.closeness),
-    })
+    return pa.table(
+        {
+            "user_id": _ids(world.population.user_ids, source),
+            "other_id": _ids(world.population.user_ids, network.other),
+            "kind": _ids(list(network.kinds), network.kind),
+            "closeness": pa.array(network.closeness),
+        }
+    )
 
 
 def rounds(rows: Sequence[RoundRow]) -> Rows:
@@ -67,19 +73,24 @@ def rounds(rows: Sequence[RoundRow]) -> Rows:
         name: pa.array([getattr(row, name) for row in rows], pa.int64())
         for name in ("round", "active", "events", "memories", "works")
     }
-    return pa.table({
-        **integers,
-        "sim_time": pa.array([int(row.sim_time.timestamp()) for row in rows], pa.int64()),
-        "wall_ms": pa.array([row.wall_ms for row in rows], pa.float32()),
-        "digest": pa.array([row.digest for row in rows], pa.string()),
-    })
+    return pa.table(
+        {
+            **integers,
+            "sim_time": pa.array([int(row.sim_time.timestamp()) for row in rows], pa.int64()),
+            "wall_ms": pa.array([row.wall_ms for row in rows], pa.float32()),
+            "digest": pa.array([row.digest for row in rows], pa.string()),
+        }
+    )
 
 
 def history(world: WorldData) -> Rows:
     """What was known before the run, as interactions of round 0."""
     past = world.history
     return _interactions(
-        world, past.user, past.item, past.rating,
+        world,
+        past.user,
+        past.item,
+        past.rating,
         round=np.zeros(len(past), np.int32),
         sim_time=pa.array(past.time, pa.int64(), mask=past.time == 0),
         position=pa.nulls(len(past), pa.int16()),
@@ -91,7 +102,10 @@ def interactions(world: WorldData, events: EventColumns, at: int) -> Rows:
     """Watches of one round at `at` Unix seconds; an unrated one has no rating."""
     seen = events.of(EventKind.WATCH)
     return _interactions(
-        world, seen.user, seen.item, seen.value,
+        world,
+        seen.user,
+        seen.item,
+        seen.value,
         round=seen.round,
         sim_time=_constant(at, len(seen)),
         position=pa.array(seen.position, mask=seen.position < 0),
@@ -110,15 +124,17 @@ def _interactions(
     position: Column,
     impression: Column,
 ) -> Rows:
-    return pa.table({
-        "user_id": _ids(world.population.user_ids, user),
-        "item_id": _ids(world.catalog.item_ids, item),
-        "rating": pa.array(rating, pa.float32(), mask=rating == 0),
-        "round": pa.array(round),
-        "sim_time": sim_time,
-        "position": position,
-        "impression_id": impression,
-    })
+    return pa.table(
+        {
+            "user_id": _ids(world.population.user_ids, user),
+            "item_id": _ids(world.catalog.item_ids, item),
+            "rating": pa.array(rating, pa.float32(), mask=rating == 0),
+            "round": pa.array(round),
+            "sim_time": sim_time,
+            "position": position,
+            "impression_id": impression,
+        }
+    )
 
 
 def impressions(world: WorldData, events: EventColumns, at: int) -> Rows:
@@ -138,18 +154,20 @@ def impressions(world: WorldData, events: EventColumns, at: int) -> Rows:
     else:
         surface_of = outcome_of = np.zeros(len(shown), np.int8)
     watched = np.isin(_place_key(shown), _place_key(seen))
-    return pa.table({
-        "impression_id": _impression_ids(shown),
-        "user_id": _ids(world.population.user_ids, shown.user),
-        "item_id": _ids(world.catalog.item_ids, shown.item),
-        "round": pa.array(shown.round),
-        "sim_time": _constant(at, len(shown)),
-        "position": pa.array(shown.position),
-        "surface": _names(Surface, surface_of),
-        "outcome": _names(Outcome, outcome_of),
-        "explained": pa.array(shown.code == 1),
-        "watched": pa.array(watched),
-    })
+    return pa.table(
+        {
+            "impression_id": _impression_ids(shown),
+            "user_id": _ids(world.population.user_ids, shown.user),
+            "item_id": _ids(world.catalog.item_ids, shown.item),
+            "round": pa.array(shown.round),
+            "sim_time": _constant(at, len(shown)),
+            "position": pa.array(shown.position),
+            "surface": _names(Surface, surface_of),
+            "outcome": _names(Outcome, outcome_of),
+            "explained": pa.array(shown.code == 1),
+            "watched": pa.array(watched),
+        }
+    )
 
 
 def messages(
@@ -165,31 +183,35 @@ def messages(
         for row in range(len(said)):
             if row not in text:
                 text[row] = words(said.take(np.array([row])))
-    return pa.table({
-        "round": pa.array(said.round),
-        "sim_time": _constant(at, len(said)),
-        "kind": _names(EventKind, said.kind),
-        "user_id": _ids(world.population.user_ids, said.user),
-        "other_id": _ids(world.population.user_ids, said.other),
-        "item_id": _ids(world.catalog.item_ids, said.item),
-        "sentiment": pa.array(said.value),
-        "text": sparse_text(len(said), text),
-    })
+    return pa.table(
+        {
+            "round": pa.array(said.round),
+            "sim_time": _constant(at, len(said)),
+            "kind": _names(EventKind, said.kind),
+            "user_id": _ids(world.population.user_ids, said.user),
+            "other_id": _ids(world.population.user_ids, said.other),
+            "item_id": _ids(world.catalog.item_ids, said.item),
+            "sentiment": pa.array(said.value),
+            "text": sparse_text(len(said), text),
+        }
+    )
 
 
 def memories(world: WorldData, made: MemoryColumns, at: int) -> Rows:
     """Memories made in one round; `text` is null where a template says it."""
-    return pa.table({
-        "round": pa.array(made.round),
-        "sim_time": _constant(at, len(made)),
-        "user_id": _ids(world.population.user_ids, made.user),
-        "kind": _names(MemoryKind, made.kind),
-        "item_id": _ids(world.catalog.item_ids, made.item),
-        "source_id": _ids(world.population.user_ids, made.source),
-        "importance": pa.array(made.importance),
-        "value": pa.array(made.value),
-        "text": sparse_text(len(made), made.text),
-    })
+    return pa.table(
+        {
+            "round": pa.array(made.round),
+            "sim_time": _constant(at, len(made)),
+            "user_id": _ids(world.population.user_ids, made.user),
+            "kind": _names(MemoryKind, made.kind),
+            "item_id": _ids(world.catalog.item_ids, made.item),
+            "source_id": _ids(world.population.user_ids, made.source),
+            "importance": pa.array(made.importance),
+            "value": pa.array(made.value),
+            "text": sparse_text(len(made), made.text),
+        }
+    )
 
 
 def _ids(ids: Sequence[str], numbers: NDArray[np.integer]) -> Column:

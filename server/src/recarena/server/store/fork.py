@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from recarena.server.errors import InputError, NotFound
 from recarena.server.store.digest import BEFORE_ROUND_1
-from recarena.server.store.new_folder import OWN_KEYS, arm_ids, new_folder
+from recarena.server.store.manifest import OWN_KEYS, arm_ids
+from recarena.server.store.new_folder import new_folder
 from recarena.server.store.run_folder import RunFolder
 from recarena.server.store.run_tables import windows
 from recarena.server.store.tables import LOGS, WORKS, Rows, round_table
@@ -47,10 +48,19 @@ def fork(
                 tables.append(name, _renamed(found, renamed) if name == "works" else found)
         versions = tables.versions()
         now = {f"{name}_version": versions[name] for name in LOGS}
-        tables.append("rounds", round_table([
-            replace(row, **now, training_ms={renamed[a]: ms for a, ms in row.training_ms.items()})
-            for row in rows
-        ]))
+        tables.append(
+            "rounds",
+            round_table(
+                [
+                    replace(
+                        row,
+                        **now,
+                        training_ms={renamed[a]: ms for a, ms in row.training_ms.items()},
+                    )
+                    for row in rows
+                ]
+            ),
+        )
     return RunFolder.open(target, writable=True, fsync=fsync)
 
 

@@ -16,26 +16,9 @@ from numpy.typing import NDArray
 from recarena.server.datasets.world_data import WorldData
 from recarena.server.errors import Conflict, InputError
 from recarena.server.store.files import sync_path, sync_tree, write_json
+from recarena.server.store.manifest import FORMAT, FORMAT_VERSION, OWN_KEYS, arm_ids
 from recarena.server.store.run_tables import RunTables
 from recarena.server.store.world_tables import describe, tables_from_world
-
-FORMAT = "recarena-run"
-FORMAT_VERSION = 1
-OWN_KEYS = ("format", "format_version", "dataset")
-"""Keys of the manifest that the store writes itself."""
-
-
-def arm_ids(manifest: Mapping[str, Any]) -> list[str]:
-    """The arm_id of each arm, by its number. InputError where they are missing or repeated."""
-    try:
-        arms = [str(arm["arm_id"]) for arm in manifest["arms"]]
-    except (KeyError, TypeError):
-        raise InputError(
-            "the manifest needs `arms`, a list of objects with an `arm_id`", where="manifest"
-        ) from None
-    if len(set(arms)) != len(arms) or "" in arms:
-        raise InputError(f"arm ids are unique and not empty, got {arms}", where="manifest")
-    return arms
 
 
 @contextmanager
@@ -67,13 +50,16 @@ def new_folder(
         tables.reopen()
         own = {"format": FORMAT, "format_version": FORMAT_VERSION}
         write_json(fresh / "manifest.json", {**own, **manifest, "dataset": describe(world)})
-        write_json(fresh / "status.json", {
-            "state": "created",
-            "error": "",
-            "text": "created, no round yet",
-            "last_round": 0,
-            "updated": datetime.now(UTC).isoformat(timespec="seconds"),
-        })
+        write_json(
+            fresh / "status.json",
+            {
+                "state": "created",
+                "error": "",
+                "text": "created, no round yet",
+                "last_round": 0,
+                "updated": datetime.now(UTC).isoformat(timespec="seconds"),
+            },
+        )
         if sync:
             sync_tree(fresh)
         try:

@@ -8,7 +8,6 @@ for writing, passed over when it is opened for reading.
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +24,8 @@ from recarena.server.datasets.world_data import WorldData
 from recarena.server.errors import Conflict, InputError, NotFound
 from recarena.server.store.digest import BEFORE_ROUND_1, round_digest
 from recarena.server.store.files import WriterLock, read_json, write_json
-from recarena.server.store.new_folder import FORMAT, FORMAT_VERSION, arm_ids, new_folder
+from recarena.server.store.manifest import arm_ids, read_manifest
+from recarena.server.store.new_folder import new_folder
 from recarena.server.store.redo import RedoLog
 from recarena.server.store.run_tables import RunTables, windows
 from recarena.server.store.tables import (
@@ -58,7 +58,7 @@ class RunFolder:
     ) -> None:
         """Use `create` or `open`."""
         self.path = path
-        self.manifest: dict[str, Any] = _checked_manifest(path)
+        self.manifest: dict[str, Any] = read_manifest(path)
         self.arms = arm_ids(self.manifest)
         self.tables = RunTables(path / "tables", live=lock is None)
         self._lock, self._fsync, self._optimize_every = lock, fsync, optimize_every
@@ -103,7 +103,7 @@ class RunFolder:
         another process writes it. Opened for reading, nothing is written, and what another process
         commits is seen from then on.
         """
-        _checked_manifest(path)
+        read_manifest(path)
         lock = WriterLock(path / "lock", f"run {path.name}") if writable else None
         try:
             folder = cls(path, lock, fsync=fsync, optimize_every=optimize_every)
@@ -219,7 +219,8 @@ class RunFolder:
             if digest != row.digest:
                 raise InputError(
                     f"the events of round {row.round} do not give the digest in its row",
-                    where=str(self.path), remedy="The tables were changed; use a copy",
+                    where=str(self.path),
+                    remedy="The tables were changed; use a copy",
                 )
         return digest
 
@@ -233,13 +234,16 @@ class RunFolder:
         self._may_write()
         rounds = len(self._rows)
         text = f"{state} after round {rounds}" if rounds else f"{state}, no round yet"
-        write_json(self.path / "status.json", {
-            "state": state,
-            "error": error,
-            "text": f"{text}: {error}" if error else text,
-            "last_round": rounds,
-            "updated": datetime.now(UTC).isoformat(timespec="seconds"),
-        })
+        write_json(
+            self.path / "status.json",
+            {
+                "state": state,
+                "error": error,
+                "text": f"{text}: {error}" if error else text,
+                "last_round": rounds,
+                "updated": datetime.now(UTC).isoformat(timespec="seconds"),
+            },
+        )
 
     # ------------------------------------------------------------------ writing
 
@@ -375,26 +379,3 @@ class RunFolder:
 
 def _digest_of(rows: Sequence[RoundRow]) -> str:
     return rows[-1].digest if rows else BEFORE_ROUND_1
-
-
-def _checked_manifest(path: Path) -> dict[str, Any]:
-    """The manifest of a run folder that this release can read."""
-    if not path.exists():
-        raise NotFound(f"there is no run folder {path}")
-    try:
-        manifest = read_json(path / "manifest.json")
-        foreign = manifest["format"] != FORMAT
-        version = int(manifest["format_version"])
-    except (OSError, json.JSONDecodeError, KeyError, TypeError, ValueError):
-        foreign, manifest, version = True, {}, 0
-    if foreign:
-        raise InputError(
-            "not a run folder (its manifest.json is missing or something else)",
-            where=str(path), remedy="Name a folder that RecArena made",
-        )
-    if version > FORMAT_VERSION:
-        raise InputError(
-            f"the run folder has format {version}, this release reads up to {FORMAT_VERSION}",
-            where=str(path), remedy="Update RecArena",
-        )
-    return manifest

@@ -121,7 +121,9 @@ class RunTables:
             if not _in_place(found, expected):
                 raise InputError(
                     f"the rows of {name} in rounds {first} to {last} are not as many as were "
-                    "committed", where=str(self.path), remedy="Restore the folder from a copy",
+                    "committed",
+                    where=str(self.path),
+                    remedy="Restore the folder from a copy",
                 )
         return found
 

@@ -105,7 +105,7 @@ class RoundRow:
     works_version: int
 
 
-def numpy_column(table: Rows, name: str) -> NDArray[np.generic]:
+def numpy_column(table: Rows, name: str) -> NDArray[Any]:
     """A column without nulls as an array of its own type."""
     column = table[name].combine_chunks()
     return column.to_numpy(zero_copy_only=False)
@@ -152,13 +152,13 @@ def _log_table(schema: Schema, columns: EventColumns | MemoryColumns) -> Rows:
 def events_from(table: Rows) -> EventColumns:
     """Rows of `events`, in their order."""
     arrays = {name: numpy_column(table, name) for name in EVENT_COLUMNS}
-    return EventColumns(**arrays, text=text_of(table))  # type: ignore[arg-type]
+    return EventColumns(**arrays, text=text_of(table))
 
 
 def memories_from(table: Rows) -> MemoryColumns:
     """Rows of `memories`, in their order."""
     arrays = {name: numpy_column(table, name) for name in MEMORY_COLUMNS}
-    return MemoryColumns(**arrays, text=text_of(table))  # type: ignore[arg-type]
+    return MemoryColumns(**arrays, text=text_of(table))
 
 
 def work_table(works: Sequence[WorkRecord], arms: Sequence[str]) -> Rows:

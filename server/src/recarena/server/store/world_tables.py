@@ -44,43 +44,56 @@ def describe(world: WorldData) -> dict[str, object]:
 def tables_from_world(world: WorldData, arms: Sequence[str]) -> dict[str, Rows]:
     """The four tables; `arms` holds the arm_id of each user."""
     catalog, population, network, history = (
-        world.catalog, world.population, world.network, world.history,
+        world.catalog,
+        world.population,
+        world.network,
+        world.history,
     )
     floats = pa.float32()
-    items = pa.table({
-        "number": pa.array(np.arange(len(catalog), dtype=np.int32)),
-        "item_id": pa.array(catalog.item_ids, pa.string()),
-        "title": pa.array(catalog.titles, pa.string()),
-        "year": pa.array(catalog.years, pa.int32()),
-        "genres": genre_lists(catalog),
-        "director": pa.array(catalog.directors, pa.string()),
-        "description": pa.array(catalog.descriptions, pa.string()),
-        "quality": pa.array(catalog.quality, floats),
-        "popularity": pa.array(catalog.popularity, floats),
-        "factors": _lists(catalog.factors),
-    })
-    users = pa.table({
-        "number": pa.array(np.arange(len(population), dtype=np.int32)),
-        "user_id": pa.array(population.user_ids, pa.string()),
-        "name": pa.array(population.names, pa.string()),
-        **{name: pa.array(column, pa.string()) for name, column in population.profile.items()},
-        "arm": pa.array(arms, pa.string()),
-        "taste": _lists(population.taste),
-        **{name: pa.array(getattr(population, name), floats) for name in TRAITS},
-    })
+    items = pa.table(
+        {
+            "number": pa.array(np.arange(len(catalog), dtype=np.int32)),
+            "item_id": pa.array(catalog.item_ids, pa.string()),
+            "title": pa.array(catalog.titles, pa.string()),
+            "year": pa.array(catalog.years, pa.int32()),
+            "genres": genre_lists(catalog),
+            "director": pa.array(catalog.directors, pa.string()),
+            "description": pa.array(catalog.descriptions, pa.string()),
+            "quality": pa.array(catalog.quality, floats),
+            "popularity": pa.array(catalog.popularity, floats),
+            "factors": _lists(catalog.factors),
+        }
+    )
+    users = pa.table(
+        {
+            "number": pa.array(np.arange(len(population), dtype=np.int32)),
+            "user_id": pa.array(population.user_ids, pa.string()),
+            "name": pa.array(population.names, pa.string()),
+            **{name: pa.array(column, pa.string()) for name, column in population.profile.items()},
+            "arm": pa.array(arms, pa.string()),
+            "taste": _lists(population.taste),
+            **{name: pa.array(getattr(population, name), floats) for name in TRAITS},
+        }
+    )
     kinds = pa.array(list(network.kinds), pa.string())
-    relations = pa.table({
-        "user": pa.array(np.repeat(np.arange(network.users, dtype=np.int32), network.degrees())),
-        "other": pa.array(network.other, pa.int32()),
-        "kind": kinds.take(pa.array(network.kind)),
-        "closeness": pa.array(network.closeness, floats),
-    })
-    past = pa.table({
-        "user": pa.array(history.user, pa.int32()),
-        "item": pa.array(history.item, pa.int32()),
-        "rating": pa.array(history.rating, floats),
-        "time": pa.array(history.time, pa.int64()),
-    })
+    relations = pa.table(
+        {
+            "user": pa.array(
+                np.repeat(np.arange(network.users, dtype=np.int32), network.degrees())
+            ),
+            "other": pa.array(network.other, pa.int32()),
+            "kind": kinds.take(pa.array(network.kind)),
+            "closeness": pa.array(network.closeness, floats),
+        }
+    )
+    past = pa.table(
+        {
+            "user": pa.array(history.user, pa.int32()),
+            "item": pa.array(history.item, pa.int32()),
+            "rating": pa.array(history.rating, floats),
+            "time": pa.array(history.time, pa.int64()),
+        }
+    )
     return {"items": items, "users": users, "relations": relations, "history": past}
 
 

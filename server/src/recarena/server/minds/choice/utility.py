@@ -66,12 +66,13 @@ class Utility:
     def true_rating(self, world: WorldView, round: int, users: Ints, items: Ints) -> Floats:
         """[n]: r* = mu_u + theta.x + q + epsilon, without popularity, friends or explanations."""
         noise = normal(keys(world.seed, Purpose.RATING_NOISE, round, users, items))
-        return (
+        rating = (
             world.population.mean_rating[users]
             + liking(world, users, items[:, None])[:, 0]
             + world.catalog.quality[items]
             + np.float32(self.coefficients.rating_noise) * noise
         )
+        return rating.astype(np.float32, copy=False)
 
     def main_reason(
         self, world: WorldView, view: PageView, row: NDArray[np.intp], position: Ints

@@ -56,8 +56,8 @@ _POSTS = (
      "{title}: two hours I won't get back."),
     ("Watched {title}. It was all right.", "{title}: make up your own mind.",
      "So that was {title}.", "{title} - not bad, not great."),
-    ("You should all watch {title}!", "{title} made my day.", "If you watch one thing, take {title}.",
-     "Just saw {title}, and I can only recommend it."),
+    ("You should all watch {title}!", "{title} made my day.",
+     "If you watch one thing, take {title}.", "Just saw {title}, and I can only recommend it."),
 )  # fmt: skip
 
 _HEARSAY_POSTS = (
