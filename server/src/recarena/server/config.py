@@ -77,7 +77,9 @@ class ArmSettings(Section):
     @classmethod
     def _named_after_recommender(cls, value: Any) -> Any:
         if isinstance(value, dict) and not value.get("id"):
-            return {**value, "id": value.get("recommender", "")}
+            rest = {key: one for key, one in value.items() if key != "id"}
+            named = isinstance(rest.get("recommender"), str)
+            return {**rest, "id": rest["recommender"]} if named else rest
         return value
 
     @property
@@ -221,7 +223,10 @@ def parse_settings(values: Mapping[str, Any], where: str) -> Settings:
     try:
         return Settings.model_validate(dict(values))
     except ValidationError as error:
-        fields = tuple((_path(one), _problem(one)) for one in error.errors())
+        found = error.errors()
+        if any(len(one["loc"]) > 1 and one["loc"][0] == "arms" for one in found):
+            found = [one for one in found if one["loc"] != ("arms",)]
+        fields = tuple((_path(one), _problem(one)) for one in found)
         problems = "; ".join(problem for _, problem in fields)
         raise InputError(problems, where=where, fields=fields) from None
 

@@ -120,7 +120,8 @@ def _report(path: Path, run: Run, problem: str, interrupted: bool, manner: Manne
             say(f"Finished. Look closer: recarena log {path} --user {result['example_user']}")
         else:
             why = "Stopped" if interrupted else f"Stopped: {problem}" if problem else "Paused"
-            say(f"{why}. {folder.last_round} rounds are kept. Go on with: recarena resume {path}")
+            say(why)
+            say(f"{folder.last_round} rounds are kept. Go on with: recarena resume {path}")
     if finished:
         return 0
     return 130 if interrupted else 1

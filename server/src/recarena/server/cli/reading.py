@@ -138,6 +138,8 @@ def log(
     kinds = kinds or [one for one in EventKind if one is not EventKind.SHOWN]
     narrator = Narrator(world.catalog, world.population)
     out, at = console(), first
+    if not run.last_round and not follow:
+        say("no round is committed yet")
     while True:
         for round, (events, _) in enumerate(run.rounds(at, run.last_round), start=at):
             wanted = np.isin(events.kind, kinds)
