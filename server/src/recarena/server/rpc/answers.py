@@ -128,6 +128,9 @@ def paths(raw: RawLists, kept: Ints, count: int, expected: Ints) -> list[tuple[s
     found: list[tuple[str, str]] = []
     present: NDArray[np.bool_] = raw.items[:, :count] != NOTHING
     for row in range(len(raw.items)):
+        if not raw.answered[row]:
+            found.append((f"lists[{row}]", "no list for this query"))
+            continue
         good = set(kept[row][kept[row] >= 0].tolist())
         for rank in np.flatnonzero(present[row]).tolist():
             if rank not in good:

@@ -18,19 +18,21 @@ class Delivery:
         self.told = assignment.told
         """Last round whose feedback may be handed over."""
         self._position = 0, 0
-        """(round, page) up to which the attached session has been told."""
+        """(round, page) from which on the attached session has not been told."""
 
     def resumes(self, register: session_pb2.Register) -> tuple[int, int] | None:
         """(round, page) up to which a returning recommender has applied the feedback of this run,
         or None where it must start afresh."""
         if register.resume_run_id != self._assignment.run_id:
             return None
-        if not register.feedback_cursor:
+        return self.place(register.feedback_cursor)
+
+    def place(self, cursor: str) -> tuple[int, int] | None:
+        """(round, page) that a cursor of this run and epoch stands for, None for another."""
+        found = feedback_codec.read_cursor(cursor)
+        if not found or found[0] != self._assignment.epoch or found[1] > self.told:
             return None
-        cursor = feedback_codec.read_cursor(register.feedback_cursor)
-        if not cursor or cursor[0] != self._assignment.epoch or cursor[1] > self.told:
-            return None
-        return cursor[1], cursor[2]
+        return found[1], found[2]
 
     async def catch_up(self, session: Session, position: tuple[int, int]) -> None:
         """Tells a session that comes what follows its position."""
@@ -56,6 +58,7 @@ class Delivery:
                 cursor = feedback_codec.cursor(a.epoch, round, end)
                 await session.send(self._part(session, fb.part(feedback, start, end), cursor))
                 self._position = round, end
+            self._position = round + 1, 0
 
     def _part(self, session: Session, part: Feedback, cursor: str) -> Response:
         if session.columnar:

@@ -10,6 +10,7 @@ import structlog
 from recarena.server.errors import SessionLost
 from recarena.server.rpc.remote import RemoteRecommender
 from recarena.server.rpc.session import Session
+from recarena.v1 import session_pb2
 
 log = structlog.get_logger()
 
@@ -85,15 +86,16 @@ class Lobby:
     def _arm_for(self, session: Session) -> RemoteRecommender | None:
         register = session.register
         mine = [a for a in self._arms if a.assignment.arm.recommender == register.recommender_id]
-        for arm in mine:
-            if arm.assignment.run_id == register.resume_run_id:
-                held = arm.reserved_for
-                same = held and held.register.instance_id == register.instance_id
-                if held is None or same:
-                    return arm
-        if any(a.assignment.run_id == register.resume_run_id for a in mine):
-            return None
-        return next((arm for arm in mine if arm.reserved_for is None), None)
+        its_own = [arm for arm in mine if arm.assignment.run_id == register.resume_run_id]
+        if not its_own:
+            return next((arm for arm in mine if arm.reserved_for is None), None)
+        return next((arm for arm in its_own if not arm.reserved_for or _holds(arm, register)), None)
+
+
+def _holds(arm: RemoteRecommender, register: session_pb2.Register) -> bool:
+    """Whether an earlier session of the same instance has the arm."""
+    held = arm.reserved_for
+    return bool(held and register.instance_id and held.register.instance_id == register.instance_id)
 
 
 class Fenced(SessionLost):

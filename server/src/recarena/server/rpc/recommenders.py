@@ -15,7 +15,14 @@ from google.rpc import status_pb2
 
 from recarena.server.catalog import Catalog
 from recarena.server.config import NAME
-from recarena.server.errors import NotFound, ProtocolViolation, RecArenaError, SessionLost, TooSlow
+from recarena.server.errors import (
+    InputError,
+    NotFound,
+    ProtocolViolation,
+    RecArenaError,
+    SessionLost,
+    TooSlow,
+)
 from recarena.server.feedback import part, parts
 from recarena.server.rpc import answers, feedback_codec, status
 from recarena.server.rpc.lobby import Fenced, Lobby
@@ -104,10 +111,11 @@ class RecommenderService(recommender_service_pb2_grpc.RecommenderServiceServicer
             logger = logger.bind(run=a.run_id)
             logger.info("recommender joins", resumed=position is not None)
             self._sessions[session.session_id] = session, arm
+            session.catalog_version = a.catalog.version
             registered = _registered(session, arm, position is not None)
             await session.send(pb.ConnectResponse(registered=registered))
             ready = a.settings.session.ready_timeout_s
-            await session.catalog_loaded(a.catalog.version, ready)
+            await session.catalog_loaded(ready)
             await arm.attach(session, position or (0, 0))
             leaving = asyncio.ensure_future(self._retire_when_draining(arm, session))
             try:
@@ -144,7 +152,12 @@ class RecommenderService(recommender_service_pb2_grpc.RecommenderServiceServicer
             text = f"no live run has the catalogue version {request.catalog_version[:64]!r}"
             await _abort(context, status.of_error(NotFound(text)))
             return
-        first = int(request.page_token) if request.page_token.isdecimal() else 0
+        token = request.page_token or "0"
+        first = int(token) if token.isdecimal() and len(token) < 10 else len(catalog) + 1
+        if first > len(catalog):
+            wrong = InputError(f"{token[:64]!r} is no token of this catalogue", where="page_token")
+            await _abort(context, status.of_error(wrong))
+            return
         for at in range(first, max(len(catalog), 1), ITEMS_PER_PART):
             end = min(at + ITEMS_PER_PART, len(catalog))
             yield pb.StreamCatalogResponse(
@@ -165,13 +178,19 @@ class RecommenderService(recommender_service_pb2_grpc.RecommenderServiceServicer
             raise AssertionError
         _, arm = known
         a = arm.assignment
-        after = feedback_codec.read_cursor(request.page_token) or (a.epoch, 0, 0)
+        after = arm.place(request.page_token) if request.page_token else (0, 0)
+        if after is None:
+            wrong = InputError(
+                f"{request.page_token[:64]!r} is no cursor of this run", where="page_token"
+            )
+            await _abort(context, status.of_error(wrong))
+            raise AssertionError
         batches = []
         most = min(max(request.page_size, 1), 100)
-        for round in range(after[1], arm.told + 1):
+        for round in range(after[0], arm.told + 1):
             past = a.past(round)
             each = feedback_codec.PAGES_PER_RICH_PART
-            for start, end in parts(past, each, after[2] if round == after[1] else 0):
+            for start, end in parts(past, each, after[1] if round == after[0] else 0):
                 cursor = feedback_codec.cursor(a.epoch, round, end)
                 sim_time = a.settings.time.of_round(max(round, 1))
                 one = part(past, start, end)

@@ -84,6 +84,10 @@ class RemoteRecommender:
         """As Delivery.resumes."""
         return self._delivery.resumes(register)
 
+    def place(self, cursor: str) -> tuple[int, int] | None:
+        """As Delivery.place."""
+        return self._delivery.place(cursor)
+
     async def attach(self, session: Session, position: tuple[int, int]) -> None:
         """Takes a session into service: what it has not been told comes first, then the open round
         if there is one. The one before it is fenced."""
@@ -228,7 +232,13 @@ class RemoteRecommender:
             attempt += 1
             try:
                 session = await self._present()
+            except SessionLost:
+                outcome = Outcome.LOST
+                break
+            try:
                 async with session.credits:
+                    if self.session is not session:
+                        continue
                     start = time.perf_counter()
                     message = self._message(session, work_id, attempt, work)
                     parts = await session.ask(
@@ -238,9 +248,7 @@ class RemoteRecommender:
                 raw = self._read(session, parts, work.request)
                 return await self._page(session, work_id, work, raw, took)
             except SessionLost:
-                if self._absent_too_long():
-                    outcome = Outcome.LOST
-                    break
+                self.detach(session)
             except TimeoutError:
                 outcome = Outcome.LATE
                 break
@@ -249,19 +257,14 @@ class RemoteRecommender:
                 break
             except ProtocolViolation as error:
                 outcome, text = Outcome.REJECTED, str(error)
-                if self.session:
-                    await self.session.tell_outcome(
-                        work_id,
-                        session_pb2.WorkOutcome.DISPOSITION_REJECTED,
-                        bad_request(text, [(text.split(":")[0], text)]),
-                    )
+                await session.tell_outcome(
+                    work_id,
+                    session_pb2.WorkOutcome.DISPOSITION_REJECTED,
+                    bad_request(text, [(text.split(":")[0], text)]),
+                )
                 break
         took = (time.perf_counter() - start) * 1000
         return self._failed(work, outcome, took, text)
-
-    def _absent_too_long(self) -> bool:
-        window = self.assignment.settings.session.resume_window_s
-        return not self.session and time.monotonic() - self._absent_since >= window
 
     def _message(self, session: Session, work_id: str, attempt: int, work: Work) -> Response:
         a, request = self.assignment, work.request

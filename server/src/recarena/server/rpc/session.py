@@ -93,7 +93,9 @@ class Session:
         self._seq = 0
         self._pending: dict[str, _Pending] = {}
         self._done: OrderedDict[str, Disposition] = OrderedDict()
-        self._catalog: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._catalog: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.catalog_version = ""
+        """The version in force; CatalogReady of another is ignored."""
         self._rounds: dict[int, asyncio.Future[None]] = {}
         self.last_heard = asyncio.get_running_loop().time()
         self.draining = asyncio.Event()
@@ -195,14 +197,14 @@ class Session:
         return None
 
     def _catalog_ready(self, ready: session_pb2.CatalogReady) -> None:
-        if self._catalog.done():
+        if self._catalog.done() or ready.catalog_version != self.catalog_version:
             return
         if ready.HasField("error"):
             self._catalog.set_exception(
                 ProtocolViolation(f"the catalogue was refused: {ready.error.message[:500]}")
             )
         else:
-            self._catalog.set_result(ready.catalog_version)
+            self._catalog.set_result(None)
 
     def _extend(self, extend: session_pb2.ExtendDeadline) -> None:
         pending = self._pending.get(extend.work_id)
@@ -215,11 +217,9 @@ class Session:
 
     # -- waiting
 
-    async def catalog_loaded(self, version: str, timeout_s: float) -> None:
+    async def catalog_loaded(self, timeout_s: float) -> None:
         """Waits for CatalogReady. ProtocolViolation when the recommender refuses it."""
-        loaded = await self._wait(self._catalog, timeout_s, "CatalogReady")
-        if loaded != version:
-            raise ProtocolViolation(f"CatalogReady names {loaded!r}, not version {version!r}")
+        await self._wait(self._catalog, timeout_s, "CatalogReady")
 
     async def play_round(self, started: session_pb2.RoundStarted, timeout_s: float) -> None:
         """Sends RoundStarted and waits for RoundReady."""
