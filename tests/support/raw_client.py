@@ -60,6 +60,7 @@ class RawClient:
         self.stub = RecommenderServiceStub(self._channel)
         self._call: Any = self.stub.Connect()
         self._next: asyncio.Task[Any] | None = None
+        self._writing = asyncio.Lock()
         self.pongs = True
         # Every message but pings, in the order of their arrival.
         self.seen: list[ConnectResponse] = []
@@ -85,7 +86,8 @@ class RawClient:
     # ------------------------------------------------------------------ messages
     async def send(self, request: ConnectRequest | None = None, **message: Any) -> None:
         """Send one message, named by its field: send(pong=Pong(nonce=1))."""
-        await self._call.write(request if request is not None else ConnectRequest(**message))
+        async with self._writing:
+            await self._call.write(request if request is not None else ConnectRequest(**message))
 
     async def close_half(self) -> None:
         """Nothing more will be sent."""
@@ -139,10 +141,6 @@ class RawClient:
 
     async def _ending(self) -> object:
         return await self.status() if self._call.done() else "the stream goes on"
-
-    def silent(self) -> bool:
-        """Whether nothing has come that was not received yet."""
-        return self._next is None or not self._next.done()
 
     async def stays_silent(self) -> bool:
         """Whether the server sends nothing, though it had every occasion to: it answered other

@@ -6,7 +6,6 @@ same checks; only the stream is missing.
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +15,8 @@ from recarena.client.answers import Ranked
 from recarena.server import feedback as fb
 from recarena.server.config import Settings
 from recarena.server.datasets.specs import open_world
-from recarena.server.house import House
 from recarena.server.local import LocalRecommender
-from recarena.server.ports import Feedback, RankRequest, RoundTally, SearchRequest
+from recarena.server.ports import Feedback, RankRequest, SearchRequest
 from recarena.server.rpc import feedback_codec, questions
 from recarena.server.rpc.recommenders import item_message
 from recarena.server.runs import Assignment, Run, create_run
@@ -35,7 +33,7 @@ class Twin(LocalRecommender):
         name = "search_columns" if columnar else "search"
         searches = getattr(type(recommender), name) is not getattr(Recommender, name)
         super().__init__(
-            a.world, self._lists, self._found if searches else None, self._learned,
+            a.world, self._ranked, self._found if searches else None, self._learned,
             recommender.ready, a.arm_number,
         )  # fmt: skip
         self._contexts = questions.Contexts(a.user_ids, a.arm.id, lambda _: {})
@@ -62,12 +60,6 @@ class Twin(LocalRecommender):
         """The run is over."""
         self._recommender.close()
 
-    async def round_started(self, round: int, sim_time: datetime, expected: int) -> float:
-        return await super().round_started(round, sim_time, expected)
-
-    async def round_ended(self, feedback: Feedback, tally: RoundTally) -> None:
-        await super().round_ended(feedback, tally)
-
     def _learned(self, feedback: Feedback) -> None:
         a = self._a
         each = (
@@ -85,7 +77,7 @@ class Twin(LocalRecommender):
                 batch = feedback_codec.rich(part, a.user_ids, a.catalog.item_ids, when, cursor)
                 self._recommender.feedback(batch)
 
-    def _lists(self, request: RankRequest) -> Ints:
+    def _ranked(self, request: RankRequest) -> Ints:
         head = questions.header("work", 1, request.round, 60.0, self._a.epoch)
         if self._columnar:
             answer = self._recommender.rank_columns(questions.rank_batch(head, request))
@@ -147,5 +139,3 @@ async def twin_run(path: Path, settings: Settings, world: str, door: TwinDoor) -
     await run.settled()
     return run
 
-
-__all__ = ["House", "Twin", "TwinDoor", "twin_run"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 import grpc
 
 from recarena.server.errors import Changed, RecArenaError
 from recarena.server.house import House
-from recarena.server.rpc import status
+from recarena.server.rpc.refusal import refuse
 from recarena.server.rpc.runs_codec import page_size, run_message, settings_from
 from recarena.server.runs import Run
 from recarena.v1 import simulation_control_service_pb2 as pb
@@ -24,31 +24,40 @@ REMEMBERED_REQUESTS = 4096
 RUNS_PER_PAGE = 100
 
 
+class Changing(Protocol):
+    """A request that changes something."""
+
+    @property
+    def request_id(self) -> str:
+        """See the contract."""
+        ...
+
+
 class ControlService(simulation_control_service_pb2_grpc.SimulationControlServiceServicer):
     """Every error of the tree becomes its status; a repeated request_id its first answer."""
 
     def __init__(self, house: House) -> None:
         self._house = house
-        self._answered: OrderedDict[str, object] = OrderedDict()
+        self._answered: OrderedDict[tuple[str, str], object] = OrderedDict()
         self._turn = asyncio.Lock()
 
     async def _once(
-        self, request_id: str, context: Context, work: Callable[[], Awaitable[Reply]]
+        self, request: Changing, context: Context, work: Callable[[], Awaitable[Reply]]
     ) -> Reply:
         """Runs changing calls one after another, each request_id once."""
         try:
             async with self._turn:
-                if request_id and request_id in self._answered:
-                    return cast("Reply", self._answered[request_id])
+                call = type(request).__name__, request.request_id
+                if request.request_id and call in self._answered:
+                    return cast("Reply", self._answered[call])
                 reply = await work()
-                if request_id:
-                    self._answered[request_id] = reply
+                if request.request_id:
+                    self._answered[call] = reply
                     while len(self._answered) > REMEMBERED_REQUESTS:
                         self._answered.popitem(last=False)
                 return reply
         except RecArenaError as error:
-            await context.abort_with_status(status.to_grpc(status.of_error(error)))
-            raise AssertionError from error
+            await refuse(context, error)
 
     def _run(self, run_id: str, etag: str = "") -> Run:
         run = self._house.run(run_id)
@@ -71,15 +80,14 @@ class ControlService(simulation_control_service_pb2_grpc.SimulationControlServic
             run = await self._house.create(run_id, world, settings)
             return pb.CreateRunResponse(run=run_message(run))
 
-        return await self._once(request.request_id, context, create)
+        return await self._once(request, context, create)
 
     async def GetRun(self, request: pb.GetRunRequest, context: Context) -> pb.GetRunResponse:
         """See the contract."""
-
-        async def get() -> pb.GetRunResponse:
+        try:
             return pb.GetRunResponse(run=run_message(self._run(request.run_id)))
-
-        return await self._once("", context, get)
+        except RecArenaError as error:
+            await refuse(context, error)
 
     async def ListRuns(self, request: pb.ListRunsRequest, context: Context) -> pb.ListRunsResponse:
         """See the contract."""
@@ -98,7 +106,7 @@ class ControlService(simulation_control_service_pb2_grpc.SimulationControlServic
             run.start()
             return pb.StartRunResponse(run=run_message(run))
 
-        return await self._once(request.request_id, context, start)
+        return await self._once(request, context, start)
 
     async def PauseRun(self, request: pb.PauseRunRequest, context: Context) -> pb.PauseRunResponse:
         """See the contract."""
@@ -108,7 +116,7 @@ class ControlService(simulation_control_service_pb2_grpc.SimulationControlServic
             run.pause()
             return pb.PauseRunResponse(run=run_message(run))
 
-        return await self._once(request.request_id, context, pause)
+        return await self._once(request, context, pause)
 
     async def StepRun(self, request: pb.StepRunRequest, context: Context) -> pb.StepRunResponse:
         """See the contract."""
@@ -118,7 +126,7 @@ class ControlService(simulation_control_service_pb2_grpc.SimulationControlServic
             run.start(max(request.rounds, 1))
             return pb.StepRunResponse(run=run_message(run))
 
-        return await self._once(request.request_id, context, step)
+        return await self._once(request, context, step)
 
     async def StopRun(self, request: pb.StopRunRequest, context: Context) -> pb.StopRunResponse:
         """See the contract."""
@@ -128,7 +136,7 @@ class ControlService(simulation_control_service_pb2_grpc.SimulationControlServic
             await run.stop()
             return pb.StopRunResponse(run=run_message(run))
 
-        return await self._once(request.request_id, context, stop)
+        return await self._once(request, context, stop)
 
     async def ResetRun(self, request: pb.ResetRunRequest, context: Context) -> pb.ResetRunResponse:
         """See the contract."""
@@ -139,7 +147,7 @@ class ControlService(simulation_control_service_pb2_grpc.SimulationControlServic
             run = await self._house.reset(request.run_id, seed)
             return pb.ResetRunResponse(run=run_message(run))
 
-        return await self._once(request.request_id, context, reset)
+        return await self._once(request, context, reset)
 
     async def ForkRun(self, request: pb.ForkRunRequest, context: Context) -> pb.ForkRunResponse:
         """See the contract."""
@@ -148,4 +156,4 @@ class ControlService(simulation_control_service_pb2_grpc.SimulationControlServic
             run = await self._house.fork(request.run_id, request.round, request.new_run_id)
             return pb.ForkRunResponse(run=run_message(run))
 
-        return await self._once(request.request_id, context, fork)
+        return await self._once(request, context, fork)

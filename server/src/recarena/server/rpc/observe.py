@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 import grpc
 import numpy as np
@@ -13,7 +13,7 @@ from recarena.server.errors import InputError, NotFound, RecArenaError
 from recarena.server.house import House
 from recarena.server.narration import Narrator
 from recarena.server.population import Population
-from recarena.server.rpc import status
+from recarena.server.rpc.refusal import refuse
 from recarena.server.rpc.remote import RemoteRecommender
 from recarena.server.rpc.runs_codec import (
     event_message,
@@ -49,7 +49,7 @@ class ObserveService(simulation_observe_service_pb2_grpc.SimulationObserveServic
             round, row = _position(run, request.resume_token)
             users = _user_numbers(run.data.population, list(request.user_ids))
         except RecArenaError as error:
-            await _refuse(context, error)
+            await refuse(context, error)
         kinds = np.array(
             request.event_types
             or [t for t in run_pb2.UserEvent.Type.values() if t != run_pb2.UserEvent.TYPE_SHOWN],
@@ -195,18 +195,13 @@ class ObserveService(simulation_observe_service_pb2_grpc.SimulationObserveServic
         try:
             return self._house.run(run_id)
         except RecArenaError as error:
-            await _refuse(context, error)
+            await refuse(context, error)
 
     async def _user(self, run: Run, user_id: str, context: Context) -> int:
         number = run.data.population.number_of.get(user_id)
         if number is None:
-            await _refuse(context, NotFound(f"run {run.run_id} has no user {user_id[:128]!r}"))
+            await refuse(context, NotFound(f"run {run.run_id} has no user {user_id[:128]!r}"))
         return number
-
-
-async def _refuse(context: Context, error: RecArenaError) -> NoReturn:
-    await context.abort_with_status(status.to_grpc(status.of_error(error)))
-    raise AssertionError
 
 
 def _message(

@@ -6,7 +6,6 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Any
 
 import grpc
 import structlog
@@ -26,6 +25,7 @@ from recarena.server.errors import (
 from recarena.server.feedback import part, parts
 from recarena.server.rpc import answers, feedback_codec, status
 from recarena.server.rpc.lobby import Fenced, Lobby
+from recarena.server.rpc.refusal import abort
 from recarena.server.rpc.remote import EXTENSION, RemoteRecommender
 from recarena.server.rpc.session import MAX_MESSAGE_BYTES, PROTOCOL_MINOR, Request, Session
 from recarena.server.rpc.times import duration
@@ -60,7 +60,7 @@ class RecommenderService(recommender_service_pb2_grpc.RecommenderServiceServicer
         try:
             session = Session(await self._register(request_iterator), context.peer())
         except ProtocolViolation as error:
-            await _abort(context, _refusal(error))
+            await abort(context, _refusal(error))
             return
         reader = asyncio.ensure_future(session.read(request_iterator))
         serving = asyncio.ensure_future(self._serve(session))
@@ -75,7 +75,7 @@ class RecommenderService(recommender_service_pb2_grpc.RecommenderServiceServicer
                 with suppress(asyncio.CancelledError, RecArenaError):
                     await task
         if session.error:
-            await _abort(context, _ending(session.error))
+            await abort(context, _ending(session.error))
 
     async def _register(self, requests: AsyncIterator[Request]) -> session_pb2.Register:
         try:
@@ -150,13 +150,13 @@ class RecommenderService(recommender_service_pb2_grpc.RecommenderServiceServicer
         catalog = self._catalogs.get(request.catalog_version)
         if catalog is None:
             text = f"no live run has the catalogue version {request.catalog_version[:64]!r}"
-            await _abort(context, status.of_error(NotFound(text)))
+            await abort(context, status.of_error(NotFound(text)))
             return
         token = request.page_token or "0"
         first = int(token) if token.isdecimal() and len(token) < 10 else len(catalog) + 1
         if first > len(catalog):
             wrong = InputError(f"{token[:64]!r} is no token of this catalogue", where="page_token")
-            await _abort(context, status.of_error(wrong))
+            await abort(context, status.of_error(wrong))
             return
         for at in range(first, max(len(catalog), 1), ITEMS_PER_PART):
             end = min(at + ITEMS_PER_PART, len(catalog))
@@ -174,8 +174,7 @@ class RecommenderService(recommender_service_pb2_grpc.RecommenderServiceServicer
         """Feedback after a cursor, in the rich form."""
         known = self._sessions.get(request.session_id)
         if known is None:
-            await _abort(context, status.of_error(NotFound("no such session")))
-            raise AssertionError
+            await abort(context, status.of_error(NotFound("no such session")))
         _, arm = known
         a = arm.assignment
         after = arm.place(request.page_token) if request.page_token else (0, 0)
@@ -183,8 +182,7 @@ class RecommenderService(recommender_service_pb2_grpc.RecommenderServiceServicer
             wrong = InputError(
                 f"{request.page_token[:64]!r} is no cursor of this run", where="page_token"
             )
-            await _abort(context, status.of_error(wrong))
-            raise AssertionError
+            await abort(context, status.of_error(wrong))
         batches = []
         most = min(max(request.page_size, 1), 100)
         for round in range(after[0], arm.told + 1):
@@ -275,7 +273,3 @@ def _ending(error: Exception) -> status_pb2.Status:
     if isinstance(error, RecArenaError):
         return status.of_error(error)
     return status.status_proto(grpc.StatusCode.INTERNAL, "internal error")
-
-
-async def _abort(context: grpc.aio.ServicerContext[Any, Any], ending: status_pb2.Status) -> None:
-    await context.abort_with_status(status.to_grpc(ending))
