@@ -13,7 +13,9 @@ from recarena.server.types import EventColumns, EventKind, Outcome
 def feedback_of(events: EventColumns, in_arm: np.ndarray, round: int) -> Feedback:
     """Feedback for the users of one arm (`in_arm`: bool per user), from a round's events."""
     kinds = np.array([EventKind.PAGE, EventKind.SHOWN, EventKind.WATCH], np.int8)
-    rows = np.isin(events.kind, kinds) & in_arm[events.user]
+    rows = np.isin(events.kind, kinds)
+    if not in_arm.all():
+        rows &= in_arm[events.user]
     events = events.take(rows)
     is_page = events.kind == EventKind.PAGE
     page = (np.cumsum(is_page) - 1).astype(np.int32)

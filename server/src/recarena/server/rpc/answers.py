@@ -50,7 +50,9 @@ def read_rich(
         raise ProtocolViolation(f"lists[{at}].query_index: {index[at]} is not in 0..{queries - 1}")
     if len(np.unique(index)) != len(index):
         raise ProtocolViolation("lists: a query_index is there twice")
-    kept = [one.items[:MAX_ITEMS_PER_LIST] for one in lists]
+    kept: list[Sequence[types_pb2.RankedItem]] = [one.items for one in lists]
+    if max(map(len, kept), default=0) > MAX_ITEMS_PER_LIST:
+        kept = [items[:MAX_ITEMS_PER_LIST] for items in kept]
     lengths = np.array([len(items) for items in kept], np.int64)
     flat = list(chain.from_iterable(kept))
     scores = np.array([item.score for item in flat], np.float64)
@@ -86,8 +88,8 @@ def read_columns(
     result: work_pb2.RankBatchResult, queries: int, count: int, catalog: Catalog
 ) -> RawLists:
     """Lists of a RankBatchResult. ProtocolViolation where the lengths do not add up."""
-    numbers = np.array(result.item_numbers, np.int64)
-    lengths = np.array(result.list_lengths, np.int64)
+    numbers = np.fromiter(result.item_numbers, np.int64, len(result.item_numbers))
+    lengths = np.fromiter(result.list_lengths, np.int64, len(result.list_lengths))
     if len(lengths) == 0:
         if len(numbers) != queries * count:
             raise ProtocolViolation(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from recarena.server import feedback as fb
 from recarena.server.ports import Feedback
 from recarena.server.rpc import feedback_codec
@@ -58,6 +60,7 @@ class Delivery:
                 cursor = feedback_codec.cursor(a.epoch, round, end)
                 await session.send(self._part(session, fb.part(feedback, start, end), cursor))
                 self._position = round, end
+                await asyncio.sleep(0)  # what is made is sent while the next part is made
             self._position = round + 1, 0
 
     def _part(self, session: Session, part: Feedback, cursor: str) -> Response:
