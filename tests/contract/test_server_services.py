@@ -26,6 +26,7 @@ from recarena.client import serve_async
 from recarena.server import errors
 from recarena.server.errors import InputError, RecArenaError
 from recarena.server.rpc import status
+from recarena.server.rpc.remote import RemoteRecommender
 from recarena.server.rpc.server import SERVICES, Server
 from recarena.server.runs import Run, RunState
 from recarena.server.types import EventKind
@@ -220,7 +221,10 @@ async def test_checking_only_creates_nothing(desk: Desk):
 BAD = [
     ({"round_limit": 0}, ["run.round_limit"]),
     ({"arms": []}, ["run.arms"]),
-    ({"arms": [runs.Arm(recommender_id="Bad Name")]}, ["run.arms[0].recommender_id"]),
+    (
+        {"arms": [runs.Arm(arm_id="a", recommender_id="Bad Name")]},
+        ["run.arms[0].recommender_id"],
+    ),
     ({"arms": [runs.Arm(arm_id="a")]}, ["run.arms[0].recommender_id"]),
     (
         {"arms": [runs.Arm(recommender_id="a", work_timeout=Duration(seconds=-1))]},
@@ -386,6 +390,23 @@ async def test_a_pause_lets_the_round_under_way_come_to_its_end(desk: Desk):
     await finished(run)
 
 
+@pytest.mark.parametrize(("limit", "state"), [(1, "succeeded"), (2, "paused")])
+async def test_a_pause_while_a_committed_round_is_told_adds_no_round(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, limit: int, state: str
+):
+    tell = RemoteRecommender.round_ended
+
+    async def pause_and_tell(self: RemoteRecommender, *what: Any) -> None:
+        await desk.control.PauseRun(control.PauseRunRequest(run_id="run"))
+        await tell(self, *what)
+
+    monkeypatch.setattr(RemoteRecommender, "round_ended", pause_and_tell)
+    await desk.create(round_limit=limit)
+    async with serving(desk.server):
+        run = await settled(await desk.start())
+    assert (run.state, run.round) == (state, 1)
+
+
 async def test_a_run_that_still_waits_pauses_at_once(desk: Desk):
     await desk.create()
     run = await desk.start()
@@ -446,14 +467,14 @@ async def test_a_live_run_is_not_reset(desk: Desk):
     assert "pause or stop it first" in told.message
 
 
-async def test_a_reset_ends_the_streams_of_those_who_watch(desk: Desk):
+async def test_a_reset_sends_those_who_watch_away_to_come_again(desk: Desk):
     await desk.create()
     stream = desk.observe.StreamEvents(observe.StreamEventsRequest(run_id="run"))
     assert (await stream.read()).HasField("run_changed")
     await desk.control.ResetRun(control.ResetRunRequest(run_id="run"))
-    async with asyncio.timeout(PATIENCE):
-        while isinstance(await stream.read(), observe.StreamEventsResponse):
-            pass
+    async with asyncio.timeout(5):
+        code, _ = await refusal(stream.read())
+    assert code is CODE.UNAVAILABLE
 
 
 async def test_a_fork_has_the_rounds_before_it_and_goes_its_own_way(played: Desk):
@@ -689,10 +710,11 @@ async def test_a_reader_who_does_not_read_holds_nothing_up(desk: Desk):
     stream = desk.observe.StreamEvents(
         observe.StreamEventsRequest(run_id="run", event_types=[int(kind) for kind in EventKind])
     )
-    first = await stream.read()
+    reading = aiter(stream)
+    first = await anext(reading)
     async with serving(desk.server):
         await finished(await desk.start())
-    rest = [message async for message in stream]
+    rest = [message async for message in reading]
     every = [int(kind) for kind in EventKind]
     assert said([first, *rest]) == said(await desk.events(event_types=every))
 
@@ -814,7 +836,7 @@ async def test_a_user_without_ties_has_none(desk: Desk):
 
 async def test_memories_come_page_by_page_oldest_first(played: Desk):
     run = played.run()
-    user = int(run.world.watches.argmax())
+    user = max(range(40), key=lambda user: len(run.folder.memories_of(user)))
     user_id = run.data.population.user_ids[user]
     memories = await pages(
         played.observe.ListMemories, observe.ListMemoriesRequest, "memories", 3, user_id=user_id

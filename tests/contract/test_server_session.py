@@ -1489,3 +1489,26 @@ async def test_a_paused_run_keeps_its_recommender_and_goes_on(server, client):
     await finished(run)
     await serving
     assert await client.status() == OK
+
+
+async def test_feedback_of_the_last_round_is_owed_even_when_the_server_died_after_committing_it(
+    tmp_path,
+):
+    async with Server(tmp_path / "runs") as server, another(server) as client:
+        run = await begin(server, settings("raw", rounds=2))
+        await client.join()
+        await client.serve()
+        await finished(run)
+        told = client.feedback()
+        # What a killed server leaves behind: all rounds, and a state that speaks of playing.
+        run.folder.set_status(RunState.RUNNING)
+    async with Server(tmp_path / "runs") as server, another(server) as client:
+        run = server.house.run("run")
+        assert run.state is RunState.PAUSED
+        cursor = [one.cursor for one in told if one.round == 1][-1]
+        run.start()
+        await client.join(resume_run_id="run", feedback_cursor=cursor)
+        await client.serve()
+        assert client.feedback() == [one for one in told if one.round == 2]
+        assert await client.status() == OK
+        await finished(run)

@@ -70,11 +70,11 @@ class House:
             raise Conflict(f"run {run_id} is {run.state}: pause or stop it first")
         settings = run.settings.model_copy(update={} if seed is None else {"seed": seed})
         data, path, epoch = run.data, run.folder.path, run.epoch + 1
-        fresh = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}")
+        fresh = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
         create_run(fresh, settings, data, run_id=run_id, epoch=epoch).close()
         await run.close()
         del self._open[run_id]
-        old = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}")
+        old = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
         path.rename(old)
         fresh.rename(path)
         shutil.rmtree(old)
@@ -85,6 +85,8 @@ class House:
         source = self.run(run_id)
         new_run_id = new_run_id or f"{run_id[:50]}-{uuid.uuid4().hex[:6]}"
         target = self._path(new_run_id)
+        if target.exists():
+            raise AlreadyThere(f"there is a run {new_run_id!r} already")
         folder = await asyncio.to_thread(fork_run, source.folder, target, round)
         self._open[new_run_id] = Run(folder, self._door)
         return self._open[new_run_id]

@@ -258,9 +258,9 @@ class Run:
 
     async def _play(self) -> None:
         try:
-            if self.round < self._last_wanted:
-                await self._gather()
-                self._set_state(RunState.RUNNING)
+            # Also when all rounds are there: a recommender may still be owed the last feedback.
+            await self._gather()
+            self._set_state(RunState.RUNNING)
             while self.round < self._last_wanted:
                 await self._play_one()
             done = self.round >= self.settings.rounds

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 import grpc
 
-from recarena.server.errors import Changed, RecArenaError
+from recarena.server.errors import Changed, InputError, RecArenaError
 from recarena.server.house import House
 from recarena.server.rpc.refusal import refuse
 from recarena.server.rpc.runs_codec import page_size, run_message, settings_from
@@ -74,10 +74,14 @@ class ControlService(simulation_control_service_pb2_grpc.SimulationControlServic
         async def create() -> pb.CreateRunResponse:
             settings = settings_from(request.run)
             run_id, world = request.run.run_id, request.run.world
-            if request.validate_only:
-                self._house.check(run_id, world)
-                return pb.CreateRunResponse(run=request.run)
-            run = await self._house.create(run_id, world, settings)
+            try:
+                if request.validate_only:
+                    self._house.check(run_id, world)
+                    return pb.CreateRunResponse(run=request.run)
+                run = await self._house.create(run_id, world, settings)
+            except InputError as error:
+                where = f"run.{error.where}" if error.where in ("run_id", "world") else error.where
+                raise InputError(error.problem, where=where, remedy=error.remedy) from None
             return pb.CreateRunResponse(run=run_message(run))
 
         return await self._once(request, context, create)

@@ -55,8 +55,8 @@ class ObserveService(simulation_observe_service_pb2_grpc.SimulationObserveServic
             or [t for t in run_pb2.UserEvent.Type.values() if t != run_pb2.UserEvent.TYPE_SHOWN],
             np.int8,
         )
-        yield _message(run, round, row, round, _changed(run))
         state, seen = run.state, -1
+        yield _message(run, round, row, round, _changed(run))
         while True:
             while round <= run.round:
                 events, active, wall_ms = await self._events(run, round)

@@ -229,7 +229,6 @@ class RemoteRecommender:
         text = ""
         attempt = 0
         while True:
-            attempt += 1
             try:
                 session = await self._present()
             except SessionLost:
@@ -239,6 +238,7 @@ class RemoteRecommender:
                 async with session.credits:
                     if self.session is not session:
                         continue
+                    attempt += 1
                     start = time.perf_counter()
                     message = self._message(session, work_id, attempt, work)
                     parts = await session.ask(

@@ -31,7 +31,7 @@ def run_message(run: Run) -> run_pb2.Run:
         round=run.round,
         round_limit=run.settings.rounds,
         world=str(run.folder.manifest["world"]["name"]),
-        etag=f"{run.epoch}.{run.changes}",
+        etag=f"{run.epoch}.{run.round}.{run.state}.{run.changes}",
         folder=str(run.folder.path),
     )
     for arm in run.settings.arms:
@@ -56,7 +56,15 @@ def run_message(run: Run) -> run_pb2.Run:
 
 def settings_from(message: run_pb2.Run) -> Settings:
     """The settings that a CreateRun call asks for. InputError names what is wrong."""
-    values: dict[str, Any] = json_format.MessageToDict(message.settings)
+    try:
+        values: dict[str, Any] = json_format.MessageToDict(message.settings)
+    except json_format.Error as error:
+        raise InputError(str(error), where="run.settings") from None
+    for name in ("seed", "rounds", "arms"):
+        if name in values:
+            raise InputError(
+                f"it goes into {_OWN_FIELDS[name]}", where=f"run.settings.{name}"
+            )
     values["seed"] = message.seed
     values["rounds"] = message.round_limit
     arms: list[dict[str, Any]] = []
@@ -64,8 +72,7 @@ def settings_from(message: run_pb2.Run) -> Settings:
         one: dict[str, Any] = {"id": arm.arm_id, "recommender": arm.recommender_id}
         one["weight"] = arm.weight or 1
         if arm.failure_policy:
-            name = run_pb2.FailurePolicy.Name(arm.failure_policy)
-            one["failure_policy"] = name.removeprefix("FAILURE_POLICY_").lower()
+            one["failure_policy"] = _policy_name(arm.failure_policy)
         if arm.HasField("work_timeout"):
             one["work_timeout_s"] = arm.work_timeout.ToMicroseconds() / 1e6
         one["explanations"] = arm.explanation_mode > types_pb2.EXPLANATION_MODE_NONE
@@ -76,6 +83,13 @@ def settings_from(message: run_pb2.Run) -> Settings:
     except InputError as error:
         fields = tuple((_message_path(path), problem) for path, problem in error.fields)
         raise InputError(error.problem, where="run", fields=fields) from None
+
+
+def _policy_name(number: run_pb2.FailurePolicy.ValueType) -> str:
+    """The name that settings have for a failure policy; of an unknown one its number."""
+    if number not in run_pb2.FailurePolicy.values():
+        return str(number)
+    return run_pb2.FailurePolicy.Name(number).removeprefix("FAILURE_POLICY_").lower()
 
 
 _OWN_FIELDS = {
