@@ -23,7 +23,8 @@ from recarena.server.datasets.generate import (
     fit_spread,
     social_network,
 )
-from recarena.server.datasets.importing import (
+from recarena.server.datasets.names import draw_names
+from recarena.server.datasets.reading import (
     file_digest,
     line_of_row,
     number,
@@ -31,7 +32,6 @@ from recarena.server.datasets.importing import (
     read_table,
     require_unique,
 )
-from recarena.server.datasets.names import draw_names
 from recarena.server.datasets.world_data import History, WorldData
 from recarena.server.errors import InputError
 from recarena.server.population import Population

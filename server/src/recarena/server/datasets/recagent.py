@@ -19,13 +19,13 @@ from recarena.server.datasets.generate import (
     sample_history,
     with_watches,
 )
-from recarena.server.datasets.importing import (
+from recarena.server.datasets.movielens import year_of
+from recarena.server.datasets.reading import (
     file_digest,
     number,
     read_table,
     require_unique,
 )
-from recarena.server.datasets.movielens import year_of
 from recarena.server.datasets.world_data import WorldData
 from recarena.server.errors import InputError
 from recarena.server.network import Network

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from recarena.server.catalog import Catalog
-from recarena.server.datasets.importing import file_digest
+from recarena.server.datasets.reading import file_digest
 from recarena.server.datasets.world_data import History, WorldData
 from recarena.server.errors import Conflict, InputError
 from recarena.server.network import Network
