@@ -108,9 +108,7 @@ async def refusal(call: Awaitable[Any]) -> tuple[grpc.StatusCode, Status]:
 @contextlib.asynccontextmanager
 async def serving(server: Server, name: str = "fixed", sessions: int = 1) -> AsyncIterator[None]:
     """A recommender that always shows the same items, there for whoever wants it."""
-    task = asyncio.create_task(
-        serve_async(Fixed, name, server=server.address, sessions=sessions)
-    )
+    task = asyncio.create_task(serve_async(Fixed, name, server=server.address, sessions=sessions))
     try:
         yield
     finally:
@@ -128,12 +126,12 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
 
 
 @pytest.fixture
-async def played(desk: Desk) -> AsyncIterator[Desk]:
+async def played(desk: Desk) -> Desk:
     """A run of three rounds in two arms that has come to its end."""
     await desk.create(arms=[runs.Arm(recommender_id="fixed"), runs.Arm(recommender_id="other")])
     async with serving(desk.server), serving(desk.server, "other"):
         await finished(await desk.start())
-    yield desk
+    return desk
 
 
 # -------------------------------------------------------------------- health and reflection
@@ -390,14 +388,15 @@ async def test_a_pause_lets_the_round_under_way_come_to_its_end(desk: Desk):
     await finished(run)
 
 
-@pytest.mark.parametrize(("limit", "state"), [(1, "succeeded"), (2, "paused")])
+@pytest.mark.parametrize(("limit", "state"), [(1, "succeeded"), (3, "paused")])
 async def test_a_pause_while_a_committed_round_is_told_adds_no_round(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, limit: int, state: str
 ):
     tell = RemoteRecommender.round_ended
 
     async def pause_and_tell(self: RemoteRecommender, *what: Any) -> None:
-        await desk.control.PauseRun(control.PauseRunRequest(run_id="run"))
+        if what[0].round == 1:
+            await desk.control.PauseRun(control.PauseRunRequest(run_id="run"))
         await tell(self, *what)
 
     monkeypatch.setattr(RemoteRecommender, "round_ended", pause_and_tell)
@@ -575,9 +574,7 @@ async def test_a_refused_request_can_be_made_again_under_its_id(desk: Desk):
 
 async def test_a_request_id_belongs_to_one_kind_of_call(desk: Desk):
     await desk.control.CreateRun(control.CreateRunRequest(run=asked(), request_id="same"))
-    answer = await desk.control.StartRun(
-        control.StartRunRequest(run_id="run", request_id="same")
-    )
+    answer = await desk.control.StartRun(control.StartRunRequest(run_id="run", request_id="same"))
     assert answer.run.state == runs.RUN_STATE_WAITING_FOR_RECOMMENDERS
 
 
@@ -874,9 +871,7 @@ async def test_recommenders_are_listed_with_their_health(desk: Desk):
     async with serving(desk.server), serving(desk.server, "other"):
         run = await desk.step(1)
         ask = observe.ListRecommendersRequest
-        first, second = await pages(
-            desk.observe.ListRecommenders, ask, "recommenders", 1
-        )
+        first, second = await pages(desk.observe.ListRecommenders, ask, "recommenders", 1)
         assert (first.recommender_id, second.recommender_id) == ("fixed", "other")
         for one, arm in ((first, 0), (second, 1)):
             assert one.connected

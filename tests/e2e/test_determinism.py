@@ -35,7 +35,7 @@ from support.raw_client import COLUMNAR, RICH, RawClient
 from support.twin import TwinDoor, twin_run
 
 SMALL = "new:users=90,seed=5,history=4"
-ROUNDS = 4
+ROUNDS = 3
 
 
 @pytest.fixture

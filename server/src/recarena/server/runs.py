@@ -197,6 +197,8 @@ class Run:
         self.changes = 0
         """Grows with every change of state and every committed round."""
         self._changed = asyncio.Event()
+        self.is_closed = False
+        """Nothing changes any more in this object; the run may live on in another."""
         self._task: asyncio.Task[None] | None = None
         self._last_wanted = self.settings.rounds
         self.newest: RoundResult | None = None
@@ -227,7 +229,7 @@ class Run:
         """Pauses at the next barrier. Conflict unless live."""
         if not self.state.is_live:
             raise Conflict(f"run {self.run_id} is {self.state}")
-        self._last_wanted = self.round if self.state is RunState.WAITING else self.round + 1
+        self._last_wanted = self.round
         if self.state is RunState.WAITING and self._task:
             self._task.cancel()
 
@@ -250,6 +252,8 @@ class Run:
         await self._cancel()
         await self._dismiss(come_back=True)
         self.folder.close()
+        self.is_closed = True
+        self._notify()
 
     async def _cancel(self) -> None:
         if self._task and not self._task.done():

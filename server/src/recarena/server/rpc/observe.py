@@ -13,7 +13,8 @@ from recarena.server.errors import InputError, NotFound, RecArenaError
 from recarena.server.house import House
 from recarena.server.narration import Narrator
 from recarena.server.population import Population
-from recarena.server.rpc.refusal import refuse
+from recarena.server.rpc import status
+from recarena.server.rpc.refusal import abort, refuse
 from recarena.server.rpc.remote import RemoteRecommender
 from recarena.server.rpc.runs_codec import (
     event_message,
@@ -55,7 +56,7 @@ class ObserveService(simulation_observe_service_pb2_grpc.SimulationObserveServic
             or [t for t in run_pb2.UserEvent.Type.values() if t != run_pb2.UserEvent.TYPE_SHOWN],
             np.int8,
         )
-        state, seen = run.state, -1
+        state = run.state
         yield _message(run, round, row, round, _changed(run))
         while True:
             while round <= run.round:
@@ -81,11 +82,13 @@ class ObserveService(simulation_observe_service_pb2_grpc.SimulationObserveServic
             if run.state is not state:
                 state = run.state
                 yield _message(run, round, 0, round, _changed(run))
-            if run.state.is_final or run.state is RunState.FAILED:
-                if round > run.round:
-                    return
                 continue
-            seen = await run.changed(max(seen, run.changes if round > run.round else seen))
+            if run.state.is_final or run.state is RunState.FAILED:
+                return
+            if run.is_closed:
+                text = f"run {run.run_id} was closed here; come back"
+                await abort(context, status.status_proto(grpc.StatusCode.UNAVAILABLE, text))
+            await run.changed(run.changes)
 
     async def _events(self, run: Run, round: int) -> tuple[EventColumns, int, float]:
         newest = run.newest

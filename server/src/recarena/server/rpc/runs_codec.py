@@ -58,13 +58,11 @@ def settings_from(message: run_pb2.Run) -> Settings:
     """The settings that a CreateRun call asks for. InputError names what is wrong."""
     try:
         values: dict[str, Any] = json_format.MessageToDict(message.settings)
-    except json_format.Error as error:
+    except ValueError as error:  # a number that JSON does not have
         raise InputError(str(error), where="run.settings") from None
     for name in ("seed", "rounds", "arms"):
         if name in values:
-            raise InputError(
-                f"it goes into {_OWN_FIELDS[name]}", where=f"run.settings.{name}"
-            )
+            raise InputError(f"it goes into {_OWN_FIELDS[name]}", where=f"run.settings.{name}")
     values["seed"] = message.seed
     values["rounds"] = message.round_limit
     arms: list[dict[str, Any]] = []
