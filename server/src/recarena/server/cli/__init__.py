@@ -55,6 +55,8 @@ def main() -> None:
     """Runs the program. Errors of the product are one line on stderr and exit code 1."""
     from recarena.server.errors import RecArenaError
 
+    # gRPC's own notes on stderr say less than our errors and come before them.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         app()
     except RecArenaError as error:
