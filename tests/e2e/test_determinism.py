@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -101,9 +102,7 @@ async def test_two_arms_are_as_repeatable_as_one(server, tmp_path):
 async def test_works_of_any_size_in_any_encoding_give_the_same_log(server, tmp_path):
     found = {}
     for encoding, sizes in (("rich", (3, 64, 256)), ("columnar", (5, 4096))):
-        runs = {
-            f"{encoding}-{size}": {"session": {"max_users_per_work": size}} for size in sizes
-        }
+        runs = {f"{encoding}-{size}": {"session": {"max_users_per_work": size}} for size in sizes}
         log = tmp_path / encoding
         found |= await digests(server, "ease", log, "--encoding", encoding, runs=runs)
     assert len(set(found.values())) == 1, found
@@ -334,7 +333,7 @@ def test_what_users_do_with_a_page_does_not_depend_on_the_batch(lived_in, users,
     rows = data.draw(st.permutations(range(len(users))))
     cuts = sorted(data.draw(st.sets(st.integers(0, len(users)), max_size=5)))
     bounds = [0, *cuts, len(rows)]
-    for first, last in zip(bounds, bounds[1:], strict=False):
+    for first, last in itertools.pairwise(bounds):
         chosen = list(rows[first:last])
         if not chosen:
             continue

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
+import select
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ import pytest
 from recarena.server.rpc.server import Server
 from recarena.server.store.run_folder import RunFolder
 from recarena.server.types import EventKind
-from support.arena import begin, finished, recommender, settings, until
+from support.arena import PATIENCE, begin, finished, recommender, settings, until
 from support.commands import Live, free_port, helper, recarena, started
 
 WORLD = "new:users=60,seed=4,history=3"
@@ -139,24 +142,27 @@ async def test_a_recommender_killed_in_the_middle_is_replaced_and_the_log_is_the
                     await until(run, 2)
                     first.kill()
                     await first.wait()
-                    assert not run.folder.last_round == 5
+                    assert run.folder.last_round < 5
             async with recommender(server, "ease", log=tmp_path / "second"):
                 found.append(await finished(run))
     assert found[0] == found[1]
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
 async def test_programs_that_a_run_started_end_with_it_when_it_is_killed(tmp_path):
     words = ("run", WORLD, "-r", "popular", "--rounds", 500, "--name", "run", "--json")
     async with started(*words, cwd=tmp_path) as live:
         assert await live.event("round")
         children = children_of(live.process.pid)
         assert len(children) == 1
+        watches = [os.pidfd_open(child) for child in children]
         live.process.kill()
         await live.ended()
-    async with asyncio.timeout(20):
-        while any(Path(f"/proc/{child}").exists() and not is_zombie(child) for child in children):
-            await asyncio.sleep(0.05)  # nobody tells when a grandchild ends
+    for watch in watches:  # readable when the process has ended
+        ended, _, _ = await asyncio.to_thread(select.select, [watch], [], [], PATIENCE)
+        os.close(watch)
+        assert ended
 
 
 def children_of(pid: int) -> list[int]:
@@ -165,10 +171,3 @@ def children_of(pid: int) -> list[int]:
         for task in Path(f"/proc/{pid}/task").iterdir()
         for child in (task / "children").read_text().split()
     ]
-
-
-def is_zombie(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True

@@ -96,7 +96,9 @@ async def started(*words: object, cwd: Path) -> AsyncIterator[Live]:
 
 
 @contextlib.asynccontextmanager
-async def helper(module: str, *words: object, log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+async def helper(
+    module: str, *words: object, log: Path
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """A module of the tests as a program of its own; it is stopped at the end."""
     with log.open("ab") as out:
         process = await asyncio.create_subprocess_exec(

@@ -11,6 +11,7 @@ or, in place of `serve`, `receive` and `send` one by one. Nothing waits by sleep
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import zlib
 from collections.abc import Callable, Iterable
 from typing import Any, Self
@@ -148,11 +149,8 @@ class RawClient:
         if self._next is None:
             self._next = asyncio.ensure_future(self._call.read())
         for _ in range(5):
-            with_nothing = ListFeedbackRequest(session_id="none")
-            try:
-                await self.stub.ListFeedback(with_nothing)
-            except grpc.aio.AioRpcError as error:
-                assert error.code() is grpc.StatusCode.NOT_FOUND
+            with contextlib.suppress(grpc.aio.AioRpcError):  # there is no such session
+                await self.stub.ListFeedback(ListFeedbackRequest(session_id="none"))
         return not self._next.done()
 
     async def status(self) -> tuple[grpc.StatusCode, str]:
@@ -217,7 +215,10 @@ class RawClient:
         await self.send(round_ready=RoundReady(round=round))
 
     async def serve(
-        self, answers: Answers | None = None, *, until: Callable[[ConnectResponse], bool] | None = None
+        self,
+        answers: Answers | None = None,
+        *,
+        until: Callable[[ConnectResponse], bool] | None = None,
     ) -> None:
         """Answer everything until Drain, the end of the stream or the message after which `until`
         is true. `answers(client, kind, work)` gives the answers to a work, None: the usual one."""

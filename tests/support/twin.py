@@ -138,4 +138,3 @@ async def twin_run(path: Path, settings: Settings, world: str, door: TwinDoor) -
     run.start()
     await run.settled()
     return run
-

@@ -42,9 +42,9 @@ Name = Annotated[str, AfterValidator(_is_name)]
 
 
 class Section(BaseModel):
-    """A table of the settings: frozen, no unknown keys."""
+    """A table of the settings: frozen, no unknown keys, no numbers that are none."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Clock(StrEnum):

@@ -72,7 +72,7 @@ def keys(seed: int, purpose: Purpose, round: int, *parts: ArrayLike) -> Keys:
     start = _mix_number(start + (round + 1) * _GOLDEN)
     key: Keys | np.uint64 = np.uint64(start)
     for part in parts:
-        number = np.asarray(part).astype(np.int64).astype(np.uint64)
+        number = np.atleast_1d(np.asarray(part)).astype(np.int64).astype(np.uint64)
         key = _mix(np.atleast_1d((number + np.uint64(2)) * _STEP + key))
     return np.atleast_1d(key)
 

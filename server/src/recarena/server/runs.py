@@ -200,6 +200,8 @@ class Run:
         self.is_closed = False
         """Nothing changes any more in this object; the run may live on in another."""
         self._task: asyncio.Task[None] | None = None
+        self._committing: asyncio.Future[None] | None = None
+        """The commit under way or the last one: what is begun is finished."""
         self._last_wanted = self.settings.rounds
         self.newest: RoundResult | None = None
         """The round committed last, for those who watch; None until one is."""
@@ -232,6 +234,12 @@ class Run:
         self._last_wanted = self.round
         if self.state is RunState.WAITING and self._task:
             self._task.cancel()
+            self._task.add_done_callback(self._paused_unplayed)
+
+    def _paused_unplayed(self, _: asyncio.Task[None]) -> None:
+        """A task that is cancelled before it began says nothing itself."""
+        if self.state is RunState.WAITING:
+            self._set_state(RunState.PAUSED)
 
     async def stop(self) -> None:
         """Ends for good; the round under way is given up. Conflict in a final state."""
@@ -259,6 +267,8 @@ class Run:
         if self._task and not self._task.done():
             self._task.cancel()
             await asyncio.wait({self._task})
+        if self._committing:
+            await asyncio.wait({self._committing})
 
     async def _play(self) -> None:
         try:
@@ -324,7 +334,8 @@ class Run:
         )
         took = (time.perf_counter() - start) * 1000
         result = replace(result, training_ms=dict(enumerate(training)), wall_ms=took)
-        await asyncio.shield(self._commit(result, sim_time))
+        self._committing = asyncio.ensure_future(self._commit(result, sim_time))
+        await asyncio.shield(self._committing)
         await asyncio.gather(
             *(self._tell(number, result) for number in range(len(self.recommenders)))
         )

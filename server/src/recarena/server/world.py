@@ -137,7 +137,7 @@ class World:
         self.fatigue *= np.float32(self.dynamics.fatigue_memory)
         genres = self.catalog.genres[watches.item]
         row, genre = np.nonzero(genres)
-        share = (1.0 / genres.sum(axis=1))[row].astype(np.float32)
+        share = (1.0 / np.maximum(genres.sum(axis=1), 1))[row].astype(np.float32)
         np.add.at(self.fatigue, (watches.user[row], genre), share)
 
     def _please(self, events: EventColumns, watches: EventColumns) -> None:

@@ -1,0 +1,114 @@
+"""Lists become pages: checked, cut, replaced, and every fault counted."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recarena.server.lists import UNKNOWN, check, expected_length, fallback
+from recarena.server.types import NOTHING, FailurePolicy, Outcome
+
+
+def slowly(
+    raw: list[int], count: int, expected: int, excluded: set[int]
+) -> tuple[list[int], list[int], int]:
+    """(items, their columns, violations) of one list, one item after another."""
+    items, kept, violations = [], [], 0
+    seen: set[int] = set()
+    for column, item in enumerate(raw[:count]):
+        if item == NOTHING:
+            continue
+        if item == UNKNOWN or item in seen or item in excluded:
+            violations += 1
+        else:
+            items.append(item)
+            kept.append(column)
+        seen.add(item)
+    violations += len(items) < min(expected, count)
+    missing = [NOTHING] * (count - len(items))
+    return items + missing, kept + missing, violations
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> tuple[np.ndarray, int, np.ndarray, set[int]]:
+    width, rows = draw(st.integers(0, 8)), draw(st.integers(0, 5))
+    one = st.lists(st.integers(UNKNOWN, 7), min_size=width, max_size=width)
+    raw = draw(st.lists(one, min_size=rows, max_size=rows))
+    count = draw(st.integers(1, 7))
+    expected = draw(st.lists(st.integers(0, 7), min_size=rows, max_size=rows))
+    excluded = draw(st.sets(st.integers(0, 7), max_size=3))
+    return np.array(raw, np.int32).reshape(rows, width), count, np.array(expected, int), excluded
+
+
+@given(batches(), st.booleans())
+def test_a_checked_list_is_what_going_through_it_item_by_item_gives(batch, with_exclusion):
+    raw, count, expected, excluded = batch
+    if not with_exclusion:
+        excluded = set()
+    mask = np.isin(raw, list(excluded)) if with_exclusion else None
+    given_lists = raw.copy()
+    checked = check(raw, count, expected, mask)
+    for row in range(len(raw)):
+        items, kept, violations = slowly(given_lists[row].tolist(), count, expected[row], excluded)
+        assert checked.items[row].tolist() == items
+        assert checked.kept[row].tolist() == kept
+        assert checked.violations[row] == violations
+        outcome = Outcome.VIOLATIONS if violations else Outcome.ACCEPTED
+        assert checked.outcome[row] == outcome
+    np.testing.assert_array_equal(raw, given_lists)
+
+
+@pytest.mark.parametrize(
+    ("raw", "items", "violations"),
+    [
+        ([4, 3, 2], [4, 3, 2], 0),
+        ([4, 3, 2, 1, 0], [4, 3, 2], 0),
+        ([4, 3, 2, 4, UNKNOWN], [4, 3, 2], 0),
+        ([4, 4, 2], [4, 2, -1], 2),
+        ([4, UNKNOWN, 2], [4, 2, -1], 2),
+        ([4, 9, 2], [4, 2, -1], 2),
+        ([4, 3], [4, 3, -1], 1),
+        ([4, NOTHING, 3], [4, 3, -1], 1),
+        ([], [-1, -1, -1], 1),
+        ([UNKNOWN, UNKNOWN, 9], [-1, -1, -1], 4),
+    ],
+)
+def test_unknown_repeated_and_excluded_items_are_dropped_and_counted(raw, items, violations):
+    given_list = np.array([raw], np.int32)
+    checked = check(given_list, 3, 3, given_list == 9)
+    assert checked.items.tolist() == [items]
+    assert checked.violations.tolist() == [violations]
+
+
+def test_a_short_list_at_the_end_of_the_catalogue_is_no_violation():
+    raw = np.array([[1, 2, NOTHING], [1, 2, NOTHING]], np.int32)
+    expected = expected_length(10, np.array([8, 0]), 3)
+    assert expected.tolist() == [2, 3]
+    assert check(raw, 3, expected).violations.tolist() == [0, 1]
+
+
+@given(st.integers(0, 50), st.lists(st.integers(0, 60), max_size=5), st.integers(1, 10))
+def test_a_list_must_be_as_long_as_what_the_catalogue_has_left(size, offsets, count):
+    found = expected_length(size, np.array(offsets, np.int32), count)
+    assert found.tolist() == [len(range(size)[o : o + count]) for o in offsets]
+
+
+def world(*popularity: float) -> Any:
+    return SimpleNamespace(popularity=np.array(popularity, np.float32))
+
+
+def test_the_fallback_shows_the_most_watched_ties_in_the_order_of_the_catalogue():
+    shown = fallback(
+        FailurePolicy.FALLBACK_POPULAR, world(1, 3, 2, 3), np.array([0, 2, 3, 4, 90]), 3
+    )
+    assert shown.tolist() == [[1, 3, 2], [2, 0, -1], [0, -1, -1], [-1] * 3, [-1] * 3]
+
+
+@pytest.mark.parametrize("policy", set(FailurePolicy) - {FailurePolicy.FALLBACK_POPULAR})
+def test_every_other_policy_shows_nothing(policy):
+    assert fallback(policy, world(1, 2), np.array([0, 1]), 2).tolist() == [[-1, -1]] * 2
