@@ -210,7 +210,9 @@ def test_popular_and_good_items_and_those_to_ones_taste_are_worth_more(lived: Wo
     assert np.corrcoef(values.ravel(), taste.ravel())[0, 1] > 0.5
     assert np.corrcoef(values.mean(axis=0), catalog.quality)[0, 1] > 0.2
     trend = people.conformity > np.median(people.conformity)
-    pull = [np.corrcoef(values[who].mean(axis=0), lived.popularity)[0, 1] for who in (trend, ~trend)]
+    pull = [
+        np.corrcoef(values[who].mean(axis=0), lived.popularity)[0, 1] for who in (trend, ~trend)
+    ]
     assert pull[0] > pull[1]
 
 
@@ -460,7 +462,11 @@ def test_talk_is_with_acquaintances_about_something_known(lived: World):
     for round in range(5, 12):
         talk = asyncio.run(ChoiceMind().socialise(lived, round, users))
         for user in users.tolist():
-            kind, partner, item = int(talk.kind[user]), int(talk.partner[user]), int(talk.item[user])
+            kind, partner, item = (
+                int(talk.kind[user]),
+                int(talk.partner[user]),
+                int(talk.item[user]),
+            )
             if not kind:
                 assert (talk.code[user], talk.sentiment[user]) == (0, 0)
                 continue

@@ -136,7 +136,7 @@ def test_names_are_of_the_form_that_is_said(name):
         st.sampled_from([*Coefficients.__dataclass_fields__]), st.floats(-5, 5), max_size=3
     ),
     policy=st.sampled_from(["all", "bernoulli", "pareto", "marginal"]),
-    start=st.datetimes(datetime(1990, 1, 1), datetime(2040, 1, 1)),
+    start=st.datetimes(timezones=st.just(UTC)),
 )  # fmt: skip
 def test_settings_come_back_from_a_manifest_as_they_were(**values):
     arms = [{"recommender": f"r{n}", "weight": w} for n, w in enumerate(values.pop("weights"))]
@@ -152,7 +152,7 @@ def test_rounds_have_their_simulated_time():
     time = parse_settings({**ONE, "time": {"interval_hours": 2.5}}, "test").time
     assert time.of_round(1) == datetime(2025, 1, 1, tzinfo=UTC)
     assert time.of_round(5) - time.of_round(1) == timedelta(hours=10)
-    naive = parse_settings({**ONE, "time": {"start": datetime(2026, 3, 4)}}, "test").time
+    naive = parse_settings({**ONE, "time": {"start": "2026-03-04T00:00:00"}}, "test").time
     assert naive.of_round(1) == datetime(2026, 3, 4, tzinfo=UTC)
 
 

@@ -50,12 +50,12 @@ def rounds(draw: st.DrawFn) -> EventColumns:
                         "kind": EventKind.SHOWN, "step": step, "item": item,
                         "position": position, "code": draw(st.integers(0, 1)),
                     })  # fmt: skip
-                for position in draw(st.permutations(range(len(items)))):
-                    if draw(st.booleans()):
-                        rows.append({
-                            "kind": EventKind.WATCH, "step": step, "item": items[position],
-                            "position": position, "value": draw(st.integers(0, 5)), "code": 1,
-                        })  # fmt: skip
+                rows += [
+                    {"kind": EventKind.WATCH, "step": step, "item": items[position],
+                     "position": position, "value": draw(st.integers(0, 5)), "code": 1}
+                    for position in draw(st.permutations(range(len(items))))
+                    if draw(st.booleans())
+                ]  # fmt: skip
                 rows.append({"kind": EventKind.NEXT, "step": step})
         parts += [EventColumns.make(1, round=4, user=user, **row) for row in rows]
     return EventColumns.concat(parts)

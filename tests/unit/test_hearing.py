@@ -80,7 +80,8 @@ def test_deliveries_are_what_the_slow_way_gives_in_the_order_of_events(events: E
 def test_a_post_reaches_all_acquaintances_and_a_chat_its_partner():
     network = tiny_world(USERS).network
     events = EventColumns.make(
-        2, round=1, user=[2, 3], kind=[EventKind.POST, EventKind.CHAT], other=[NOBODY, 0], item=[5, 6]
+        2, round=1, user=[2, 3], kind=[EventKind.POST, EventKind.CHAT],
+        other=[NOBODY, 0], item=[5, 6],
     )  # fmt: skip
     heard = deliver(events, network)
     assert heard.recipient.tolist() == [*network.other[network.ties_of(2)], 0]

@@ -39,12 +39,13 @@ def test_a_key_is_what_plain_integers_give(seed, purpose, round, parts):
 
 
 def test_a_key_depends_on_every_part():
+    users = np.arange(12)[:, None]
     made = [
         (int(key), (seed, purpose, round, user))
         for seed in (0, 1, 2, 2**40)
         for purpose in Purpose
         for round in (0, 1, 2, 50)
-        for user, row in enumerate(keys(seed, purpose, round, np.arange(12)[:, None], np.arange(-1, 9)))
+        for user, row in enumerate(keys(seed, purpose, round, users, np.arange(-1, 9)))
         for key in row
     ]  # fmt: skip
     assert len({key for key, _ in made}) == len(made) == 4 * len(Purpose) * 4 * 12 * 10
@@ -52,7 +53,10 @@ def test_a_key_depends_on_every_part():
 
 @given(st.integers(0, 99), st.integers(-1, 99), st.integers(-1, 99))
 def test_the_order_of_the_parts_counts(seed, one, other):
-    a, b = keys(seed, Purpose.LIKE_ITEM, 1, one, other), keys(seed, Purpose.LIKE_ITEM, 1, other, one)
+    a, b = (
+        keys(seed, Purpose.LIKE_ITEM, 1, one, other),
+        keys(seed, Purpose.LIKE_ITEM, 1, other, one),
+    )
     assert (a == b).all() == (one == other)
 
 

@@ -259,7 +259,9 @@ def test_a_chat_is_heard_and_not_read():
 
 def test_rounds_away_are_counted_and_idling_is_being_away():
     world = World(alike(3), 1)
-    goes_on(world, {"user": 0, "kind": EventKind.ENTER_RECOMMENDER}, {"user": 1, "kind": EventKind.IDLE})
+    goes_on(
+        world, {"user": 0, "kind": EventKind.ENTER_RECOMMENDER}, {"user": 1, "kind": EventKind.IDLE}
+    )
     goes_on(world)
     assert world.gap.tolist() == [1, 2, 2]
     goes_on(world, {"user": 2, "kind": EventKind.ENTER_SOCIAL})

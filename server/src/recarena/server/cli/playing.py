@@ -54,6 +54,7 @@ def run(
     Example: recarena run new:users=200,seed=7 -r ease -r popular --rounds 10
     """
     from recarena.server.cli.performance import Manner, play
+    from recarena.server.cli.programs import words_of
     from recarena.server.cli.serving import refuse_open_plaintext
     from recarena.server.datasets.specs import open_world
     from recarena.server.runs import create_run
@@ -61,6 +62,9 @@ def run(
     set_up_logging("warning", as_json)
     refuse_open_plaintext(listen, insecure)
     settings = _settings(config, recommender or [], remote or [], seed, rounds)
+    for arm in settings.arms:
+        if arm.command:
+            words_of(arm.command)
     data = open_world(world)
     path = runs / _run_name(name, runs, data.name)
     create_run(path, settings, data).close()

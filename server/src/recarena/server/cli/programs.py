@@ -36,6 +36,22 @@ def command_of(recommender: str) -> tuple[str, str]:
     return name, command
 
 
+def words_of(command: str) -> list[str]:
+    """The program of a command, with its path, and its arguments. A bare name is looked for beside
+    this Python, then on the PATH. InputError where there is no such program."""
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise InputError(f"the command {command!r}: {error}", where="--recommender") from None
+    name = words[0] if words else ""
+    beside = Path(sys.executable).parent / name
+    bare = name == Path(name).name != ""
+    program = str(beside) if bare and beside.is_file() else shutil.which(name)
+    if not program:
+        raise InputError(f"no program {name!r} to start", where="--recommender")
+    return [program, *words[1:]]
+
+
 @dataclass(slots=True)
 class Programs:
     """Programs started for one run; all are gone when `stop` returns, and with this process."""
@@ -47,15 +63,11 @@ class Programs:
 
     async def start(self, name: str, command: str, server: str) -> None:
         """Starts a program, its output going to logs/NAME.log."""
-        words = [word.replace("{server}", server) for word in shlex.split(command)]
-        beside = Path(sys.executable).with_name(words[0])
-        program = str(beside) if beside.exists() else shutil.which(words[0])
-        if not program:
-            raise InputError(f"no program {words[0]!r}", where=f"recommender {name}")
+        words = [word.replace("{server}", server) for word in words_of(command)]
         self.logs.mkdir(parents=True, exist_ok=True)
         with (self.logs / f"{name}.log").open("ab") as log:
             self._started[name] = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-IS", str(TETHER), program, *words[1:]),
+                *(sys.executable, "-IS", str(TETHER), *words),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
