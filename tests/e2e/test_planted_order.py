@@ -41,12 +41,17 @@ async def watch_rates(folder: Path) -> dict[str, list[float]]:
         address = ("--server", server.address, "--once")
         commands = [(name, *address, "--sessions", str(WORLDS)) for name in LEARNED]
         commands += [
-            ("oracle", *address, "--id", f"oracle-{world}", "--world", str(folder / f"world-{world}"))
+            (
+                "oracle",
+                *address,
+                "--id",
+                f"oracle-{world}",
+                "--world",
+                str(folder / f"world-{world}"),
+            )
             for world in range(WORLDS)
         ]
-        programs = [
-            await asyncio.create_subprocess_exec(PROGRAM, *command) for command in commands
-        ]
+        programs = [await asyncio.create_subprocess_exec(PROGRAM, *command) for command in commands]
         await asyncio.gather(*(run.settled() for run in runs.values()))
         assert {run.state for run in runs.values()} == {RunState.SUCCEEDED}
         assert [await program.wait() for program in programs] == [0] * len(programs)

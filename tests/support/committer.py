@@ -55,9 +55,7 @@ def main() -> None:
 
     for method in ("append", "compact", "prune"):
         watch(method, after)
-    folder = RunFolder.open(
-        chosen.path, writable=True, fsync=chosen.fsync, optimize_every=3
-    )
+    folder = RunFolder.open(chosen.path, writable=True, fsync=chosen.fsync, optimize_every=3)
 
     async def commit() -> None:
         for round in range(folder.last_round + 1, chosen.last + 1):

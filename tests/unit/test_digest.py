@@ -43,7 +43,12 @@ def test_the_digest_is_what_the_documentation_says(events: EventColumns, previou
 
 def test_the_digest_of_a_known_round_never_changes():
     events = EventColumns.make(
-        2, round=1, user=[0, 3], kind=[EventKind.WATCH, EventKind.POST], item=7, value=[4, -0.5],
+        2,
+        round=1,
+        user=[0, 3],
+        kind=[EventKind.WATCH, EventKind.POST],
+        item=7,
+        value=[4, -0.5],
         text={1: "très bien"},
     )
     assert round_digest("", events) == KNOWN
@@ -82,8 +87,11 @@ def test_a_change_of_any_cell_changes_the_digest(events: EventColumns, data: st.
 def test_words_count_with_their_rows(text: dict[int, str]):
     base = made_round(1).events
     others = [{}, {0: "ab"}, {1: "ab"}, {0: "a", 1: "b"}, {0: "", 1: "ab"}]
-    same = [t for t in others if round_digest("", replace(base, text=t))
-            == round_digest("", replace(base, text=text))]
+    same = [
+        t
+        for t in others
+        if round_digest("", replace(base, text=t)) == round_digest("", replace(base, text=text))
+    ]
     assert same == [text]
 
 

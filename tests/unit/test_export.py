@@ -97,9 +97,7 @@ def test_nothing_hidden_is_written(folder: RunFolder, tmp_path: Path, format: st
     assert {"title", "age", "closeness", "sentiment", "importance", "digest"} <= columns
 
 
-def test_messages_have_their_own_words_or_those_of_the_template(
-    folder: RunFolder, tmp_path: Path
-):
+def test_messages_have_their_own_words_or_those_of_the_template(folder: RunFolder, tmp_path: Path):
     def words(event: EventColumns) -> str:
         assert len(event) == 1
         return f"template {event.code[0]} about {event.item[0]}"
@@ -180,7 +178,7 @@ def test_an_id_that_recbole_cannot_hold_is_named(tmp_path: Path):
 def test_the_movielens_layout_has_movies_and_ratings(folder: RunFolder, tmp_path: Path):
     export_run(folder, tmp_path / "ml", "movielens", include_history=False)
     movies = csv_rows(tmp_path / "ml" / "movies.csv")
-    assert movies[1]["title"] == "The \"1\"th, of Šárka's (1981)"
+    assert movies[1]["title"] == 'The "1"th, of Šárka\'s (1981)'
     assert movies[0]["genres"] == "(no genres listed)"
     ratings = csv_rows(tmp_path / "ml" / "ratings.csv")
     seen = watches()
@@ -197,7 +195,10 @@ def test_a_run_without_rounds_and_history_has_headers(tmp_path: Path, format: st
     path = tmp_path / "run"
     with RunFolder.create(path, MANIFEST, tiny_world(), ["A"] * 6) as folder:
         counts = export_run(
-            folder, tmp_path / "out", format, include_history=False,  # type: ignore[arg-type]
+            folder,
+            tmp_path / "out",
+            format,
+            include_history=False,  # type: ignore[arg-type]
         )
     for name, count in counts.items():
         file = tmp_path / "out" / name

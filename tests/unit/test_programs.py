@@ -38,5 +38,5 @@ def test_a_path_and_its_quoted_arguments_are_taken_as_they_are(tmp_path: Path):
     "command", ["", "   ", "no-such-program {server}", "./none {server}", "/ {server}", "'open"]
 )
 def test_what_is_no_program_is_told_before_anything_is_made(command: str):
-    with pytest.raises(InputError, match="^--recommender: "):
+    with pytest.raises(InputError, match=r"^--recommender: "):
         words_of(command)
