@@ -290,3 +290,11 @@ async def test_the_error_of_a_run_is_told(operator, server):
     assert found.state == RUN_STATE_PAUSED
     assert "recommender raw" in found.error.message
     assert server.house.run("run").state is RunState.PAUSED
+
+
+@pytest.mark.parametrize("token", ["x", "-1", "9" * 30, "100000"])
+async def test_a_page_token_that_is_none_is_refused(operator, token):
+    await operator.create()
+    asked = observe_pb.ListUsersRequest(run_id="run", page_token=token)
+    async with refused(CODE.INVALID_ARGUMENT):
+        await operator.observe.ListUsers(asked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -57,7 +58,9 @@ def run(
     from recarena.server.cli.programs import words_of
     from recarena.server.cli.serving import refuse_open_plaintext
     from recarena.server.datasets.specs import open_world
+    from recarena.server.errors import RecArenaError
     from recarena.server.runs import create_run
+    from recarena.server.store.run_folder import RunFolder
 
     set_up_logging("warning", as_json)
     refuse_open_plaintext(listen, insecure)
@@ -68,7 +71,13 @@ def run(
     data = open_world(world)
     path = runs / _run_name(name, runs, data.name)
     create_run(path, settings, data).close()
-    raise typer.Exit(play(path, Manner(listen, as_json)))
+    try:
+        code = play(path, Manner(listen, as_json))
+    except RecArenaError:
+        if not RunFolder.open(path).last_round:
+            shutil.rmtree(path)  # nothing was played: the name stays free
+        raise
+    raise typer.Exit(code)
 
 
 def resume(

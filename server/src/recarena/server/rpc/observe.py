@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import grpc
 import numpy as np
@@ -111,7 +111,7 @@ class ObserveService(simulation_observe_service_pb2_grpc.SimulationObserveServic
             ),
             key=lambda one: one.recommender_id,
         )
-        rows, token = _page(len(statuses), request.page_size, 100, 1000, request.page_token)
+        rows, token = await _page(context, len(statuses), request, Sizes(100, 1000))
         return pb.ListRecommendersResponse(
             recommenders=[statuses[at] for at in rows], next_page_token=token
         )
@@ -122,7 +122,7 @@ class ObserveService(simulation_observe_service_pb2_grpc.SimulationObserveServic
         """See the contract."""
         run = await self._run(request.run_id, context)
         people = run.data.population
-        rows, token = _page(len(people), request.page_size, 100, 1000, request.page_token)
+        rows, token = await _page(context, len(people), request, Sizes(100, 1000))
         numbers = np.array(rows, np.int64)
         satisfaction = run.world.satisfaction(numbers.astype(np.int32))
         return pb.ListUsersResponse(
@@ -151,7 +151,7 @@ class ObserveService(simulation_observe_service_pb2_grpc.SimulationObserveServic
         if request.user_id:
             ties = network.ties_of(await self._user(run, request.user_id, context))
             first, size = ties.start, ties.stop - ties.start
-        rows, token = _page(size, request.page_size, 1000, 10_000, request.page_token)
+        rows, token = await _page(context, size, request, Sizes(1000, 10_000))
         at = np.array(rows, np.int64) + first
         source = np.searchsorted(network.start, at, side="right") - 1
         return pb.ListRelationsResponse(
@@ -175,7 +175,7 @@ class ObserveService(simulation_observe_service_pb2_grpc.SimulationObserveServic
         user = await self._user(run, request.user_id, context)
         memories = await asyncio.to_thread(run.folder.memories_of, user)
         narrator = Narrator(run.data.catalog, run.data.population)
-        rows, token = _page(len(memories), request.page_size, 100, 1000, request.page_token)
+        rows, token = await _page(context, len(memories), request, Sizes(100, 1000))
         ids, items = run.data.population.user_ids, run.data.catalog.item_ids
         return pb.ListMemoriesResponse(
             memories=[
@@ -246,8 +246,33 @@ def _user_numbers(people: Population, user_ids: list[str]) -> np.ndarray | None:
     return np.array([people.number_of[one] for one in user_ids], np.int32)
 
 
-def _page(size: int, asked: int, default: int, most: int, token: str) -> tuple[list[int], str]:
-    """Rows of a page and the token of the next."""
-    first = int(token) if token.isdecimal() else 0
-    last = min(first + page_size(asked, default, most), size)
+class Paged(Protocol):
+    """A request for one page of a list."""
+
+    @property
+    def page_size(self) -> int:
+        """See the contract."""
+        ...
+
+    @property
+    def page_token(self) -> str:
+        """See the contract."""
+        ...
+
+
+class Sizes(NamedTuple):
+    """Entries of a page: where none are asked for, and at most."""
+
+    default: int
+    most: int
+
+
+async def _page(context: Context, size: int, asked: Paged, sizes: Sizes) -> tuple[list[int], str]:
+    """Rows of a page and the token of the next; refuses a token that is none."""
+    token = asked.page_token or "0"
+    first = int(token) if token.isdecimal() and len(token) < 10 else size + 1
+    if first > size:
+        wrong = InputError(f"{token[:64]!r} is no token of this list", where="page_token")
+        await refuse(context, wrong)
+    last = min(first + page_size(asked.page_size, sizes.default, sizes.most), size)
     return list(range(first, last)), str(last) if last < size else ""
