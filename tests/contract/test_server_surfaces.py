@@ -144,3 +144,31 @@ async def test_nothing_hidden_of_a_user_is_on_the_wire_unless_it_was_opened(serv
         == set()  # fmt: skip
     raw = b"".join(message.SerializeToString() for message in client.seen)
     assert not [name for name in set(run.data.population.names) if name.encode() in raw]
+
+
+async def test_recent_interactions_are_the_users_latest_watches_newest_last(server, client):
+    chosen = settings("raw", rounds=3, session={"recent_interactions": 2})
+    run = await begin(server, chosen)
+    await client.join()
+    await client.serve()
+    await finished(run)
+    items, history = run.data.catalog.item_ids, run.data.history
+    watched: dict[int, list[tuple[int, str, float]]] = {}
+    for user, item, value in zip(
+        history.user.tolist(), history.item.tolist(), history.rating.tolist(), strict=True
+    ):
+        watched.setdefault(user, []).append((0, items[item], value))
+    checked = 0
+    for round in (1, 2, 3):
+        works = [work for work in client.all("rank_work") if work.header.round == round]
+        for user in (query.user for work in works for query in work.queries):
+            told = [(one.round, one.item_id, one.value) for one in user.recent]
+            assert told == watched.get(user.user_number, [])[-2:]
+            checked += len(told)
+        watches = log_of(run, round).of(EventKind.WATCH)
+        for user, item, value in zip(
+            watches.user.tolist(), watches.item.tolist(), watches.value.tolist(), strict=True
+        ):
+            watched.setdefault(user, []).append((round, items[item], value))
+    assert checked
+    assert any(one[0] > 0 for mine in watched.values() for one in mine)
