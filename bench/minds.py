@@ -37,4 +37,4 @@ class LookAndLeave:
 
     async def socialise(self, world: WorldView, round: int, users: Ints) -> SocialDecision:
         """Never asked: nobody goes to the social network."""
-        raise NotImplementedError
+        raise AssertionError("a mind that sends nobody to the social network was asked to talk")

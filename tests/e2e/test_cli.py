@@ -4,74 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import shutil
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-import structlog
 import typer
 
-from recarena.server.cli import app, main
+from recarena.server.cli import app
 from recarena.server.store.run_folder import RunFolder
 from recarena.server.types import EventKind
 from support.columns import assert_same
-from support.commands import Ended, recarena, started
-
-ROUNDS = 6
-HISTORY = 3
-PLAY = ("run", "world", "-r", "popular", "--seed", 5, "--rounds", ROUNDS, "--json")
-
-
-class Workshop:
-    """A folder with a world and one run that was played to its end."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.made = self.run(
-            "world", "new", "world", "--users", 60, "--seed", 4, "--history", HISTORY, "--json"
-        ).went_well()
-        self.played = self.run(*PLAY, "--name", "whole").went_well()
-        self.digest = str(self.played.values[-1]["digest"])
-
-    def run(self, *words: object) -> Ended:
-        return asyncio.run(recarena(*words, cwd=self.folder))
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    return Workshop(tmp_path_factory.mktemp("workshop"))
-
-
-@pytest.fixture(scope="module")
-def folder(shop: Workshop) -> Path:
-    return shop.folder
-
-
-@pytest.fixture
-def here(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., Ended]]:
-    """Runs a command in this process: the same program, without the wait for its imports."""
-
-    def run(*words: object, cwd: Path) -> Ended:
-        monkeypatch.chdir(cwd)
-        monkeypatch.setenv("COLUMNS", "200")
-        monkeypatch.setattr(sys, "argv", ["recarena", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return Ended(int(ended.value.code or 0), said.out, said.err)
-
-    handlers = list(logging.root.handlers)
-    yield run
-    structlog.reset_defaults()
-    for handler in set(logging.root.handlers) - set(handlers):
-        logging.root.removeHandler(handler)
+from support.commands import recarena, started
+from support.workshop import HISTORY, PLAY, ROUNDS
 
 
 # ------------------------------------------------------------------------------ help

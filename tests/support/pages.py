@@ -11,7 +11,8 @@ import numpy as np
 
 from recarena.server.datasets.world_data import WorldData
 from recarena.server.local import LocalRecommender
-from recarena.server.minds.choice import ChoiceMind
+from recarena.server.minds.choice import ChoiceMind, Coefficients
+from recarena.server.minds.choice.utility import Utility
 from recarena.server.network import Network
 from recarena.server.ports import PageDecision, PageView, RankRequest
 from recarena.server.rounds import RoundRules, play_round
@@ -113,3 +114,18 @@ def played(data: WorldData, rounds: int, seed: int = 3) -> tuple[World, list[Rou
         world.apply(result)
         results.append(result)
     return world, results
+
+
+def worth(world: World, seen: Any) -> np.ndarray:
+    return Utility(Coefficients()).of_page(world, seen)
+
+
+def watchers(world: World, item: int, seen: Any) -> set[int]:
+    """Users who watch an item of their page."""
+    items = watched_items(seen, act(world, seen))
+    return {user for user, watched in enumerate(items) if item in watched}
+
+
+def chi_square(counts: np.ndarray, shares: np.ndarray) -> float:
+    expected = shares / shares.sum() * counts.sum()
+    return float(((counts - expected) ** 2 / expected).sum())

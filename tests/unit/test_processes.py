@@ -27,6 +27,13 @@ from recarena.evaluation.processes import (
 READY = 'print(\'{"event": "serving", "address": "here"}\'); '
 FOREVER = "import time; time.sleep(600)"
 ANYTHING = 30.0
+
+
+def holding(fifo: Path) -> str:
+    """A program that keeps the writing end of a pipe open as long as it lives."""
+    return f"import time; end = open({str(fifo)!r}, 'w'); time.sleep(600)"
+
+
 T = TypeVar("T")
 
 
@@ -159,22 +166,25 @@ async def test_a_second_signal_kills_what_does_not_end(scene: Scene):
 
 
 async def test_children_of_a_program_end_with_it(tmp_path: Path):
+    held = tmp_path / "held"
+    os.mkfifo(held)
     parent = (
         "import subprocess, sys; child = subprocess.Popen([sys.executable, '-c', "
-        f"{FOREVER!r}]); print('{{\"pid\": %d}}' % child.pid); child.wait()"
+        f"{holding(held)!r}]); print('{{}}', flush=True); child.wait()"
     )
     async with Programs(tmp_path) as programs:
         one = await programs.start("parent", sys.executable, "-c", parent)
-        child = (await one.json_line(ANYTHING))["pid"]
-    for _ in range(50):
-        if not alive(child):
-            break
-        await asyncio.sleep(0.1)
-    assert not alive(child)
+        await one.json_line(ANYTHING)
+        reader = await asyncio.to_thread(held.open)  # opens when the child has opened its end
+    with reader:
+        assert await asyncio.to_thread(reader.read) == ""  # ends when the child has
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children")
 def test_programs_end_when_the_command_is_killed(tmp_path: Path):
+    held = tmp_path / "held"
+    os.mkfifo(held)
+    program = READY + "import sys; sys.stdout.flush(); " + holding(held)
     command = textwrap.dedent(f"""
         import asyncio, sys
         from pathlib import Path
@@ -182,7 +192,7 @@ def test_programs_end_when_the_command_is_killed(tmp_path: Path):
 
         async def main():
             async with Programs(Path({str(tmp_path)!r})) as programs:
-                one = await programs.start("one", sys.executable, "-c", {READY + FOREVER!r})
+                one = await programs.start("one", sys.executable, "-c", {program!r})
                 await one.json_line(30)
                 print(one.pid, flush=True)
                 await asyncio.sleep(600)
@@ -191,13 +201,10 @@ def test_programs_end_when_the_command_is_killed(tmp_path: Path):
     """)
     with subprocess.Popen([sys.executable, "-c", command], stdout=subprocess.PIPE) as started:
         assert started.stdout is not None
-        pid = int(started.stdout.readline())
-        started.kill()
-    for _ in range(100):
-        if not alive(pid):
-            return
-        time.sleep(0.1)
-    raise AssertionError("the program outlived the command")
+        assert int(started.stdout.readline()) > 0
+        with held.open() as reader:  # opens when the program has opened its end
+            started.kill()
+            assert reader.read() == ""  # ends when the program has
 
 
 def test_a_program_that_is_not_installed_is_named_with_a_remedy():

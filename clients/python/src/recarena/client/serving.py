@@ -288,6 +288,7 @@ def leaving_on_signals(leave: Callable[[], None]) -> Generator[None]:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         previous = signal.getsignal(number)
+        # Event loops without signals say NotImplementedError, other threads the other two.
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
             loop.add_signal_handler(number, first)
             before[number] = previous

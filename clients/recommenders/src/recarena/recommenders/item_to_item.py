@@ -20,6 +20,7 @@ A user of whom nothing is known gets the order of worth.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -65,10 +66,10 @@ class ItemToItem(NumericRecommender):
     kept: Ints | None = None
     """The items that relations are about, ascending; None: all."""
 
+    @abstractmethod
     def relate(self, affinities: Matrix) -> NDArray[np.float32] | Matrix:
         """[items, items] R for the affinities [users, items] so far; with `kept` set, for those
         items alone. Called again when there is much more feedback."""
-        raise NotImplementedError
 
     def trust(self, counts: Longs) -> Floats:
         """w_u for users with so many watches: 1 for all unless overridden."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -38,7 +39,7 @@ class Wanted:
         return Wanted(self.users[cut], self.numbers[cut], self.offsets[cut], self.count)
 
 
-class NumericRecommender(Recommender):
+class NumericRecommender(Recommender, ABC):
     """Ranks and learns in numpy columns; write `top`, and `learn` or `train` where there is
     something to learn.
 
@@ -68,10 +69,10 @@ class NumericRecommender(Recommender):
 
     # ------------------------------------------------------------------ for the subclass
 
+    @abstractmethod
     def top(self, wanted: Wanted) -> Ints:
         """[lists, count]: item numbers at ranks offset .. offset + count - 1 of each user's list,
         -1 beyond its end. Must be the same however the lists of a round are asked for."""
-        raise NotImplementedError
 
     def learn(self, signals: Signals) -> None:
         """Takes one round's feedback; `users`, `watched` and `watches` hold it already."""
