@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -114,12 +113,13 @@ def test_ctrl_c_leaves_no_process_and_one_line(tmp_path: Path):
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     with started:
-        deadline = time.monotonic() + 60
-        while not list((tmp_path / "out").glob("w*")) and time.monotonic() < deadline:
-            time.sleep(0.1)
+        assert started.stdout is not None
+        assert started.stderr is not None
+        assert started.stderr.readline().startswith("Rounds are being played")
         below = children(started.pid)
         started.send_signal(signal.SIGINT)
-        out, err = started.communicate(timeout=60)
+        err, out = started.stderr.read(), started.stdout.read()
+        started.wait(60)
     assert (started.returncode, out) == (130, "")
     assert len(below) == 6
     for pid in below:

@@ -84,7 +84,8 @@ class Terminal:
 
     @contextmanager
     def playing(self, plan: Plan) -> Generator[Progress]:
-        """One bar per recommender, over the rounds of all its worlds."""
+        """One bar per recommender, over the rounds of all its worlds; a line at the first round
+        where there is no terminal to draw bars on."""
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
         from rich.progress import TimeElapsedColumn as Elapsed
 
@@ -101,7 +102,19 @@ class Terminal:
                 name: bars.add_task(name.ljust(width), total=plan.rounds * plan.worlds)
                 for name in plan.recommenders
             }
-            yield lambda bout, _round: bars.advance(task[bout.recommender])
+            told = self._err.is_terminal
+
+            def progress(bout: Bout, _: int) -> None:
+                nonlocal told
+                if not told:
+                    told = True
+                    self._err.print(
+                        f"Rounds are being played: {plan.rounds} in each of {plan.worlds} worlds "
+                        f"for each of {len(plan.recommenders)} recommenders"
+                    )
+                bars.advance(task[bout.recommender])
+
+            yield progress
 
     def result(self, plan: Plan, outcome: Outcome, board: Leaderboard) -> None:
         """The excerpt, the leaderboard, and what to do next."""

@@ -10,15 +10,11 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from recarena.server.errors import InputError, RecArenaError
+from recarena.server.errors import InputError
 
 BUILT_IN = "recarena-recommender"
 STOP_GRACE_S = 5.0
 TETHER = Path(__file__).with_name("tether.py")
-
-
-class ProgramEnded(RecArenaError):
-    """A started program ended while it was needed."""
 
 
 def command_of(recommender: str) -> tuple[str, str]:

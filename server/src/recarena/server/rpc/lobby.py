@@ -63,15 +63,6 @@ class Lobby:
         arm.detach(session)
         self._match()
 
-    def wanted(self) -> dict[str, int]:
-        """recommender_id -> arms that want one now."""
-        wanted: dict[str, int] = {}
-        for arm in self._arms:
-            if arm.reserved_for is None:
-                name = arm.assignment.arm.recommender
-                wanted[name] = wanted.get(name, 0) + 1
-        return wanted
-
     def _match(self) -> None:
         for waiting in list(self._waiting):
             arm = self._arm_for(waiting.session)
