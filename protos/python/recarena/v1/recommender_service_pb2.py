@@ -22,31 +22,38 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from recarena.v1 import access_pb2 as recarena_dot_v1_dot_access__pb2
 from recarena.v1 import feedback_pb2 as recarena_dot_v1_dot_feedback__pb2
 from recarena.v1 import session_pb2 as recarena_dot_v1_dot_session__pb2
 from recarena.v1 import types_pb2 as recarena_dot_v1_dot_types__pb2
 from recarena.v1 import work_pb2 as recarena_dot_v1_dot_work__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%recarena/v1/recommender_service.proto\x12\x0brecarena.v1\x1a\x1arecarena/v1/feedback.proto\x1a\x19recarena/v1/session.proto\x1a\x17recarena/v1/types.proto\x1a\x16recarena/v1/work.proto\"\x8e\x04\n\x0e\x43onnectRequest\x12\x0f\n\x07\x61\x63k_seq\x18\x01 \x01(\x04\x12)\n\x08register\x18\x02 \x01(\x0b\x32\x15.recarena.v1.RegisterH\x00\x12\x32\n\rcatalog_ready\x18\x03 \x01(\x0b\x32\x19.recarena.v1.CatalogReadyH\x00\x12.\n\x0bround_ready\x18\x04 \x01(\x0b\x32\x17.recarena.v1.RoundReadyH\x00\x12.\n\x0brank_result\x18\x05 \x01(\x0b\x32\x17.recarena.v1.RankResultH\x00\x12\x39\n\x11rank_batch_result\x18\x06 \x01(\x0b\x32\x1c.recarena.v1.RankBatchResultH\x00\x12\x36\n\x0f\x63onverse_result\x18\x07 \x01(\x0b\x32\x1b.recarena.v1.ConverseResultH\x00\x12.\n\x0bwork_failed\x18\x08 \x01(\x0b\x32\x17.recarena.v1.WorkFailedH\x00\x12\x36\n\x0f\x65xtend_deadline\x18\t \x01(\x0b\x32\x1b.recarena.v1.ExtendDeadlineH\x00\x12!\n\x04pong\x18\n \x01(\x0b\x32\x11.recarena.v1.PongH\x00\x12#\n\x05\x64rain\x18\x0b \x01(\x0b\x32\x12.recarena.v1.DrainH\x00\x42\t\n\x07message\"\xfe\x05\n\x0f\x43onnectResponse\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12-\n\nregistered\x18\x02 \x01(\x0b\x32\x17.recarena.v1.RegisteredH\x00\x12\x36\n\x0f\x63\x61talog_changed\x18\x03 \x01(\x0b\x32\x1b.recarena.v1.CatalogChangedH\x00\x12\x32\n\rround_started\x18\x04 \x01(\x0b\x32\x19.recarena.v1.RoundStartedH\x00\x12*\n\trank_work\x18\x05 \x01(\x0b\x32\x15.recarena.v1.RankWorkH\x00\x12,\n\nrank_batch\x18\x06 \x01(\x0b\x32\x16.recarena.v1.RankBatchH\x00\x12.\n\x0bsearch_work\x18\x07 \x01(\x0b\x32\x17.recarena.v1.SearchWorkH\x00\x12\x30\n\x0csearch_batch\x18\x08 \x01(\x0b\x32\x18.recarena.v1.SearchBatchH\x00\x12\x32\n\rconverse_work\x18\t \x01(\x0b\x32\x19.recarena.v1.ConverseWorkH\x00\x12.\n\x0b\x63\x61ncel_work\x18\n \x01(\x0b\x32\x17.recarena.v1.CancelWorkH\x00\x12\x30\n\x0cwork_outcome\x18\x0b \x01(\x0b\x32\x18.recarena.v1.WorkOutcomeH\x00\x12\x34\n\x0e\x66\x65\x65\x64\x62\x61\x63k_batch\x18\x0c \x01(\x0b\x32\x1a.recarena.v1.FeedbackBatchH\x00\x12\x38\n\x10\x66\x65\x65\x64\x62\x61\x63k_columns\x18\r \x01(\x0b\x32\x1c.recarena.v1.FeedbackColumnsH\x00\x12.\n\x0bround_ended\x18\x0e \x01(\x0b\x32\x17.recarena.v1.RoundEndedH\x00\x12!\n\x04ping\x18\x0f \x01(\x0b\x32\x11.recarena.v1.PingH\x00\x12#\n\x05\x64rain\x18\x10 \x01(\x0b\x32\x12.recarena.v1.DrainH\x00\x42\t\n\x07message\"C\n\x14StreamCatalogRequest\x12\x17\n\x0f\x63\x61talog_version\x18\x01 \x01(\t\x12\x12\n\npage_token\x18\x02 \x01(\t\"k\n\x15StreamCatalogResponse\x12\x17\n\x0f\x63\x61talog_version\x18\x01 \x01(\t\x12 \n\x05items\x18\x02 \x03(\x0b\x32\x11.recarena.v1.Item\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"P\n\x13ListFeedbackRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\\\n\x14ListFeedbackResponse\x12+\n\x07\x62\x61tches\x18\x01 \x03(\x0b\x32\x1a.recarena.v1.FeedbackBatch\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x8d\x02\n\x12RecommenderService\x12H\n\x07\x43onnect\x12\x1b.recarena.v1.ConnectRequest\x1a\x1c.recarena.v1.ConnectResponse(\x01\x30\x01\x12X\n\rStreamCatalog\x12!.recarena.v1.StreamCatalogRequest\x1a\".recarena.v1.StreamCatalogResponse0\x01\x12S\n\x0cListFeedback\x12 .recarena.v1.ListFeedbackRequest\x1a!.recarena.v1.ListFeedbackResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%recarena/v1/recommender_service.proto\x12\x0brecarena.v1\x1a\x18recarena/v1/access.proto\x1a\x1arecarena/v1/feedback.proto\x1a\x19recarena/v1/session.proto\x1a\x17recarena/v1/types.proto\x1a\x16recarena/v1/work.proto\"\x8e\x04\n\x0e\x43onnectRequest\x12\x0f\n\x07\x61\x63k_seq\x18\x01 \x01(\x04\x12)\n\x08register\x18\x02 \x01(\x0b\x32\x15.recarena.v1.RegisterH\x00\x12\x32\n\rcatalog_ready\x18\x03 \x01(\x0b\x32\x19.recarena.v1.CatalogReadyH\x00\x12.\n\x0bround_ready\x18\x04 \x01(\x0b\x32\x17.recarena.v1.RoundReadyH\x00\x12.\n\x0brank_result\x18\x05 \x01(\x0b\x32\x17.recarena.v1.RankResultH\x00\x12\x39\n\x11rank_batch_result\x18\x06 \x01(\x0b\x32\x1c.recarena.v1.RankBatchResultH\x00\x12\x36\n\x0f\x63onverse_result\x18\x07 \x01(\x0b\x32\x1b.recarena.v1.ConverseResultH\x00\x12.\n\x0bwork_failed\x18\x08 \x01(\x0b\x32\x17.recarena.v1.WorkFailedH\x00\x12\x36\n\x0f\x65xtend_deadline\x18\t \x01(\x0b\x32\x1b.recarena.v1.ExtendDeadlineH\x00\x12!\n\x04pong\x18\n \x01(\x0b\x32\x11.recarena.v1.PongH\x00\x12#\n\x05\x64rain\x18\x0b \x01(\x0b\x32\x12.recarena.v1.DrainH\x00\x42\t\n\x07message\"\xfe\x05\n\x0f\x43onnectResponse\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12-\n\nregistered\x18\x02 \x01(\x0b\x32\x17.recarena.v1.RegisteredH\x00\x12\x36\n\x0f\x63\x61talog_changed\x18\x03 \x01(\x0b\x32\x1b.recarena.v1.CatalogChangedH\x00\x12\x32\n\rround_started\x18\x04 \x01(\x0b\x32\x19.recarena.v1.RoundStartedH\x00\x12*\n\trank_work\x18\x05 \x01(\x0b\x32\x15.recarena.v1.RankWorkH\x00\x12,\n\nrank_batch\x18\x06 \x01(\x0b\x32\x16.recarena.v1.RankBatchH\x00\x12.\n\x0bsearch_work\x18\x07 \x01(\x0b\x32\x17.recarena.v1.SearchWorkH\x00\x12\x30\n\x0csearch_batch\x18\x08 \x01(\x0b\x32\x18.recarena.v1.SearchBatchH\x00\x12\x32\n\rconverse_work\x18\t \x01(\x0b\x32\x19.recarena.v1.ConverseWorkH\x00\x12.\n\x0b\x63\x61ncel_work\x18\n \x01(\x0b\x32\x17.recarena.v1.CancelWorkH\x00\x12\x30\n\x0cwork_outcome\x18\x0b \x01(\x0b\x32\x18.recarena.v1.WorkOutcomeH\x00\x12\x34\n\x0e\x66\x65\x65\x64\x62\x61\x63k_batch\x18\x0c \x01(\x0b\x32\x1a.recarena.v1.FeedbackBatchH\x00\x12\x38\n\x10\x66\x65\x65\x64\x62\x61\x63k_columns\x18\r \x01(\x0b\x32\x1c.recarena.v1.FeedbackColumnsH\x00\x12.\n\x0bround_ended\x18\x0e \x01(\x0b\x32\x17.recarena.v1.RoundEndedH\x00\x12!\n\x04ping\x18\x0f \x01(\x0b\x32\x11.recarena.v1.PingH\x00\x12#\n\x05\x64rain\x18\x10 \x01(\x0b\x32\x12.recarena.v1.DrainH\x00\x42\t\n\x07message\"C\n\x14StreamCatalogRequest\x12\x17\n\x0f\x63\x61talog_version\x18\x01 \x01(\t\x12\x12\n\npage_token\x18\x02 \x01(\t\"k\n\x15StreamCatalogResponse\x12\x17\n\x0f\x63\x61talog_version\x18\x01 \x01(\t\x12 \n\x05items\x18\x02 \x03(\x0b\x32\x11.recarena.v1.Item\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"P\n\x13ListFeedbackRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\\\n\x14ListFeedbackResponse\x12+\n\x07\x62\x61tches\x18\x01 \x03(\x0b\x32\x1a.recarena.v1.FeedbackBatch\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xa2\x02\n\x12RecommenderService\x12O\n\x07\x43onnect\x12\x1b.recarena.v1.ConnectRequest\x1a\x1c.recarena.v1.ConnectResponse\"\x05\xd2\xe5\x18\x01\x01(\x01\x30\x01\x12_\n\rStreamCatalog\x12!.recarena.v1.StreamCatalogRequest\x1a\".recarena.v1.StreamCatalogResponse\"\x05\xd2\xe5\x18\x01\x01\x30\x01\x12Z\n\x0cListFeedback\x12 .recarena.v1.ListFeedbackRequest\x1a!.recarena.v1.ListFeedbackResponse\"\x05\xd2\xe5\x18\x01\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'recarena.v1.recommender_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CONNECTREQUEST']._serialized_start=159
-  _globals['_CONNECTREQUEST']._serialized_end=685
-  _globals['_CONNECTRESPONSE']._serialized_start=688
-  _globals['_CONNECTRESPONSE']._serialized_end=1454
-  _globals['_STREAMCATALOGREQUEST']._serialized_start=1456
-  _globals['_STREAMCATALOGREQUEST']._serialized_end=1523
-  _globals['_STREAMCATALOGRESPONSE']._serialized_start=1525
-  _globals['_STREAMCATALOGRESPONSE']._serialized_end=1632
-  _globals['_LISTFEEDBACKREQUEST']._serialized_start=1634
-  _globals['_LISTFEEDBACKREQUEST']._serialized_end=1714
-  _globals['_LISTFEEDBACKRESPONSE']._serialized_start=1716
-  _globals['_LISTFEEDBACKRESPONSE']._serialized_end=1808
-  _globals['_RECOMMENDERSERVICE']._serialized_start=1811
-  _globals['_RECOMMENDERSERVICE']._serialized_end=2080
+  _globals['_RECOMMENDERSERVICE'].methods_by_name['Connect']._loaded_options = None
+  _globals['_RECOMMENDERSERVICE'].methods_by_name['Connect']._serialized_options = b'\322\345\030\001\001'
+  _globals['_RECOMMENDERSERVICE'].methods_by_name['StreamCatalog']._loaded_options = None
+  _globals['_RECOMMENDERSERVICE'].methods_by_name['StreamCatalog']._serialized_options = b'\322\345\030\001\001'
+  _globals['_RECOMMENDERSERVICE'].methods_by_name['ListFeedback']._loaded_options = None
+  _globals['_RECOMMENDERSERVICE'].methods_by_name['ListFeedback']._serialized_options = b'\322\345\030\001\001'
+  _globals['_CONNECTREQUEST']._serialized_start=185
+  _globals['_CONNECTREQUEST']._serialized_end=711
+  _globals['_CONNECTRESPONSE']._serialized_start=714
+  _globals['_CONNECTRESPONSE']._serialized_end=1480
+  _globals['_STREAMCATALOGREQUEST']._serialized_start=1482
+  _globals['_STREAMCATALOGREQUEST']._serialized_end=1549
+  _globals['_STREAMCATALOGRESPONSE']._serialized_start=1551
+  _globals['_STREAMCATALOGRESPONSE']._serialized_end=1658
+  _globals['_LISTFEEDBACKREQUEST']._serialized_start=1660
+  _globals['_LISTFEEDBACKREQUEST']._serialized_end=1740
+  _globals['_LISTFEEDBACKRESPONSE']._serialized_start=1742
+  _globals['_LISTFEEDBACKRESPONSE']._serialized_end=1834
+  _globals['_RECOMMENDERSERVICE']._serialized_start=1837
+  _globals['_RECOMMENDERSERVICE']._serialized_end=2127
 # @@protoc_insertion_point(module_scope)

@@ -95,8 +95,10 @@ class RecommenderServiceServicer(object):
 
         Ends with: OK after Drain; INVALID_ARGUMENT for a Register that breaks its rules;
         DEADLINE_EXCEEDED without Register in 10 s; FAILED_PRECONDITION when there is no common
-        version, RANK is missing or the catalogue was refused; ABORTED when fenced by a newer
-        session; RESOURCE_EXHAUSTED at a limit; UNAVAILABLE when the server stops (come back).
+        version, RANK is missing, the catalogue was refused or the session is quarantined; ABORTED
+        when fenced by a newer session; RESOURCE_EXHAUSTED at a limit; UNAUTHENTICATED and
+        PERMISSION_DENIED where the server asks for tokens or certificates and this one is not the
+        recommender's; UNAVAILABLE when the server stops or heard nothing for too long (come back).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -56,8 +56,10 @@ class RecommenderServiceStub:
 
     Ends with: OK after Drain; INVALID_ARGUMENT for a Register that breaks its rules;
     DEADLINE_EXCEEDED without Register in 10 s; FAILED_PRECONDITION when there is no common
-    version, RANK is missing or the catalogue was refused; ABORTED when fenced by a newer
-    session; RESOURCE_EXHAUSTED at a limit; UNAVAILABLE when the server stops (come back).
+    version, RANK is missing, the catalogue was refused or the session is quarantined; ABORTED
+    when fenced by a newer session; RESOURCE_EXHAUSTED at a limit; UNAUTHENTICATED and
+    PERMISSION_DENIED where the server asks for tokens or certificates and this one is not the
+    recommender's; UNAVAILABLE when the server stops or heard nothing for too long (come back).
     """
     StreamCatalog: _grpc.UnaryStreamMultiCallable[_recommender_service_pb2.StreamCatalogRequest, _recommender_service_pb2.StreamCatalogResponse]
     """Streams the catalogue at one version, in the order of item numbers. NOT_FOUND when no live
@@ -94,8 +96,10 @@ class RecommenderServiceAsyncStub(RecommenderServiceStub):
 
     Ends with: OK after Drain; INVALID_ARGUMENT for a Register that breaks its rules;
     DEADLINE_EXCEEDED without Register in 10 s; FAILED_PRECONDITION when there is no common
-    version, RANK is missing or the catalogue was refused; ABORTED when fenced by a newer
-    session; RESOURCE_EXHAUSTED at a limit; UNAVAILABLE when the server stops (come back).
+    version, RANK is missing, the catalogue was refused or the session is quarantined; ABORTED
+    when fenced by a newer session; RESOURCE_EXHAUSTED at a limit; UNAUTHENTICATED and
+    PERMISSION_DENIED where the server asks for tokens or certificates and this one is not the
+    recommender's; UNAVAILABLE when the server stops or heard nothing for too long (come back).
     """
     StreamCatalog: _aio.UnaryStreamMultiCallable[_recommender_service_pb2.StreamCatalogRequest, _recommender_service_pb2.StreamCatalogResponse]  # type: ignore[assignment]
     """Streams the catalogue at one version, in the order of item numbers. NOT_FOUND when no live
@@ -135,8 +139,10 @@ class RecommenderServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Ends with: OK after Drain; INVALID_ARGUMENT for a Register that breaks its rules;
         DEADLINE_EXCEEDED without Register in 10 s; FAILED_PRECONDITION when there is no common
-        version, RANK is missing or the catalogue was refused; ABORTED when fenced by a newer
-        session; RESOURCE_EXHAUSTED at a limit; UNAVAILABLE when the server stops (come back).
+        version, RANK is missing, the catalogue was refused or the session is quarantined; ABORTED
+        when fenced by a newer session; RESOURCE_EXHAUSTED at a limit; UNAUTHENTICATED and
+        PERMISSION_DENIED where the server asks for tokens or certificates and this one is not the
+        recommender's; UNAVAILABLE when the server stops or heard nothing for too long (come back).
         """
 
     @_abc_1.abstractmethod

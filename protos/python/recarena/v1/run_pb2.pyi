@@ -112,6 +112,8 @@ class Arm(_message.Message):
     FAILURE_POLICY_FIELD_NUMBER: _builtins.int
     WORK_TIMEOUT_FIELD_NUMBER: _builtins.int
     EXPLANATION_MODE_FIELD_NUMBER: _builtins.int
+    REPLICAS_FIELD_NUMBER: _builtins.int
+    STRICT_FIELD_NUMBER: _builtins.int
     arm_id: _builtins.str
     """Unique in the run."""
     recommender_id: _builtins.str
@@ -122,6 +124,10 @@ class Arm(_message.Message):
     """What to do without a usable list."""
     explanation_mode: _types_pb2.ExplanationMode.ValueType
     """Whether lists should come with reasons."""
+    replicas: _builtins.int
+    """Sessions of the recommender that may serve the arm at once; 0 is read as 1."""
+    strict: _builtins.bool
+    """Whether an answer with any violation is REJECTED as a whole."""
     @_builtins.property
     def work_timeout(self) -> _duration_pb2.Duration:
         """Time for one work; absent: the clock's default (2 s REALTIME, 60 s LOCKSTEP)."""
@@ -135,10 +141,12 @@ class Arm(_message.Message):
         failure_policy: Global___FailurePolicy.ValueType = ...,
         work_timeout: _duration_pb2.Duration | None = ...,
         explanation_mode: _types_pb2.ExplanationMode.ValueType = ...,
+        replicas: _builtins.int = ...,
+        strict: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["work_timeout", b"work_timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm_id", b"arm_id", "explanation_mode", b"explanation_mode", "failure_policy", b"failure_policy", "recommender_id", b"recommender_id", "weight", b"weight", "work_timeout", b"work_timeout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm_id", b"arm_id", "explanation_mode", b"explanation_mode", "failure_policy", b"failure_policy", "recommender_id", b"recommender_id", "replicas", b"replicas", "strict", b"strict", "weight", b"weight", "work_timeout", b"work_timeout"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -428,6 +436,9 @@ class RecommenderStatus(_message.Message):
     P99_LATENCY_FIELD_NUMBER: _builtins.int
     SOFTWARE_FIELD_NUMBER: _builtins.int
     TRAINING_TIME_FIELD_NUMBER: _builtins.int
+    SESSIONS_FIELD_NUMBER: _builtins.int
+    QUARANTINED_FIELD_NUMBER: _builtins.int
+    UNSOLICITED_FIELD_NUMBER: _builtins.int
     recommender_id: _builtins.str
     """Who."""
     connected: _builtins.bool
@@ -444,6 +455,12 @@ class RecommenderStatus(_message.Message):
     """Lists supplied by the failure policy."""
     software: _builtins.str
     """What it said of itself."""
+    sessions: _builtins.int
+    """Live sessions for this run."""
+    quarantined: _builtins.int
+    """Sessions that were ended for REJECTED answers in a row."""
+    unsolicited: _builtins.int
+    """Messages that answered nothing."""
     @_builtins.property
     def p50_latency(self) -> _duration_pb2.Duration:
         """Median time from sending a work to its answer; absent before the first."""
@@ -475,10 +492,13 @@ class RecommenderStatus(_message.Message):
         p99_latency: _duration_pb2.Duration | None = ...,
         software: _builtins.str = ...,
         training_time: _duration_pb2.Duration | None = ...,
+        sessions: _builtins.int = ...,
+        quarantined: _builtins.int = ...,
+        unsolicited: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["p50_latency", b"p50_latency", "p95_latency", b"p95_latency", "p99_latency", b"p99_latency", "training_time", b"training_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "connected", b"connected", "fallback", b"fallback", "late", b"late", "p50_latency", b"p50_latency", "p95_latency", b"p95_latency", "p99_latency", b"p99_latency", "recommender_id", b"recommender_id", "rejected", b"rejected", "software", b"software", "training_time", b"training_time", "violations", b"violations"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "connected", b"connected", "fallback", b"fallback", "late", b"late", "p50_latency", b"p50_latency", "p95_latency", b"p95_latency", "p99_latency", b"p99_latency", "quarantined", b"quarantined", "recommender_id", b"recommender_id", "rejected", b"rejected", "sessions", b"sessions", "software", b"software", "training_time", b"training_time", "unsolicited", b"unsolicited", "violations", b"violations"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

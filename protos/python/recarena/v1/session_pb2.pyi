@@ -162,6 +162,9 @@ class Limits(_message.Message):
     MAX_EXPLANATION_CHARS_FIELD_NUMBER: _builtins.int
     MAX_ID_BYTES_FIELD_NUMBER: _builtins.int
     MAX_TOKEN_BYTES_FIELD_NUMBER: _builtins.int
+    MAX_UNSOLICITED_MESSAGES_FIELD_NUMBER: _builtins.int
+    MAX_REJECTED_IN_A_ROW_FIELD_NUMBER: _builtins.int
+    MAX_SESSIONS_FIELD_NUMBER: _builtins.int
     max_message_bytes: _builtins.int
     """Largest message in bytes, either way. A larger one ends the stream (RESOURCE_EXHAUSTED)."""
     max_users_per_work: _builtins.int
@@ -174,6 +177,17 @@ class Limits(_message.Message):
     """Longest id in bytes."""
     max_token_bytes: _builtins.int
     """Longest attribution token in bytes; a longer one is dropped and counted."""
+    max_unsolicited_messages: _builtins.int
+    """Messages that answer nothing (unknown works, answers given twice, Pongs nobody asked for, empty
+    messages) that are read without delay. Beyond them the server reads the stream more slowly; at
+    ten times as many the stream ends with RESOURCE_EXHAUSTED.
+    """
+    max_rejected_in_a_row: _builtins.int
+    """REJECTED answers in a row after which the stream ends with FAILED_PRECONDITION (reason
+    QUARANTINED); this instance_id is not let into the run again.
+    """
+    max_sessions: _builtins.int
+    """Sessions that one token or certificate may hold at once; 0: no limit."""
     def __init__(
         self,
         *,
@@ -183,10 +197,13 @@ class Limits(_message.Message):
         max_explanation_chars: _builtins.int = ...,
         max_id_bytes: _builtins.int = ...,
         max_token_bytes: _builtins.int = ...,
+        max_unsolicited_messages: _builtins.int = ...,
+        max_rejected_in_a_row: _builtins.int = ...,
+        max_sessions: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_explanation_chars", b"max_explanation_chars", "max_id_bytes", b"max_id_bytes", "max_items_per_list", b"max_items_per_list", "max_message_bytes", b"max_message_bytes", "max_token_bytes", b"max_token_bytes", "max_users_per_work", b"max_users_per_work"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_explanation_chars", b"max_explanation_chars", "max_id_bytes", b"max_id_bytes", "max_items_per_list", b"max_items_per_list", "max_message_bytes", b"max_message_bytes", "max_rejected_in_a_row", b"max_rejected_in_a_row", "max_sessions", b"max_sessions", "max_token_bytes", b"max_token_bytes", "max_unsolicited_messages", b"max_unsolicited_messages", "max_users_per_work", b"max_users_per_work"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -215,6 +232,8 @@ class Registered(_message.Message):
     RESUME_WINDOW_FIELD_NUMBER: _builtins.int
     PING_INTERVAL_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
+    STRICT_FIELD_NUMBER: _builtins.int
+    REPLICAS_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """Opaque."""
     resumed: _builtins.bool
@@ -237,6 +256,14 @@ class Registered(_message.Message):
     """Rounds the run is planned for; 0: open-ended."""
     page_size: _builtins.int
     """Items on a page, which is the usual result_count."""
+    strict: _builtins.bool
+    """True: an answer with any violation is REJECTED as a whole, where it would otherwise be
+    ACCEPTED_WITH_VIOLATIONS.
+    """
+    replicas: _builtins.int
+    """Sessions of this recommender that the arm takes at once. Above 1 they are replicas: the users
+    are spread over them, all are told all feedback, and the others take over for one that is lost.
+    """
     @_builtins.property
     def capabilities(self) -> _containers.RepeatedScalarFieldContainer[Global___Capability.ValueType]:
         """Features in force."""
@@ -285,10 +312,12 @@ class Registered(_message.Message):
         resume_window: _duration_pb2.Duration | None = ...,
         ping_interval: _duration_pb2.Duration | None = ...,
         limits: Global___Limits | None = ...,
+        strict: _builtins.bool = ...,
+        replicas: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "max_work_timeout", b"max_work_timeout", "ping_interval", b"ping_interval", "resume_window", b"resume_window", "work_timeout", b"work_timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm_ids", b"arm_ids", "capabilities", b"capabilities", "catalog_size", b"catalog_size", "catalog_version", b"catalog_version", "epoch", b"epoch", "limits", b"limits", "max_work_timeout", b"max_work_timeout", "page_size", b"page_size", "ping_interval", b"ping_interval", "protocol_minor", b"protocol_minor", "resume_window", b"resume_window", "resumed", b"resumed", "round_limit", b"round_limit", "run_id", b"run_id", "session_id", b"session_id", "user_count", b"user_count", "work_timeout", b"work_timeout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm_ids", b"arm_ids", "capabilities", b"capabilities", "catalog_size", b"catalog_size", "catalog_version", b"catalog_version", "epoch", b"epoch", "limits", b"limits", "max_work_timeout", b"max_work_timeout", "page_size", b"page_size", "ping_interval", b"ping_interval", "protocol_minor", b"protocol_minor", "replicas", b"replicas", "resume_window", b"resume_window", "resumed", b"resumed", "round_limit", b"round_limit", "run_id", b"run_id", "session_id", b"session_id", "strict", b"strict", "user_count", b"user_count", "work_timeout", b"work_timeout"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

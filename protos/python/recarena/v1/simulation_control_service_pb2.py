@@ -22,52 +22,71 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from recarena.v1 import access_pb2 as recarena_dot_v1_dot_access__pb2
 from recarena.v1 import run_pb2 as recarena_dot_v1_dot_run__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,recarena/v1/simulation_control_service.proto\x12\x0brecarena.v1\x1a\x15recarena/v1/run.proto\"\\\n\x10\x43reateRunRequest\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.recarena.v1.Run\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"2\n\x11\x43reateRunResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.recarena.v1.Run\"\x1f\n\rGetRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"/\n\x0eGetRunResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.recarena.v1.Run\"8\n\x0fListRunsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"K\n\x10ListRunsResponse\x12\x1e\n\x04runs\x18\x01 \x03(\x0b\x32\x10.recarena.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"C\n\x0fStartRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"1\n\x10StartRunResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.recarena.v1.Run\"5\n\x0fPauseRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"1\n\x10PauseRunResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.recarena.v1.Run\"R\n\x0eStepRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0e\n\x06rounds\x18\x02 \x01(\r\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"0\n\x0fStepRunResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.recarena.v1.Run\"4\n\x0eStopRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"0\n\x0fStopRunResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.recarena.v1.Run\"_\n\x0fResetRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\x04seed\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\tB\x07\n\x05_seed\"1\n\x10ResetRunResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.recarena.v1.Run\"W\n\x0e\x46orkRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\r\n\x05round\x18\x02 \x01(\r\x12\x12\n\nnew_run_id\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"0\n\x0f\x46orkRunResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.recarena.v1.Run2\x9f\x05\n\x18SimulationControlService\x12J\n\tCreateRun\x12\x1d.recarena.v1.CreateRunRequest\x1a\x1e.recarena.v1.CreateRunResponse\x12\x41\n\x06GetRun\x12\x1a.recarena.v1.GetRunRequest\x1a\x1b.recarena.v1.GetRunResponse\x12G\n\x08ListRuns\x12\x1c.recarena.v1.ListRunsRequest\x1a\x1d.recarena.v1.ListRunsResponse\x12G\n\x08StartRun\x12\x1c.recarena.v1.StartRunRequest\x1a\x1d.recarena.v1.StartRunResponse\x12G\n\x08PauseRun\x12\x1c.recarena.v1.PauseRunRequest\x1a\x1d.recarena.v1.PauseRunResponse\x12\x44\n\x07StepRun\x12\x1b.recarena.v1.StepRunRequest\x1a\x1c.recarena.v1.StepRunResponse\x12\x44\n\x07StopRun\x12\x1b.recarena.v1.StopRunRequest\x1a\x1c.recarena.v1.StopRunResponse\x12G\n\x08ResetRun\x12\x1c.recarena.v1.ResetRunRequest\x1a\x1d.recarena.v1.ResetRunResponse\x12\x44\n\x07\x46orkRun\x12\x1b.recarena.v1.ForkRunRequest\x1a\x1c.recarena.v1.ForkRunResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,recarena/v1/simulation_control_service.proto\x12\x0brecarena.v1\x1a\x18recarena/v1/access.proto\x1a\x15recarena/v1/run.proto\"\\\n\x10\x43reateRunRequest\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.recarena.v1.Run\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"2\n\x11\x43reateRunResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.recarena.v1.Run\"\x1f\n\rGetRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"/\n\x0eGetRunResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.recarena.v1.Run\"8\n\x0fListRunsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"K\n\x10ListRunsResponse\x12\x1e\n\x04runs\x18\x01 \x03(\x0b\x32\x10.recarena.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"C\n\x0fStartRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"1\n\x10StartRunResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.recarena.v1.Run\"5\n\x0fPauseRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"1\n\x10PauseRunResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.recarena.v1.Run\"R\n\x0eStepRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0e\n\x06rounds\x18\x02 \x01(\r\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"0\n\x0fStepRunResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.recarena.v1.Run\"4\n\x0eStopRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"0\n\x0fStopRunResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.recarena.v1.Run\"_\n\x0fResetRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\x04seed\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\tB\x07\n\x05_seed\"1\n\x10ResetRunResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.recarena.v1.Run\"W\n\x0e\x46orkRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\r\n\x05round\x18\x02 \x01(\r\x12\x12\n\nnew_run_id\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"0\n\x0f\x46orkRunResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.recarena.v1.Run2\xe0\x05\n\x18SimulationControlService\x12Q\n\tCreateRun\x12\x1d.recarena.v1.CreateRunRequest\x1a\x1e.recarena.v1.CreateRunResponse\"\x05\xd2\xe5\x18\x01\x02\x12I\n\x06GetRun\x12\x1a.recarena.v1.GetRunRequest\x1a\x1b.recarena.v1.GetRunResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x12O\n\x08ListRuns\x12\x1c.recarena.v1.ListRunsRequest\x1a\x1d.recarena.v1.ListRunsResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x12N\n\x08StartRun\x12\x1c.recarena.v1.StartRunRequest\x1a\x1d.recarena.v1.StartRunResponse\"\x05\xd2\xe5\x18\x01\x02\x12N\n\x08PauseRun\x12\x1c.recarena.v1.PauseRunRequest\x1a\x1d.recarena.v1.PauseRunResponse\"\x05\xd2\xe5\x18\x01\x02\x12K\n\x07StepRun\x12\x1b.recarena.v1.StepRunRequest\x1a\x1c.recarena.v1.StepRunResponse\"\x05\xd2\xe5\x18\x01\x02\x12K\n\x07StopRun\x12\x1b.recarena.v1.StopRunRequest\x1a\x1c.recarena.v1.StopRunResponse\"\x05\xd2\xe5\x18\x01\x02\x12N\n\x08ResetRun\x12\x1c.recarena.v1.ResetRunRequest\x1a\x1d.recarena.v1.ResetRunResponse\"\x05\xd2\xe5\x18\x01\x02\x12K\n\x07\x46orkRun\x12\x1b.recarena.v1.ForkRunRequest\x1a\x1c.recarena.v1.ForkRunResponse\"\x05\xd2\xe5\x18\x01\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'recarena.v1.simulation_control_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CREATERUNREQUEST']._serialized_start=84
-  _globals['_CREATERUNREQUEST']._serialized_end=176
-  _globals['_CREATERUNRESPONSE']._serialized_start=178
-  _globals['_CREATERUNRESPONSE']._serialized_end=228
-  _globals['_GETRUNREQUEST']._serialized_start=230
-  _globals['_GETRUNREQUEST']._serialized_end=261
-  _globals['_GETRUNRESPONSE']._serialized_start=263
-  _globals['_GETRUNRESPONSE']._serialized_end=310
-  _globals['_LISTRUNSREQUEST']._serialized_start=312
-  _globals['_LISTRUNSREQUEST']._serialized_end=368
-  _globals['_LISTRUNSRESPONSE']._serialized_start=370
-  _globals['_LISTRUNSRESPONSE']._serialized_end=445
-  _globals['_STARTRUNREQUEST']._serialized_start=447
-  _globals['_STARTRUNREQUEST']._serialized_end=514
-  _globals['_STARTRUNRESPONSE']._serialized_start=516
-  _globals['_STARTRUNRESPONSE']._serialized_end=565
-  _globals['_PAUSERUNREQUEST']._serialized_start=567
-  _globals['_PAUSERUNREQUEST']._serialized_end=620
-  _globals['_PAUSERUNRESPONSE']._serialized_start=622
-  _globals['_PAUSERUNRESPONSE']._serialized_end=671
-  _globals['_STEPRUNREQUEST']._serialized_start=673
-  _globals['_STEPRUNREQUEST']._serialized_end=755
-  _globals['_STEPRUNRESPONSE']._serialized_start=757
-  _globals['_STEPRUNRESPONSE']._serialized_end=805
-  _globals['_STOPRUNREQUEST']._serialized_start=807
-  _globals['_STOPRUNREQUEST']._serialized_end=859
-  _globals['_STOPRUNRESPONSE']._serialized_start=861
-  _globals['_STOPRUNRESPONSE']._serialized_end=909
-  _globals['_RESETRUNREQUEST']._serialized_start=911
-  _globals['_RESETRUNREQUEST']._serialized_end=1006
-  _globals['_RESETRUNRESPONSE']._serialized_start=1008
-  _globals['_RESETRUNRESPONSE']._serialized_end=1057
-  _globals['_FORKRUNREQUEST']._serialized_start=1059
-  _globals['_FORKRUNREQUEST']._serialized_end=1146
-  _globals['_FORKRUNRESPONSE']._serialized_start=1148
-  _globals['_FORKRUNRESPONSE']._serialized_end=1196
-  _globals['_SIMULATIONCONTROLSERVICE']._serialized_start=1199
-  _globals['_SIMULATIONCONTROLSERVICE']._serialized_end=1870
+  _globals['_SIMULATIONCONTROLSERVICE'].methods_by_name['CreateRun']._loaded_options = None
+  _globals['_SIMULATIONCONTROLSERVICE'].methods_by_name['CreateRun']._serialized_options = b'\322\345\030\001\002'
+  _globals['_SIMULATIONCONTROLSERVICE'].methods_by_name['GetRun']._loaded_options = None
+  _globals['_SIMULATIONCONTROLSERVICE'].methods_by_name['GetRun']._serialized_options = b'\322\345\030\002\002\003'
+  _globals['_SIMULATIONCONTROLSERVICE'].methods_by_name['ListRuns']._loaded_options = None
+  _globals['_SIMULATIONCONTROLSERVICE'].methods_by_name['ListRuns']._serialized_options = b'\322\345\030\002\002\003'
+  _globals['_SIMULATIONCONTROLSERVICE'].methods_by_name['StartRun']._loaded_options = None
+  _globals['_SIMULATIONCONTROLSERVICE'].methods_by_name['StartRun']._serialized_options = b'\322\345\030\001\002'
+  _globals['_SIMULATIONCONTROLSERVICE'].methods_by_name['PauseRun']._loaded_options = None
+  _globals['_SIMULATIONCONTROLSERVICE'].methods_by_name['PauseRun']._serialized_options = b'\322\345\030\001\002'
+  _globals['_SIMULATIONCONTROLSERVICE'].methods_by_name['StepRun']._loaded_options = None
+  _globals['_SIMULATIONCONTROLSERVICE'].methods_by_name['StepRun']._serialized_options = b'\322\345\030\001\002'
+  _globals['_SIMULATIONCONTROLSERVICE'].methods_by_name['StopRun']._loaded_options = None
+  _globals['_SIMULATIONCONTROLSERVICE'].methods_by_name['StopRun']._serialized_options = b'\322\345\030\001\002'
+  _globals['_SIMULATIONCONTROLSERVICE'].methods_by_name['ResetRun']._loaded_options = None
+  _globals['_SIMULATIONCONTROLSERVICE'].methods_by_name['ResetRun']._serialized_options = b'\322\345\030\001\002'
+  _globals['_SIMULATIONCONTROLSERVICE'].methods_by_name['ForkRun']._loaded_options = None
+  _globals['_SIMULATIONCONTROLSERVICE'].methods_by_name['ForkRun']._serialized_options = b'\322\345\030\001\002'
+  _globals['_CREATERUNREQUEST']._serialized_start=110
+  _globals['_CREATERUNREQUEST']._serialized_end=202
+  _globals['_CREATERUNRESPONSE']._serialized_start=204
+  _globals['_CREATERUNRESPONSE']._serialized_end=254
+  _globals['_GETRUNREQUEST']._serialized_start=256
+  _globals['_GETRUNREQUEST']._serialized_end=287
+  _globals['_GETRUNRESPONSE']._serialized_start=289
+  _globals['_GETRUNRESPONSE']._serialized_end=336
+  _globals['_LISTRUNSREQUEST']._serialized_start=338
+  _globals['_LISTRUNSREQUEST']._serialized_end=394
+  _globals['_LISTRUNSRESPONSE']._serialized_start=396
+  _globals['_LISTRUNSRESPONSE']._serialized_end=471
+  _globals['_STARTRUNREQUEST']._serialized_start=473
+  _globals['_STARTRUNREQUEST']._serialized_end=540
+  _globals['_STARTRUNRESPONSE']._serialized_start=542
+  _globals['_STARTRUNRESPONSE']._serialized_end=591
+  _globals['_PAUSERUNREQUEST']._serialized_start=593
+  _globals['_PAUSERUNREQUEST']._serialized_end=646
+  _globals['_PAUSERUNRESPONSE']._serialized_start=648
+  _globals['_PAUSERUNRESPONSE']._serialized_end=697
+  _globals['_STEPRUNREQUEST']._serialized_start=699
+  _globals['_STEPRUNREQUEST']._serialized_end=781
+  _globals['_STEPRUNRESPONSE']._serialized_start=783
+  _globals['_STEPRUNRESPONSE']._serialized_end=831
+  _globals['_STOPRUNREQUEST']._serialized_start=833
+  _globals['_STOPRUNREQUEST']._serialized_end=885
+  _globals['_STOPRUNRESPONSE']._serialized_start=887
+  _globals['_STOPRUNRESPONSE']._serialized_end=935
+  _globals['_RESETRUNREQUEST']._serialized_start=937
+  _globals['_RESETRUNREQUEST']._serialized_end=1032
+  _globals['_RESETRUNRESPONSE']._serialized_start=1034
+  _globals['_RESETRUNRESPONSE']._serialized_end=1083
+  _globals['_FORKRUNREQUEST']._serialized_start=1085
+  _globals['_FORKRUNREQUEST']._serialized_end=1172
+  _globals['_FORKRUNRESPONSE']._serialized_start=1174
+  _globals['_FORKRUNRESPONSE']._serialized_end=1222
+  _globals['_SIMULATIONCONTROLSERVICE']._serialized_start=1225
+  _globals['_SIMULATIONCONTROLSERVICE']._serialized_end=1961
 # @@protoc_insertion_point(module_scope)

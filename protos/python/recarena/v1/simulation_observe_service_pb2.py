@@ -23,36 +23,47 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from recarena.v1 import access_pb2 as recarena_dot_v1_dot_access__pb2
 from recarena.v1 import run_pb2 as recarena_dot_v1_dot_run__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,recarena/v1/simulation_observe_service.proto\x12\x0brecarena.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15recarena/v1/run.proto\"\x97\x01\n\x13StreamEventsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x30\n\x0b\x65vent_types\x18\x03 \x03(\x0e\x32\x1b.recarena.v1.UserEvent.Type\x12\x10\n\x08user_ids\x18\x04 \x03(\t\x12\x16\n\x0esummaries_only\x18\x05 \x01(\x08\"\x8a\x02\n\x14StreamEventsResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\r\x12\r\n\x05round\x18\x03 \x01(\r\x12,\n\x08sim_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x0brun_changed\x18\x05 \x01(\x0b\x32\x10.recarena.v1.RunH\x00\x12,\n\nuser_event\x18\x06 \x01(\x0b\x32\x16.recarena.v1.UserEventH\x00\x12\x30\n\x0bround_ended\x18\x07 \x01(\x0b\x32\x19.recarena.v1.RoundSummaryH\x00\x42\x07\n\x05\x65vent\"P\n\x17ListRecommendersRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"i\n\x18ListRecommendersResponse\x12\x34\n\x0crecommenders\x18\x01 \x03(\x0b\x32\x1e.recarena.v1.RecommenderStatus\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"I\n\x10ListUsersRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"N\n\x11ListUsersResponse\x12 \n\x05users\x18\x01 \x03(\x0b\x32\x11.recarena.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"^\n\x14ListRelationsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"Z\n\x15ListRelationsResponse\x12(\n\trelations\x18\x01 \x03(\x0b\x32\x15.recarena.v1.Relation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"]\n\x13ListMemoriesRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"V\n\x14ListMemoriesResponse\x12%\n\x08memories\x18\x01 \x03(\x0b\x32\x13.recarena.v1.Memory\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xcb\x03\n\x18SimulationObserveService\x12U\n\x0cStreamEvents\x12 .recarena.v1.StreamEventsRequest\x1a!.recarena.v1.StreamEventsResponse0\x01\x12_\n\x10ListRecommenders\x12$.recarena.v1.ListRecommendersRequest\x1a%.recarena.v1.ListRecommendersResponse\x12J\n\tListUsers\x12\x1d.recarena.v1.ListUsersRequest\x1a\x1e.recarena.v1.ListUsersResponse\x12V\n\rListRelations\x12!.recarena.v1.ListRelationsRequest\x1a\".recarena.v1.ListRelationsResponse\x12S\n\x0cListMemories\x12 .recarena.v1.ListMemoriesRequest\x1a!.recarena.v1.ListMemoriesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,recarena/v1/simulation_observe_service.proto\x12\x0brecarena.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18recarena/v1/access.proto\x1a\x15recarena/v1/run.proto\"\x97\x01\n\x13StreamEventsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x30\n\x0b\x65vent_types\x18\x03 \x03(\x0e\x32\x1b.recarena.v1.UserEvent.Type\x12\x10\n\x08user_ids\x18\x04 \x03(\t\x12\x16\n\x0esummaries_only\x18\x05 \x01(\x08\"\x8a\x02\n\x14StreamEventsResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\r\x12\r\n\x05round\x18\x03 \x01(\r\x12,\n\x08sim_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x0brun_changed\x18\x05 \x01(\x0b\x32\x10.recarena.v1.RunH\x00\x12,\n\nuser_event\x18\x06 \x01(\x0b\x32\x16.recarena.v1.UserEventH\x00\x12\x30\n\x0bround_ended\x18\x07 \x01(\x0b\x32\x19.recarena.v1.RoundSummaryH\x00\x42\x07\n\x05\x65vent\"P\n\x17ListRecommendersRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"i\n\x18ListRecommendersResponse\x12\x34\n\x0crecommenders\x18\x01 \x03(\x0b\x32\x1e.recarena.v1.RecommenderStatus\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"I\n\x10ListUsersRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"N\n\x11ListUsersResponse\x12 \n\x05users\x18\x01 \x03(\x0b\x32\x11.recarena.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"^\n\x14ListRelationsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"Z\n\x15ListRelationsResponse\x12(\n\trelations\x18\x01 \x03(\x0b\x32\x15.recarena.v1.Relation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"]\n\x13ListMemoriesRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"V\n\x14ListMemoriesResponse\x12%\n\x08memories\x18\x01 \x03(\x0b\x32\x13.recarena.v1.Memory\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xf3\x03\n\x18SimulationObserveService\x12]\n\x0cStreamEvents\x12 .recarena.v1.StreamEventsRequest\x1a!.recarena.v1.StreamEventsResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x30\x01\x12g\n\x10ListRecommenders\x12$.recarena.v1.ListRecommendersRequest\x1a%.recarena.v1.ListRecommendersResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x12R\n\tListUsers\x12\x1d.recarena.v1.ListUsersRequest\x1a\x1e.recarena.v1.ListUsersResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x12^\n\rListRelations\x12!.recarena.v1.ListRelationsRequest\x1a\".recarena.v1.ListRelationsResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x12[\n\x0cListMemories\x12 .recarena.v1.ListMemoriesRequest\x1a!.recarena.v1.ListMemoriesResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'recarena.v1.simulation_observe_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STREAMEVENTSREQUEST']._serialized_start=118
-  _globals['_STREAMEVENTSREQUEST']._serialized_end=269
-  _globals['_STREAMEVENTSRESPONSE']._serialized_start=272
-  _globals['_STREAMEVENTSRESPONSE']._serialized_end=538
-  _globals['_LISTRECOMMENDERSREQUEST']._serialized_start=540
-  _globals['_LISTRECOMMENDERSREQUEST']._serialized_end=620
-  _globals['_LISTRECOMMENDERSRESPONSE']._serialized_start=622
-  _globals['_LISTRECOMMENDERSRESPONSE']._serialized_end=727
-  _globals['_LISTUSERSREQUEST']._serialized_start=729
-  _globals['_LISTUSERSREQUEST']._serialized_end=802
-  _globals['_LISTUSERSRESPONSE']._serialized_start=804
-  _globals['_LISTUSERSRESPONSE']._serialized_end=882
-  _globals['_LISTRELATIONSREQUEST']._serialized_start=884
-  _globals['_LISTRELATIONSREQUEST']._serialized_end=978
-  _globals['_LISTRELATIONSRESPONSE']._serialized_start=980
-  _globals['_LISTRELATIONSRESPONSE']._serialized_end=1070
-  _globals['_LISTMEMORIESREQUEST']._serialized_start=1072
-  _globals['_LISTMEMORIESREQUEST']._serialized_end=1165
-  _globals['_LISTMEMORIESRESPONSE']._serialized_start=1167
-  _globals['_LISTMEMORIESRESPONSE']._serialized_end=1253
-  _globals['_SIMULATIONOBSERVESERVICE']._serialized_start=1256
-  _globals['_SIMULATIONOBSERVESERVICE']._serialized_end=1715
+  _globals['_SIMULATIONOBSERVESERVICE'].methods_by_name['StreamEvents']._loaded_options = None
+  _globals['_SIMULATIONOBSERVESERVICE'].methods_by_name['StreamEvents']._serialized_options = b'\322\345\030\002\002\003'
+  _globals['_SIMULATIONOBSERVESERVICE'].methods_by_name['ListRecommenders']._loaded_options = None
+  _globals['_SIMULATIONOBSERVESERVICE'].methods_by_name['ListRecommenders']._serialized_options = b'\322\345\030\002\002\003'
+  _globals['_SIMULATIONOBSERVESERVICE'].methods_by_name['ListUsers']._loaded_options = None
+  _globals['_SIMULATIONOBSERVESERVICE'].methods_by_name['ListUsers']._serialized_options = b'\322\345\030\002\002\003'
+  _globals['_SIMULATIONOBSERVESERVICE'].methods_by_name['ListRelations']._loaded_options = None
+  _globals['_SIMULATIONOBSERVESERVICE'].methods_by_name['ListRelations']._serialized_options = b'\322\345\030\002\002\003'
+  _globals['_SIMULATIONOBSERVESERVICE'].methods_by_name['ListMemories']._loaded_options = None
+  _globals['_SIMULATIONOBSERVESERVICE'].methods_by_name['ListMemories']._serialized_options = b'\322\345\030\002\002\003'
+  _globals['_STREAMEVENTSREQUEST']._serialized_start=144
+  _globals['_STREAMEVENTSREQUEST']._serialized_end=295
+  _globals['_STREAMEVENTSRESPONSE']._serialized_start=298
+  _globals['_STREAMEVENTSRESPONSE']._serialized_end=564
+  _globals['_LISTRECOMMENDERSREQUEST']._serialized_start=566
+  _globals['_LISTRECOMMENDERSREQUEST']._serialized_end=646
+  _globals['_LISTRECOMMENDERSRESPONSE']._serialized_start=648
+  _globals['_LISTRECOMMENDERSRESPONSE']._serialized_end=753
+  _globals['_LISTUSERSREQUEST']._serialized_start=755
+  _globals['_LISTUSERSREQUEST']._serialized_end=828
+  _globals['_LISTUSERSRESPONSE']._serialized_start=830
+  _globals['_LISTUSERSRESPONSE']._serialized_end=908
+  _globals['_LISTRELATIONSREQUEST']._serialized_start=910
+  _globals['_LISTRELATIONSREQUEST']._serialized_end=1004
+  _globals['_LISTRELATIONSRESPONSE']._serialized_start=1006
+  _globals['_LISTRELATIONSRESPONSE']._serialized_end=1096
+  _globals['_LISTMEMORIESREQUEST']._serialized_start=1098
+  _globals['_LISTMEMORIESREQUEST']._serialized_end=1191
+  _globals['_LISTMEMORIESRESPONSE']._serialized_start=1193
+  _globals['_LISTMEMORIESRESPONSE']._serialized_end=1279
+  _globals['_SIMULATIONOBSERVESERVICE']._serialized_start=1282
+  _globals['_SIMULATIONOBSERVESERVICE']._serialized_end=1781
 # @@protoc_insertion_point(module_scope)
