@@ -130,16 +130,34 @@ async def test_a_new_session_of_the_same_instance_fences_the_old(server, client)
     await finished(run)
 
 
-async def test_a_session_of_the_same_instance_that_names_no_run_fences_nobody(server, client):
+async def test_an_instance_that_forgot_its_run_fences_itself_and_starts_afresh(server, client):
     run = await begin(server, settings("raw", **ONE_PAGE))
     await client.join()
     async with another(server) as second:
-        await second.register()
-        assert await second.stays_silent()
-        await client.serve()
-        assert await client.status() == OK
+        await second.join()
+        assert not second.registered.resumed
+        assert second.registered.run_id == client.registered.run_id
+        while await client.receive_any():
+            pass
+        assert (await client.status())[0] is CODE.ABORTED
+        await second.serve()
+        assert await second.status() == OK
         await finished(run)
-        assert await second.stays_silent()
+        assert second.feedback(0)
+
+
+async def test_an_instance_that_comes_twice_waits_once(server, client):
+    await client.register()
+    async with another(server) as second:
+        await second.register()
+        assert await client.receive_any() is None
+        assert (await client.status())[0] is CODE.ABORTED
+        run = await begin(server, settings("raw", **ONE_PAGE))
+        second.registered = await second.receive("registered")
+        await second.load_catalog()
+        await second.catalog_ready()
+        await second.serve()
+        await finished(run)
 
 
 async def test_another_instance_waits_and_takes_over_when_the_first_is_gone(server, client):

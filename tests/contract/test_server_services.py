@@ -87,7 +87,12 @@ def test_every_error_of_the_tree_has_its_status():
         made = status.of_error(kind("why"))
         assert made.message == "why"
         assert made.code > 0
-        assert reason_of(made) == kind.__name__.upper()
+        assert reason_of(made) == status.reason_of(kind)
+
+
+def test_reasons_are_upper_snake():
+    assert status.reason_of(errors.NotFound) == "NOT_FOUND"
+    assert status.reason_of(errors.TooManySessions) == "TOO_MANY_SESSIONS"
 
 
 def test_every_error_is_drawn_in_the_docstring():

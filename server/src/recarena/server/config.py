@@ -72,6 +72,10 @@ class ArmSettings(Section):
     """Program to start for `recarena run`; {server} is replaced by the address."""
     explanations: bool = False
     """Whether lists are asked for with explanations."""
+    replicas: int = Field(default=1, ge=1, le=64)
+    """Sessions of the recommender that share the arm's users and stand in for each other."""
+    strict: bool = False
+    """Whether an answer with any violation is rejected as a whole."""
 
     @model_validator(mode="before")
     @classmethod

@@ -8,7 +8,11 @@ RecArenaError
 │   └── Changed           the thing is not any more what the caller has seen
 ├── SessionLost           the recommender's stream ended before it answered
 ├── ProtocolViolation     a recommender broke a rule of the session
-│   └── TooSlow           what the session had to wait for did not come in time
+│   ├── TooSlow           what the session had to wait for did not come in time
+│   ├── Flooded           more messages that answer nothing than a session may send
+│   ├── Quarantined       too many of its answers in a row had to be rejected
+│   ├── TooManySessions   the caller holds as many sessions as it may
+│   └── NotYours          the caller is not who it says it is
 ├── RunPaused             a failure policy asks to stop at the last committed round
 └── RunFailed             the run cannot go on
 """
@@ -63,6 +67,22 @@ class ProtocolViolation(RecArenaError):
 
 class TooSlow(ProtocolViolation):
     """What a session had to wait for did not come in time."""
+
+
+class Flooded(ProtocolViolation):
+    """More messages that answer nothing than a session may send."""
+
+
+class Quarantined(ProtocolViolation):
+    """Too many answers of a session in a row had to be rejected."""
+
+
+class TooManySessions(ProtocolViolation):
+    """The caller holds as many sessions as it may."""
+
+
+class NotYours(ProtocolViolation):
+    """The caller speaks for another recommender than it may, or asks for another's data."""
 
 
 class RunPaused(RecArenaError):

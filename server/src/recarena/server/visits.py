@@ -7,6 +7,7 @@ have one. What users do here touches nothing but the events that come out.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -178,10 +179,10 @@ async def _fetch(
             tasks.append((rows, group.create_task(answer)))
     if len(tasks) == 1:
         return tasks[0][1].result()
-    return _merge(len(wanted.users), rules.page_size, [(r, t.result()) for r, t in tasks])
+    return merged(len(wanted.users), rules.page_size, [(r, t.result()) for r, t in tasks])
 
 
-def _merge(size: int, count: int, parts: list[tuple[NDArray[np.intp], Lists]]) -> Lists:
+def merged(size: int, count: int, parts: Sequence[tuple[NDArray[np.intp], Lists]]) -> Lists:
     """Lists for some rows each, put together in the order of the rows."""
     items = np.full((size, count), NOTHING, np.int32)
     outcome = np.zeros(size, np.int8)

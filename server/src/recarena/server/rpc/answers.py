@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from recarena.server.catalog import Catalog
 from recarena.server.errors import ProtocolViolation
 from recarena.server.lists import UNKNOWN
+from recarena.server.rpc.limits import (
+    MAX_EXPLANATION_CHARS,
+    MAX_ITEMS_PER_LIST,
+    MAX_TOKEN_BYTES,
+)
 from recarena.server.types import NOTHING, Bools, Ints
 from recarena.v1 import types_pb2, work_pb2
-
-MAX_ITEMS_PER_LIST = 100
-MAX_TOKEN_BYTES = 256
-MAX_EXPLANATION_CHARS = 500
 
 
 @dataclass(frozen=True, slots=True)

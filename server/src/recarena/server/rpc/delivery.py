@@ -1,26 +1,34 @@
-"""Feedback of one arm on its way to whichever session is attached."""
+"""Feedback of one arm on its way to whichever sessions are attached."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
 from recarena.server import feedback as fb
 from recarena.server.ports import Feedback
 from recarena.server.rpc import feedback_codec
 from recarena.server.rpc.session import Response, Session
 from recarena.server.runs import Assignment
-from recarena.v1 import session_pb2
+from recarena.v1 import feedback_pb2, session_pb2
 
 
-class Delivery:
-    """Tells each session all that it has not been told, in order and once."""
+class Record:
+    """The feedback of one arm so far, in parts that have a cursor each."""
 
     def __init__(self, assignment: Assignment) -> None:
         self._assignment = assignment
         self.told = assignment.told
         """Last round whose feedback may be handed over."""
-        self._position = 0, 0
-        """(round, page) from which on the attached session has not been told."""
+        self._newest: Feedback | None = None
+        page_size = assignment.settings.visits.page_size
+        longest = _longest(assignment.user_ids), _longest(assignment.catalog.item_ids)
+        self._rich_pages = feedback_codec.pages_per_rich_part(page_size, *longest)
+        self._columnar_pages = feedback_codec.pages_per_columnar_part(page_size)
+
+    def ended(self, newest: Feedback) -> None:
+        """A round is over; its feedback may be handed over."""
+        self._newest, self.told = newest, newest.round
 
     def resumes(self, register: session_pb2.Register) -> tuple[int, int] | None:
         """(round, page) up to which a returning recommender has applied the feedback of this run,
@@ -36,40 +44,55 @@ class Delivery:
             return None
         return found[1], found[2]
 
-    async def catch_up(self, session: Session, position: tuple[int, int]) -> None:
-        """Tells a session that comes what follows its position."""
-        self._position = position
-        await self._tell(session, self.told, None)
-
-    async def tell(self, session: Session, newest: Feedback) -> None:
-        """Tells the attached session of the round that has just ended, and of what it missed."""
-        await self._tell(session, newest.round, newest)
-
-    async def _tell(self, session: Session, last: int, newest: Feedback | None) -> None:
-        """Sends all feedback after the position, up to round `last`."""
+    def rich(self, round: int, first: int) -> Iterator[tuple[feedback_pb2.FeedbackBatch, int]]:
+        """The batches of a round from page `first` on, each with the page it ends before."""
         a = self._assignment
-        each = (
-            feedback_codec.PAGES_PER_COLUMNAR_PART
-            if session.columnar
-            else feedback_codec.PAGES_PER_RICH_PART
-        )
-        first, page = self._position
-        for round in range(first, last + 1):
-            feedback = newest if newest and newest.round == round else a.past(round)
-            for start, end in fb.parts(feedback, each, page if round == first else 0):
-                cursor = feedback_codec.cursor(a.epoch, round, end)
-                await session.send(self._part(session, fb.part(feedback, start, end), cursor))
-                self._position = round, end
-                await asyncio.sleep(0)  # what is made is sent while the next part is made
-            self._position = round + 1, 0
-
-    def _part(self, session: Session, part: Feedback, cursor: str) -> Response:
-        if session.columnar:
-            return Response(feedback_columns=feedback_codec.columns(part, cursor))
-        a = self._assignment
-        sim_time = a.settings.time.of_round(max(part.round, 1))
-        return Response(
-            feedback_batch=feedback_codec.rich(
-                part, a.user_ids, a.catalog.item_ids, sim_time, cursor
+        sim_time = a.settings.time.of_round(max(round, 1))
+        for part, cursor, end in self._parts(round, first, self._rich_pages):
+            yield (
+                feedback_codec.rich(part, a.user_ids, a.catalog.item_ids, sim_time, cursor),
+                end,
             )
-        )
+
+    def columns(self, round: int, first: int) -> Iterator[tuple[feedback_pb2.FeedbackColumns, int]]:
+        """As `rich`, in the columnar form."""
+        for part, cursor, end in self._parts(round, first, self._columnar_pages):
+            yield feedback_codec.columns(part, cursor), end
+
+    def _parts(self, round: int, first: int, each: int) -> Iterator[tuple[Feedback, str, int]]:
+        newest = self._newest
+        whole = newest if newest and newest.round == round else self._assignment.past(round)
+        for start, end in fb.parts(whole, each, first):
+            cursor = feedback_codec.cursor(self._assignment.epoch, round, end)
+            yield fb.part(whole, start, end), cursor, end
+
+
+class Delivery:
+    """Tells one session all that it has not been told, in order and once."""
+
+    def __init__(self, record: Record, session: Session, position: tuple[int, int]) -> None:
+        """`position`: (round, page) from which on the session has not been told."""
+        self._record, self._session = record, session
+        self._round, self._page = position
+
+    async def catch_up(self) -> None:
+        """Sends everything up to the last round that may be told. SessionLost."""
+        while self._round <= self._record.told:
+            for message, end in self._messages():
+                await self._session.send(message)
+                self._page = end
+                await asyncio.sleep(0)  # what is made is sent while the next part is made
+            self._round, self._page = self._round + 1, 0
+
+    def _messages(self) -> Iterator[tuple[Response, int]]:
+        if self._session.columnar:
+            for columns, end in self._record.columns(self._round, self._page):
+                yield Response(feedback_columns=columns), end
+        else:
+            for batch, end in self._record.rich(self._round, self._page):
+                yield Response(feedback_batch=batch), end
+
+
+def _longest(ids: list[str]) -> int:
+    """Bytes of the longest id."""
+    return max((len(one.encode()) for one in ids), default=0)

@@ -8,10 +8,12 @@ from functools import lru_cache
 import numpy as np
 
 from recarena.server.ports import Feedback
+from recarena.server.rpc.limits import MAX_TOKEN_BYTES, SPLIT_BYTES
 from recarena.server.rpc.times import timestamp
 from recarena.v1 import feedback_pb2, types_pb2
 
 PAGES_PER_RICH_PART, PAGES_PER_COLUMNAR_PART = 256, 16384
+"""At most; fewer where ids or pages are long."""
 
 _VIEW = types_pb2.Interaction.TYPE_VIEW_ITEM
 _RATE = types_pb2.Interaction.TYPE_RATE
@@ -32,6 +34,20 @@ def read_cursor(text: str) -> tuple[int, int, int] | None:
         return None
     epoch, round, position = (int(piece) for piece in pieces)
     return epoch, round, position
+
+
+def pages_per_rich_part(page_size: int, user_bytes: int, item_bytes: int) -> int:
+    """Pages whose feedback stays below SPLIT_BYTES in the rich form, every item watched and every
+    token as long as it may be, for ids of at most so many bytes."""
+    shown = item_bytes + 16
+    watched = 3 * user_bytes + item_bytes + MAX_TOKEN_BYTES + 96
+    page = 2 * user_bytes + MAX_TOKEN_BYTES + 64 + page_size * (shown + watched)
+    return max(1, min(PAGES_PER_RICH_PART, SPLIT_BYTES // page))
+
+
+def pages_per_columnar_part(page_size: int) -> int:
+    """The same for the columnar form: at most 5 bytes a number and 8 a value."""
+    return max(1, min(PAGES_PER_COLUMNAR_PART, SPLIT_BYTES // (page_size * 32)))
 
 
 @lru_cache(maxsize=65536)

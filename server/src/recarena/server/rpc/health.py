@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,24 @@ from recarena.server.types import Outcome, WorkRecord
 from recarena.v1 import session_pb2
 
 RECENT_WORKS = 10_000
+LATENCY_BOUNDS_S = (
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+)  # fmt: skip
+"""Upper bounds of the buckets of `Latencies`; what took longer goes into one more."""
+
+
+@dataclass(slots=True)
+class Latencies:
+    """A histogram of seconds. Plain lists: one work at a time is counted, in the hot path."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BOUNDS_S) + 1))
+    """[buckets]: values in each bucket, not summed up."""
+    sum_s: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Counts one value. A value that equals a bound belongs below it."""
+        self.counts[bisect_left(LATENCY_BOUNDS_S, seconds)] += 1
+        self.sum_s += seconds
 
 
 class RecommenderHealth:
@@ -18,25 +38,37 @@ class RecommenderHealth:
 
     def __init__(self, recommender_id: str) -> None:
         self.recommender_id = recommender_id
-        self.is_connected = False
+        self.sessions = 0
+        """Live sessions that serve the arm."""
         self.can_search = False
         self.can_converse = False
         self.software = ""
         self.lists = np.zeros(max(Outcome) + 1, np.int64)
         """[outcomes]: lists by Outcome."""
         self.training_ms = 0.0
+        self.works: dict[str, Latencies] = {}
+        """Kind of work -> how long works took, from sending to the answer or to giving up."""
+        self.quarantined = 0
+        """Sessions that were ended for answers that were refused one after another."""
+        self.unsolicited = 0
+        """Messages that answered nothing."""
         self._latencies: deque[float] = deque(maxlen=RECENT_WORKS)
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether any session serves the arm."""
+        return self.sessions > 0
+
     def connected(self, register: session_pb2.Register) -> None:
-        """A session was taken into service."""
-        self.is_connected = True
+        """A session was taken into service; of several the newest says what it can."""
+        self.sessions += 1
         self.can_search = session_pb2.CAPABILITY_SEARCH in register.capabilities
         self.can_converse = session_pb2.CAPABILITY_CONVERSE in register.capabilities
         self.software = f"{register.software_name} {register.software_version}".strip()
 
     def disconnected(self) -> None:
-        """The session is gone."""
-        self.is_connected = False
+        """A session that was in service is gone."""
+        self.sessions = max(self.sessions - 1, 0)
 
     def trained(self, milliseconds: float) -> None:
         """A round was opened after so long."""
@@ -45,6 +77,9 @@ class RecommenderHealth:
     def worked(self, work: WorkRecord, outcomes: NDArray[np.int8]) -> None:
         """A work is over, its lists with these outcomes."""
         self.lists += np.bincount(outcomes, minlength=len(self.lists))
+        if work.kind not in self.works:
+            self.works[work.kind] = Latencies()
+        self.works[work.kind].add(work.latency_ms / 1000)
         if work.outcome.usable:
             self._latencies.append(work.latency_ms)
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from recarena.server.errors import SessionLost
+from recarena.server.errors import Quarantined, SessionLost
 from recarena.server.rpc.remote import RemoteRecommender
 from recarena.server.rpc.session import Session
-from recarena.v1 import session_pb2
 
 log = structlog.get_logger()
 
@@ -39,7 +38,11 @@ class Lobby:
         self._arms.remove(arm)
 
     async def enter(self, session: Session) -> RemoteRecommender:
-        """Waits until an arm wants this recommender. SessionLost when the session ends first."""
+        """Waits until an arm wants this recommender. SessionLost when the session ends first,
+        Quarantined where the run that it comes back to will not have it."""
+        for other in list(self._waiting):
+            if _same_instance(other.session, session):
+                other.session.end(Fenced(other.session.session_id))
         waiting = _Waiting(session, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._match()
@@ -51,42 +54,68 @@ class Lobby:
             if waiting in self._waiting:
                 self._waiting.remove(waiting)
         if session.ended.is_set():
-            if waiting.called.done():
+            if waiting.called.done() and not waiting.called.exception():
                 self.free(waiting.called.result(), session)
             raise SessionLost(session.session_id)
         return waiting.called.result()
 
     def free(self, arm: RemoteRecommender, session: Session) -> None:
         """A session given to an arm is gone: the arm wants another."""
-        if arm.reserved_for is session:
-            arm.reserved_for = None
+        if session in arm.reserved:
+            arm.reserved.remove(session)
         arm.detach(session)
         self._match()
 
     def _match(self) -> None:
         for waiting in list(self._waiting):
-            arm = self._arm_for(waiting.session)
+            try:
+                arm = self._arm_for(waiting.session)
+            except Quarantined as error:
+                self._waiting.remove(waiting)
+                waiting.called.set_exception(error)
+                continue
             if arm:
-                if arm.reserved_for:
-                    log.info("session fenced", session=arm.reserved_for.session_id)
-                    arm.reserved_for.end(Fenced(arm.reserved_for.session_id))
-                arm.reserved_for = waiting.session
+                self._fence(arm, waiting.session)
+                arm.reserved.append(waiting.session)
                 self._waiting.remove(waiting)
                 waiting.called.set_result(arm)
 
+    def _fence(self, arm: RemoteRecommender, session: Session) -> None:
+        """Ends the earlier session of the same instance, if the arm has one."""
+        for held in list(arm.reserved):
+            if _same_instance(held, session):
+                log.info("session fenced", session=held.session_id)
+                held.end(Fenced(held.session_id))
+                arm.reserved.remove(held)
+                arm.detach(held)
+
     def _arm_for(self, session: Session) -> RemoteRecommender | None:
+        """The arm that takes a session: the one its instance served, else one of the run that it
+        comes back to, else the one with the fewest sessions."""
         register = session.register
         mine = [a for a in self._arms if a.assignment.arm.recommender == register.recommender_id]
         its_own = [arm for arm in mine if arm.assignment.run_id == register.resume_run_id]
-        if not its_own:
-            return next((arm for arm in mine if arm.reserved_for is None), None)
-        return next((arm for arm in its_own if not arm.reserved_for or _holds(arm, register)), None)
+        for arm in its_own or mine:
+            if any(_same_instance(held, session) for held in arm.reserved):
+                return arm
+        banned = [arm for arm in mine if register.instance_id in arm.quarantined]
+        if any(arm in banned for arm in its_own):
+            raise Quarantined("this instance was quarantined in the run: start it afresh")
+        free = [
+            arm
+            for arm in its_own or mine
+            if len(arm.reserved) < arm.assignment.arm.replicas and arm not in banned
+        ]
+        return min(free, key=lambda arm: len(arm.reserved), default=None)
 
 
-def _holds(arm: RemoteRecommender, register: session_pb2.Register) -> bool:
-    """Whether an earlier session of the same instance has the arm."""
-    held = arm.reserved_for
-    return bool(held and register.instance_id and held.register.instance_id == register.instance_id)
+def _same_instance(one: Session, other: Session) -> bool:
+    """Whether two sessions are of the same instance of a recommender."""
+    a, b = one.register, other.register
+    return bool(a.instance_id) and (a.recommender_id, a.instance_id) == (
+        b.recommender_id,
+        b.instance_id,
+    )
 
 
 class Fenced(SessionLost):

@@ -4,8 +4,10 @@ other. It lives as long as its run; a session that is lost and found again goes 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import time
+from dataclasses import replace
 from datetime import datetime
 
 import grpc
@@ -13,7 +15,13 @@ import numpy as np
 import structlog
 
 from recarena.server import lists
-from recarena.server.errors import ProtocolViolation, RunFailed, RunPaused, SessionLost
+from recarena.server.errors import (
+    ProtocolViolation,
+    Quarantined,
+    RunFailed,
+    RunPaused,
+    SessionLost,
+)
 from recarena.server.ports import (
     Feedback,
     Lists,
@@ -21,148 +29,132 @@ from recarena.server.ports import (
     RoundTally,
     SearchRequest,
 )
-from recarena.server.rpc import answers, questions
-from recarena.server.rpc.delivery import Delivery
+from recarena.server.rpc import limits, questions
+from recarena.server.rpc.delivery import Delivery, Record
+from recarena.server.rpc.exchange import BadAnswer, Exchange, Verdict, complaint
 from recarena.server.rpc.health import RecommenderHealth
 from recarena.server.rpc.recent import Recent
+from recarena.server.rpc.seats import Seat, Seats
 from recarena.server.rpc.session import Answer, Response, Session, WorkRefused
 from recarena.server.rpc.status import bad_request, status_proto
 from recarena.server.rpc.times import timestamp
-from recarena.server.rpc.works import Work, joined
+from recarena.server.rpc.works import Rows, Work, cut, joined
 from recarena.server.runs import Assignment
 from recarena.server.types import FailurePolicy, Outcome, WorkRecord
-from recarena.v1 import session_pb2, types_pb2, work_pb2
+from recarena.v1 import session_pb2
 
 log = structlog.get_logger()
 
 EXTENSION = 4.0
 """ExtendDeadline reaches at most this many times the work's timeout."""
+ROWS_UNSERVED = 256
+"""Users of a work that there is nobody to send to."""
+
+
+class TooLarge(Exception):
+    """A work that has to go out in parts."""
 
 
 class RemoteRecommender:
-    """The `Recommender` port of one arm, served by whichever session is attached."""
+    """The `Recommender` port of one arm, served by whichever sessions are attached."""
 
     def __init__(self, assignment: Assignment) -> None:
         self.assignment = assignment
-        settings = assignment.settings
-        self._timeout_s = settings.session.work_timeout(assignment.arm)
-        self._contexts = questions.Contexts(
-            assignment.user_ids, assignment.arm.id, self._open_profile
-        )
+        self._session_settings = assignment.settings.session
+        self._timeout_s = self._session_settings.work_timeout(assignment.arm)
         self._recent: Recent | None = None
-        if size := settings.session.recent_interactions:
+        if size := self._session_settings.recent_interactions:
             self._recent = Recent(assignment.user_ids, assignment.catalog.item_ids, size)
-            self._contexts.recent = self._recent.of
             for round in range(assignment.told + 1):
                 self._recent.add(assignment.past(round))
+        self._exchange = Exchange(assignment, self._recent)
         self.health = RecommenderHealth(assignment.arm.recommender)
-        self.session: Session | None = None
-        self.reserved_for: Session | None = None
-        """The session that the lobby gave to this arm, attached or about to be."""
-        self._serving = asyncio.Event()
-        """A session is attached, caught up and ready for the open round."""
-        self._attached = asyncio.Event()
-        self._absent_since = time.monotonic()
-        self._exchange = asyncio.Lock()
-        """Held while feedback is handed over or a round is opened: never both at once."""
+        self.reserved: list[Session] = []
+        """The sessions that the lobby gave to this arm, attached or about to be."""
+        self.quarantined: set[str] = set()
+        """Instances whose answers were rejected too often: they are not let in again."""
+        self.record = Record(assignment)
+        self._seats = Seats(assignment.arm.replicas)
         self._open: session_pb2.RoundStarted | None = None
-        self._delivery = Delivery(assignment)
+        self.can_search = False
+        """Whether users have a search box: as the sessions said when the round began."""
+        self.can_converse = False
+        """The same for visits that open with words."""
         self._numbers = itertools.count(1)
-
-    def _open_profile(self, user: int) -> dict[str, str]:
-        profile = self.assignment.world.population.profile
-        fields = self.assignment.settings.session.open_profile
-        return {name: profile[name][user] for name in fields if name in profile}
 
     # -- sessions
 
     async def arrived(self) -> None:
         """Returns when a session is attached, however long it takes."""
-        await self._attached.wait()
-
-    def resumes(self, register: session_pb2.Register) -> tuple[int, int] | None:
-        """As Delivery.resumes."""
-        return self._delivery.resumes(register)
-
-    def place(self, cursor: str) -> tuple[int, int] | None:
-        """As Delivery.place."""
-        return self._delivery.place(cursor)
+        while not len(self._seats):
+            await self._seats.changed()
 
     async def attach(self, session: Session, position: tuple[int, int]) -> None:
         """Takes a session into service: what it has not been told comes first, then the open round
-        if there is one. The one before it is fenced."""
-        if self.session and self.session is not session:
-            self.detach(self.session)
-        async with self._exchange:
-            await self._delivery.catch_up(session, position)
-            self.session = session
-            self.health.connected(session.register)
-            self._attached.set()
+        if there is one."""
+        seat = self._seats.take(session, Delivery(self.record, session, position))
+        self.health.connected(session.register)
+        async with seat.turn:
+            await seat.delivery.catch_up()
             if self._open:
-                await self._begin(session)
+                await self._begin(seat)
 
     def detach(self, session: Session) -> None:
         """A session is gone; work waits for the next one as long as the resume window."""
-        if self.session is session:
-            self.session = None
+        if self._seats.leave(session):
             self.health.disconnected()
-            self._serving.clear()
-            self._attached.clear()
-            self._absent_since = time.monotonic()
 
     async def dismiss(self, grace_s: float, come_back: bool) -> None:
-        """Drains the session: the run is over, or the recommender should come back for it."""
-        if self.session:
-            why = "the run is stopped for now: come back" if come_back else "the run is over"
-            code = grpc.StatusCode.UNAVAILABLE if come_back else grpc.StatusCode.OK
-            await self.session.drain(grace_s, status_proto(code, why))
+        """Drains the sessions: the run is over, or the recommender should come back for it."""
+        why = "the run is stopped for now: come back" if come_back else "the run is over"
+        code = grpc.StatusCode.UNAVAILABLE if come_back else grpc.StatusCode.OK
+        reason = status_proto(code, why)
+        await asyncio.gather(*(session.drain(grace_s, reason) for session in self.reserved))
 
     # -- the port
-
-    @property
-    def told(self) -> int:
-        """Last round whose feedback may be handed over."""
-        return self._delivery.told
-
-    @property
-    def can_search(self) -> bool:
-        """As the attached session says; a recommender that is away keeps its last word."""
-        return self.health.can_search
-
-    @property
-    def can_converse(self) -> bool:
-        """As for can_search."""
-        return self.health.can_converse
 
     async def round_started(self, round: int, sim_time: datetime, expected: int) -> float:
         """Opens a round; returns the milliseconds until the recommender was ready."""
         start = time.perf_counter()
-        self._serving.clear()
+        self._seats.open_round(round)
         self._open = session_pb2.RoundStarted(
             round=round, sim_time=timestamp(sim_time), expected_users=expected
         )
-        async with self._exchange:
-            if self.session and not self._serving.is_set():
-                try:
-                    await self._begin(self.session)
-                except (SessionLost, ProtocolViolation) as error:
-                    log.warning("recommender not ready", error=str(error), round=round)
+        await asyncio.gather(*(self._ready(seat, round) for seat in self._seats))
         try:
-            await self._present()
+            await self._present(0)
         except SessionLost:
-            self._absence_policy()
+            window = self._session_settings.resume_window_s
+            self._apply_policy(f"no session within {window:g} s")
+        self._see_surfaces()
         took = (time.perf_counter() - start) * 1000
         self.health.trained(took)
         return took
 
-    async def _begin(self, session: Session) -> None:
+    async def _ready(self, seat: Seat, round: int) -> None:
+        async with seat.turn:
+            if seat.ready_for != round:
+                try:
+                    await self._begin(seat)
+                except (SessionLost, ProtocolViolation) as error:
+                    log.warning("recommender not ready", error=str(error), round=round)
+
+    async def _begin(self, seat: Seat) -> None:
         assert self._open is not None
-        await session.play_round(self._open, self.assignment.settings.session.ready_timeout_s)
-        if self.session is session:
-            self._serving.set()
+        started = self._open
+        await seat.session.play_round(started, self._session_settings.ready_timeout_s)
+        self._seats.ready(seat, started.round)
+
+    def _see_surfaces(self) -> None:
+        """What users see in a round follows from who is there when it begins; a recommender that is
+        away keeps its last word."""
+        sessions = [seat.session for seat in self._seats if self._seats.is_serving(seat)]
+        if sessions:
+            self.can_search = all(session.can_search for session in sessions)
+            self.can_converse = all(session.can_converse for session in sessions)
 
     async def rank(self, request: RankRequest) -> Lists:
-        """Lists for all users of the request, in as many works as the session's limits ask for."""
+        """Lists for all users of the request, in as many works as the sessions' limits ask for."""
         expected = lists.expected_length(
             len(self.assignment.catalog), request.offsets, request.count
         )
@@ -172,56 +164,68 @@ class RemoteRecommender:
         """As `rank`; lists may be empty. A conversation is one work per user."""
         expected = np.zeros(len(request.users), np.int32)
         if request.conversation:
-            return await self._in_works(Work("converse", request, expected), each=1)
+            return await self._in_works(Work("converse", request, expected), most=1)
         return await self._in_works(Work("search", request, expected))
 
     async def round_ended(self, feedback: Feedback, tally: RoundTally) -> None:
         """Hands over feedback; a session that is away is told when it comes back."""
-        async with self._exchange:
-            self._open = None
-            self._serving.clear()
-            self._delivery.told = feedback.round
-            if self._recent:
-                self._recent.add(feedback)
-            session = self.session
-            if not session:
-                return
+        self._open = None
+        self._seats.open_round(0)
+        self.record.ended(feedback)
+        if self._recent:
+            self._recent.add(feedback)
+        ended = session_pb2.RoundEnded(
+            round=feedback.round, accepted=tally.accepted, fallback=tally.fallback
+        )
+        await asyncio.gather(*(self._tell(seat, ended) for seat in self._seats))
+
+    async def _tell(self, seat: Seat, ended: session_pb2.RoundEnded) -> None:
+        async with seat.turn:
             try:
-                await self._delivery.tell(session, feedback)
-                ended = session_pb2.RoundEnded(
-                    round=feedback.round, accepted=tally.accepted, fallback=tally.fallback
-                )
-                await session.send(Response(round_ended=ended))
+                await seat.delivery.catch_up()
+                await seat.session.send(Response(round_ended=ended))
             except SessionLost:
-                log.info("feedback waits for the recommender", round=feedback.round)
+                log.info("feedback waits for the recommender", round=ended.round)
 
     # -- works
 
-    async def _in_works(self, work: Work, each: int = 0) -> Lists:
+    async def _in_works(self, work: Work, most: int = 0) -> Lists:
         """Cuts a request into works, has them answered, puts the answers together."""
-        try:
-            session = await self._present()
-            each = each or session.max_users(self.assignment.settings.session.max_users_per_work)
-        except SessionLost:
-            each = each or 256
-        return joined(await asyncio.gather(*(self._work(one) for one in work.cut(each))))
+        with contextlib.suppress(SessionLost):  # each work finds that out, and is counted
+            await self._present(0)
+        pieces: list[tuple[int, Rows]] = []
+        for slot, rows in work.spread(self._seats.replicas):
+            seat = self._seats.serving(slot)
+            wanted = self._session_settings.max_users_per_work
+            each = most or (seat.session.max_users(wanted) if seat else ROWS_UNSERVED)
+            pieces += [(slot, piece) for piece in cut(rows, each)]
+        if len(pieces) == 1:
+            return await self._work(pieces[0][0], work)
+        parts = await asyncio.gather(*(self._work(slot, work.rows(rows)) for slot, rows in pieces))
+        return joined(work, [(rows, part) for (_, rows), part in zip(pieces, parts, strict=True)])
 
-    async def _present(self) -> Session:
-        """The session in service; waits for one that is away, at most the resume window."""
-        window = self.assignment.settings.session.resume_window_s
-        if not self._serving.is_set():
-            if self.session:
-                left = self.assignment.settings.session.ready_timeout_s + window
-            else:
-                left = self._absent_since + window - time.monotonic()
+    async def _halves(self, slot: int, work: Work) -> Lists:
+        """A work that is too large for one message, in two."""
+        middle = len(work) // 2
+        rows = [np.arange(middle), np.arange(middle, len(work))]
+        parts = await asyncio.gather(*(self._work(slot, work.rows(half)) for half in rows))
+        return joined(work, list(zip(rows, parts, strict=True)))
+
+    async def _present(self, slot: int) -> Seat:
+        """The seat that serves a slot; waits for one that is away, at most the resume window."""
+        settings = self._session_settings
+        window = settings.resume_window_s
+        patience = time.monotonic() + settings.ready_timeout_s + window
+        while not (seat := self._seats.serving(slot)):
+            until = patience if len(self._seats) else self._seats.absent_since + window
             try:
-                await asyncio.wait_for(self._serving.wait(), max(left, 0))
+                async with asyncio.timeout(until - time.monotonic()):
+                    await self._seats.changed()
             except TimeoutError:
                 raise SessionLost("no session within the resume window") from None
-        assert self.session is not None
-        return self.session
+        return seat
 
-    async def _work(self, work: Work) -> Lists:
+    async def _work(self, slot: int, work: Work) -> Lists:
         """One work: sent, sent again after a lost session, answered or given up; then checked."""
         a = self.assignment
         work_id = f"{a.epoch}-{work.request.round}-{a.arm_number}-{next(self._numbers)}"
@@ -230,25 +234,25 @@ class RemoteRecommender:
         attempt = 0
         while True:
             try:
-                session = await self._present()
+                seat = await self._present(slot)
             except SessionLost:
                 outcome = Outcome.LOST
                 break
             try:
-                async with session.credits:
-                    if self.session is not session:
-                        continue
+                async with seat.session.credits.works:
+                    if not self._seats.is_serving(seat):
+                        continue  # lost while its other works were waited for
                     attempt += 1
                     start = time.perf_counter()
-                    message = self._message(session, work_id, attempt, work)
-                    parts = await session.ask(
-                        work_id, self._timeout_s, self._timeout_s * EXTENSION, message
-                    )
+                    parts = await self._ask(seat.session, work_id, attempt, work)
                 took = (time.perf_counter() - start) * 1000
-                raw = self._read(session, parts, work.request)
-                return await self._page(session, work_id, work, raw, took)
+                verdict = self._exchange.verdict(seat.session, parts, work)
+                seat.session.rejected_in_a_row = 0
+                return await self._accepted(seat.session, work_id, work, verdict, took)
             except SessionLost:
-                self.detach(session)
+                self.detach(seat.session)
+            except TooLarge:
+                return await self._halves(slot, work)
             except TimeoutError:
                 outcome = Outcome.LATE
                 break
@@ -257,95 +261,68 @@ class RemoteRecommender:
                 break
             except ProtocolViolation as error:
                 outcome, text = Outcome.REJECTED, str(error)
-                await session.tell_outcome(
-                    work_id,
-                    session_pb2.WorkOutcome.DISPOSITION_REJECTED,
-                    bad_request(text, [(text.split(":")[0], text)]),
-                )
+                await self._reject(seat.session, work_id, error)
                 break
         took = (time.perf_counter() - start) * 1000
         return self._failed(work, outcome, took, text)
 
-    def _message(self, session: Session, work_id: str, attempt: int, work: Work) -> Response:
-        a, request = self.assignment, work.request
-        head = questions.header(work_id, attempt, request.round, self._timeout_s, a.epoch)
-        mode = types_pb2.EXPLANATION_MODE_NONE
-        if a.arm.explanations and session.can_explain:
-            mode = types_pb2.EXPLANATION_MODE_STRUCTURED
-        if isinstance(request, RankRequest):
-            if session.columnar:
-                return Response(rank_batch=questions.rank_batch(head, request))
-            excluded = self._watched_ids if a.settings.visits.repeats == "forbid" else None
-            return Response(
-                rank_work=questions.rank_work(head, request, self._contexts, mode, excluded)
-            )
-        if work.kind == "converse":
-            talk = questions.converse_work(head, request, 0, self._contexts)
-            return Response(converse_work=talk)
-        if session.columnar:
-            return Response(search_batch=questions.search_batch(head, request))
-        return Response(search_work=questions.search_work(head, request, self._contexts, mode))
-
-    def _watched_ids(self, user: int) -> list[str]:
-        ids = self.assignment.catalog.item_ids
-        return [ids[item] for item in self.assignment.world.watched.of(user).tolist()]
-
-    def _read(
-        self, session: Session, parts: list[Answer], request: RankRequest | SearchRequest
-    ) -> answers.RawLists:
+    async def _ask(self, session: Session, work_id: str, attempt: int, work: Work) -> list[Answer]:
+        """The parts of a session's answer. TooLarge, and what `Session.ask` raises."""
         a = self.assignment
-        queries = len(request.users)
-        ranked: list[work_pb2.RankedList] = []
-        for part in parts:
-            if isinstance(part, work_pb2.RankBatchResult):
-                return answers.read_columns(part, queries, request.count, a.catalog)
-            if isinstance(part, work_pb2.ConverseResult):
-                ranked.append(
-                    work_pb2.RankedList(items=part.items, attribution_token=part.attribution_token)
-                )
-            else:
-                ranked.extend(part.lists)
-        wanted = a.arm.explanations and session.can_explain
-        return answers.read_rich(ranked, queries, a.catalog, wanted)
-
-    async def _page(
-        self,
-        session: Session,
-        work_id: str,
-        work: Work,
-        raw: answers.RawLists,
-        took: float,
-    ) -> Lists:
-        """Checked lists of an answer; what is wrong with it is counted and told."""
-        a, request, expected = self.assignment, work.request, work.expected
-        excluded = None
-        if a.settings.visits.repeats == "forbid" and raw.items.shape[1]:
-            excluded = a.world.watched.has(request.users, raw.items)
-        checked = lists.check(raw.items, request.count, expected, excluded)
-        outcome, items = checked.outcome, checked.items
-        missing = ~raw.answered
-        if missing.any():
-            outcome = np.where(missing, np.int8(Outcome.FAILED), outcome)
-            items = items.copy()
-            items[missing] = lists.fallback(
-                a.arm.policy, a.world, request.offsets[missing], request.count
+        if work.kind == "search" and not session.can_search:
+            raise WorkRefused(status_proto(grpc.StatusCode.UNIMPLEMENTED, "it does not search"))
+        head = questions.header(work_id, attempt, work.request.round, self._timeout_s, a.epoch)
+        message = self._exchange.message(session, head, work).SerializeToString()
+        size = len(message)
+        if size > limits.SPLIT_BYTES and len(work) > 1:
+            raise TooLarge
+        if size > limits.MAX_MESSAGE_BYTES:
+            text = f"the work for one user has {size} bytes, too many to be sent"
+            raise WorkRefused(status_proto(grpc.StatusCode.RESOURCE_EXHAUSTED, text))
+        await session.credits.take(size)
+        try:
+            return await session.ask(
+                work_id, len(work), self._timeout_s, self._timeout_s * EXTENSION, message
             )
-            self._apply_policy(f"{int(missing.sum())} lists missing in {work_id}")
-        violations = int(checked.violations[raw.answered].sum()) + raw.long_tokens
-        if violations or missing.any():
-            found = answers.paths(raw, checked.kept, request.count, expected)
+        finally:
+            await session.credits.give_back(size)
+
+    async def _reject(self, session: Session, work_id: str, error: ProtocolViolation) -> None:
+        """Tells why an answer is rejected; ends a session that gives nothing else."""
+        text = str(error)
+        fields = error.fields if isinstance(error, BadAnswer) else [(text.split(":")[0], text)]
+        await session.tell_outcome(
+            work_id, session_pb2.WorkOutcome.DISPOSITION_REJECTED, bad_request(text, fields)
+        )
+        session.rejected_in_a_row += 1
+        if session.rejected_in_a_row >= limits.MAX_REJECTED and not session.ended.is_set():
+            self.health.quarantined += 1
+            if session.register.instance_id:
+                self.quarantined.add(session.register.instance_id)
+            why = f"{limits.MAX_REJECTED} answers in a row were rejected, the last: {text}"
+            session.end(Quarantined(why))
+            self.detach(session)
+
+    async def _accepted(
+        self, session: Session, work_id: str, work: Work, verdict: Verdict, took: float
+    ) -> Lists:
+        """The lists of an answer; what is wrong with it is counted and told."""
+        found, missing = verdict.lists, int(verdict.missing.sum())
+        if missing:
+            self._apply_policy(f"{missing} lists missing in {work_id}")
+        if not verdict.is_clean:
             await session.tell_outcome(
                 work_id,
                 session_pb2.WorkOutcome.DISPOSITION_ACCEPTED_WITH_VIOLATIONS,
-                bad_request(f"{violations} violations, {int(missing.sum())} missing", found),
+                bad_request(complaint(verdict), verdict.found),
             )
-        worst = Outcome(int(outcome.max(initial=Outcome.ACCEPTED)))
+        worst = Outcome(int(found.outcome.max(initial=Outcome.ACCEPTED)))
         record = WorkRecord(
-            request.round, a.arm_number, work.kind, len(items), took, worst, violations
-        )
-        self.health.worked(record, outcome)
-        explanations, claims = answers.shown_explanations(raw, checked.kept, a.catalog)
-        return Lists(items, outcome, raw.tokens, explanations, claims, (record,))
+            work.request.round, self.assignment.arm_number, work.kind, len(work), took, worst,
+            verdict.violations,
+        )  # fmt: skip
+        self.health.worked(record, found.outcome)
+        return replace(found, works=(record,))
 
     def _failed(self, work: Work, outcome: Outcome, took: float, text: str) -> Lists:
         """What the failure policy shows in place of a whole work."""
@@ -354,16 +331,11 @@ class RemoteRecommender:
             "work failed", run=a.run_id, arm=a.arm.id, kind=kind, outcome=outcome.name, why=text
         )
         self._apply_policy(f"{kind} work {outcome.name}{': ' + text if text else ''}")
-        size = len(request.users)
-        record = WorkRecord(request.round, a.arm_number, kind, size, took, outcome)
-        outcomes = np.full(size, outcome, np.int8)
+        record = WorkRecord(request.round, a.arm_number, kind, len(work), took, outcome)
+        outcomes = np.full(len(work), outcome, np.int8)
         self.health.worked(record, outcomes)
         items = lists.fallback(a.arm.policy, a.world, request.offsets, request.count)
         return Lists(items, outcomes, works=(record,))
-
-    def _absence_policy(self) -> None:
-        window = self.assignment.settings.session.resume_window_s
-        self._apply_policy(f"no session within {window:g} s")
 
     def _apply_policy(self, what: str) -> None:
         arm = self.assignment.arm

@@ -45,6 +45,8 @@ def run_message(run: Run) -> run_pb2.Run:
                 explanation_mode=types_pb2.EXPLANATION_MODE_STRUCTURED
                 if arm.explanations
                 else types_pb2.EXPLANATION_MODE_NONE,
+                replicas=arm.replicas,
+                strict=arm.strict,
             )
         )
     rest = run.settings.model_dump(mode="json", exclude={"arms", "seed", "rounds"})
@@ -74,6 +76,7 @@ def settings_from(message: run_pb2.Run) -> Settings:
         if arm.HasField("work_timeout"):
             one["work_timeout_s"] = arm.work_timeout.ToMicroseconds() / 1e6
         one["explanations"] = arm.explanation_mode > types_pb2.EXPLANATION_MODE_NONE
+        one |= {"replicas": arm.replicas or 1, "strict": arm.strict}
         arms.append(one)
     values["arms"] = arms
     try:
@@ -178,4 +181,7 @@ def health_message(health: RecommenderHealth) -> run_pb2.RecommenderStatus:
         p99_latency=latency(0.99),
         software=health.software,
         training_time=duration(health.training_ms / 1000),
+        sessions=health.sessions,
+        quarantined=health.quarantined,
+        unsolicited=health.unsolicited,
     )

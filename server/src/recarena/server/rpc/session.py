@@ -10,9 +10,13 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
+from google.protobuf.message import DecodeError
 from google.rpc import code_pb2, status_pb2
 
-from recarena.server.errors import ProtocolViolation, SessionLost, TooSlow
+from recarena.server.errors import Flooded, ProtocolViolation, SessionLost, TooSlow
+from recarena.server.rpc import limits
+from recarena.server.rpc.callers import Caller
+from recarena.server.rpc.outbox import Outbox
 from recarena.server.rpc.times import duration
 from recarena.v1 import (
     recommender_service_pb2,
@@ -21,12 +25,6 @@ from recarena.v1 import (
 )
 
 PROTOCOL_MINOR = 0
-MAX_MESSAGE_BYTES = 4 * 1024 * 1024
-MAX_USERS_RICH, MAX_USERS_COLUMNAR = 256, 16384
-DEFAULT_USERS_RICH, DEFAULT_USERS_COLUMNAR = 64, 4096
-DEFAULT_OUTSTANDING, MAX_OUTSTANDING = 4, 256
-OUTBOUND_MESSAGES = 64
-REMEMBERED_WORKS = 4096
 
 KNOWN_CAPABILITIES = frozenset(
     {
@@ -59,7 +57,10 @@ class _Pending:
     """A work under way."""
 
     answered: asyncio.Future[list[Answer]]
+    queries: int
     parts: list[Answer] = field(default_factory=list[Answer])
+    lists: int = 0
+    """Lists in the parts so far."""
     deadline: asyncio.Timeout | None = None
     latest: float = 0.0
     """Loop time that ExtendDeadline cannot pass."""
@@ -71,9 +72,13 @@ class Session:
     `send` waits at most `send_timeout_s` for a peer that does not read."""
 
     def __init__(
-        self, register: session_pb2.Register, peer: str, send_timeout_s: float = 60.0
+        self,
+        register: session_pb2.Register,
+        peer: str,
+        caller: Caller | None = None,
+        send_timeout_s: float = 60.0,
     ) -> None:
-        self.register, self.peer = register, peer
+        self.register, self.peer, self.caller = register, peer, caller
         self.session_id = uuid.uuid4().hex
         capabilities = set(register.capabilities) & KNOWN_CAPABILITIES
         self.capabilities = sorted(capabilities)
@@ -82,13 +87,16 @@ class Session:
         self.can_converse = session_pb2.CAPABILITY_CONVERSE in capabilities
         self.can_explain = session_pb2.CAPABILITY_EXPLAIN in capabilities
         self._partial = session_pb2.CAPABILITY_PARTIAL_RESULTS in capabilities
-        self.credits = asyncio.Semaphore(
-            min(register.max_outstanding_work or DEFAULT_OUTSTANDING, MAX_OUTSTANDING)
+        self.credits = limits.Credits(
+            min(
+                register.max_outstanding_work or limits.DEFAULT_OUTSTANDING, limits.MAX_OUTSTANDING
+            ),
+            register.max_outstanding_bytes,
         )
         self.ended = asyncio.Event()
         self.error: Exception | None = None
         """Why the stream ends, where it is not the peer that ended it."""
-        self._outbound: asyncio.Queue[Response | None] = asyncio.Queue(OUTBOUND_MESSAGES)
+        self._outbox = Outbox()
         self._send_timeout_s = send_timeout_s
         self._seq = 0
         self._pending: dict[str, _Pending] = {}
@@ -98,14 +106,19 @@ class Session:
         """The version in force; CatalogReady of another is ignored."""
         self._rounds: dict[int, asyncio.Future[None]] = {}
         self.last_heard = asyncio.get_running_loop().time()
+        self._pings = 0
+        """Pings without their Pong."""
         self.draining = asyncio.Event()
         """Set when the recommender said that it wants no more work."""
+        self.wasted = limits.Budget(limits.MAX_UNSOLICITED, limits.UNSOLICITED_PER_S)
+        """Messages of the peer that answered nothing."""
+        self.rejected_in_a_row = 0
 
     def max_users(self, wanted: int | None) -> int:
         """Users in one work: what the recommender asked for, else the run's wish, else the
         default, within the bounds of the encoding."""
-        bound = MAX_USERS_COLUMNAR if self.columnar else MAX_USERS_RICH
-        default = DEFAULT_USERS_COLUMNAR if self.columnar else DEFAULT_USERS_RICH
+        bound = limits.MAX_USERS_COLUMNAR if self.columnar else limits.MAX_USERS_RICH
+        default = limits.DEFAULT_USERS_COLUMNAR if self.columnar else limits.DEFAULT_USERS_RICH
         return min(self.register.max_users_per_work or wanted or default, bound)
 
     # -- out
@@ -113,107 +126,152 @@ class Session:
     async def send(self, message: Response) -> None:
         """Numbers one message and queues it for the peer. SessionLost where the stream has ended or
         the peer has not read for too long."""
+        await self.send_serialized(message.SerializeToString())
+
+    async def send_serialized(self, message: bytes) -> None:
+        """As `send`, for a ConnectResponse without seq."""
         if self.ended.is_set():
             raise SessionLost(self.session_id)
-        self._seq += 1
-        message.seq = self._seq
-        try:
-            self._outbound.put_nowait(message)
-        except asyncio.QueueFull:
+        numbered = self._numbered(message)
+        if not self._outbox.put_nowait(numbered):
             try:
-                await asyncio.wait_for(self._outbound.put(message), self._send_timeout_s)
+                await self._outbox.put(numbered, self._send_timeout_s)
             except TimeoutError:
                 self.end(SessionLost(f"{self.session_id}: the peer does not read"))
-                raise SessionLost(self.session_id) from None
+            if self.ended.is_set():
+                raise SessionLost(self.session_id)
 
-    async def outbound(self) -> AsyncIterator[Response]:
-        """Messages in order until the session ends."""
-        while True:
-            if self.ended.is_set() and self._outbound.empty():
-                return
-            message = await self._outbound.get()
-            if message is None:
-                return
-            yield message
+    def _offer(self, message: Response) -> bool:
+        """Sends a message that may be left out where the peer does not read; whether it is sent."""
+        payload = message.SerializeToString()
+        if self.ended.is_set() or not self._outbox.has_room(len(payload) + 16):
+            return False
+        return self._outbox.put_nowait(self._numbered(payload))  # a number sent is never missing
+
+    def _numbered(self, message: bytes) -> bytes:
+        # Serialised messages that are put together are merged: a field may come from either.
+        self._seq += 1
+        return Response(seq=self._seq).SerializeToString() + message
+
+    def outbound(self) -> AsyncIterator[bytes]:
+        """Serialised messages in order until the session ends."""
+        return aiter(self._outbox)
 
     # -- in
 
-    async def read(self, requests: AsyncIterator[Request]) -> None:
-        """Handles what the peer sends until its half of the stream ends, then ends the session."""
+    async def read(self, requests: AsyncIterator[bytes]) -> None:
+        """Handles what the peer sends until its half of the stream ends, then ends the session.
+
+        Messages that answer nothing are a budget's: a peer that overdraws it is read more slowly,
+        so that its flood stays in its own pipe, and one that goes on is cut off.
+        """
         loop = asyncio.get_running_loop()
         try:
-            async for request in requests:
+            async for payload in requests:
                 self.last_heard = loop.time()
-                await self._handle(request)
+                if await self._handle(parsed(payload)):
+                    continue
+                delay = self.wasted.spend(1 + len(payload) / limits.UNSOLICITED_BYTES, loop.time())
+                if self.wasted.total > 10 * limits.MAX_UNSOLICITED:
+                    raise Flooded("too many messages that answer nothing")
+                if delay:
+                    await asyncio.sleep(delay)
+        except ProtocolViolation as error:
+            self.end(error)
         finally:
             self.end()
 
-    async def _handle(self, request: Request) -> None:
+    async def _handle(self, request: Request) -> bool:
+        """Whether the message was one that the session had use for."""
         kind = request.WhichOneof("message")
         if kind == "rank_result":
-            await self._answered(request.rank_result, not self._partial)
-        elif kind == "rank_batch_result":
-            await self._answered(request.rank_batch_result, True)
-        elif kind == "converse_result":
-            await self._answered(request.converse_result, True)
-        elif kind == "work_failed":
-            pending = await self._claim(request.work_failed.work_id)
-            if pending:
-                pending.answered.set_exception(WorkRefused(request.work_failed.status))
-        elif kind == "round_ready":
+            return await self._answered(request.rank_result, not self._partial)
+        if kind == "rank_batch_result":
+            return await self._answered(request.rank_batch_result, True)
+        if kind == "converse_result":
+            return await self._answered(request.converse_result, True)
+        if kind == "work_failed":
+            return await self._refused(request.work_failed)
+        if kind == "round_ready":
             future = self._rounds.get(request.round_ready.round)
-            if future and not future.done():
-                future.set_result(None)
-        elif kind == "catalog_ready":
-            self._catalog_ready(request.catalog_ready)
-        elif kind == "extend_deadline":
-            self._extend(request.extend_deadline)
-        elif kind == "drain":
+            return _resolved(future) if future else False
+        if kind == "catalog_ready":
+            return self._catalog_ready(request.catalog_ready)
+        if kind == "extend_deadline":
+            return self._extend(request.extend_deadline)
+        if kind == "pong":
+            asked = self._pings > 0
+            self._pings -= asked
+            return asked
+        if kind == "drain":
+            first = not self.draining.is_set()
             self.draining.set()
-        elif kind == "register":
-            self.end(ProtocolViolation("Register was sent twice"))
+            return first
+        if kind == "register":
+            raise ProtocolViolation("Register was sent twice")
+        return False
 
-    async def _answered(self, answer: Answer, whole: bool) -> None:
-        pending = await self._claim(answer.work_id)
+    async def _answered(self, answer: Answer, whole: bool) -> bool:
+        pending = self._open_work(answer.work_id)
         if not pending:
-            return
+            return await self._unclaimed(answer.work_id)
         pending.parts.append(answer)
-        if whole or (isinstance(answer, work_pb2.RankResult) and answer.complete):
+        rich = isinstance(answer, work_pb2.RankResult)
+        pending.lists += len(answer.lists) if rich else 1
+        if rich and pending.lists > pending.queries:
+            text = f"lists: {pending.lists} lists for {pending.queries} queries"
+            pending.answered.set_exception(ProtocolViolation(text))
+        elif whole or (rich and answer.complete):
             pending.answered.set_result(pending.parts)
+        return not rich or bool(answer.lists) or pending.answered.done()
 
-    async def _claim(self, work_id: str) -> _Pending | None:
-        """The work an answer is for; where there is none waiting, the peer is told why."""
+    async def _refused(self, failed: session_pb2.WorkFailed) -> bool:
+        pending = self._open_work(failed.work_id)
+        if not pending:
+            return await self._unclaimed(failed.work_id)
+        pending.answered.set_exception(WorkRefused(failed.status))
+        return True
+
+    def _open_work(self, work_id: str) -> _Pending | None:
         pending = self._pending.get(work_id)
-        if pending and not pending.answered.done():
-            return pending
+        return pending if pending and not pending.answered.done() else None
+
+    async def _unclaimed(self, work_id: str) -> bool:
+        """Tells the peer why nothing waits for its answer; whether it could not know."""
         outcome = session_pb2.WorkOutcome
-        if pending:
+        before = self._done.get(work_id)
+        late = before == outcome.DISPOSITION_LATE
+        if late:
+            self._done[work_id] = outcome.DISPOSITION_DUPLICATE
+            disposition = outcome.DISPOSITION_LATE
+        elif before or work_id in self._pending:
             disposition = outcome.DISPOSITION_DUPLICATE
         else:
-            before = self._done.get(work_id, outcome.DISPOSITION_UNKNOWN_WORK)
-            known = (outcome.DISPOSITION_LATE, outcome.DISPOSITION_UNKNOWN_WORK)
-            disposition = before if before in known else outcome.DISPOSITION_DUPLICATE
-        await self.tell_outcome(work_id[:128], disposition)
-        return None
+            disposition = outcome.DISPOSITION_UNKNOWN_WORK
+        await self.tell_outcome(work_id[: limits.MAX_ID_BYTES], disposition)
+        return late
 
-    def _catalog_ready(self, ready: session_pb2.CatalogReady) -> None:
+    def _catalog_ready(self, ready: session_pb2.CatalogReady) -> bool:
         if self._catalog.done() or ready.catalog_version != self.catalog_version:
-            return
+            return False
         if ready.HasField("error"):
             self._catalog.set_exception(
                 ProtocolViolation(f"the catalogue was refused: {ready.error.message[:500]}")
             )
         else:
             self._catalog.set_result(None)
+        return True
 
-    def _extend(self, extend: session_pb2.ExtendDeadline) -> None:
+    def _extend(self, extend: session_pb2.ExtendDeadline) -> bool:
         pending = self._pending.get(extend.work_id)
-        if pending and pending.deadline and not pending.extended:
-            pending.extended = True
-            now = asyncio.get_running_loop().time()
-            wanted = now + extend.timeout.ToMicroseconds() / 1e6
-            before = pending.deadline.when() or now
-            pending.deadline.reschedule(max(before, min(wanted, pending.latest)))
+        if not pending or not pending.deadline or pending.extended:
+            return False
+        pending.extended = True
+        now = asyncio.get_running_loop().time()
+        wanted = now + extend.timeout.ToMicroseconds() / 1e6
+        before = pending.deadline.when() or now
+        pending.deadline.reschedule(max(before, min(wanted, pending.latest)))
+        return True
 
     # -- waiting
 
@@ -229,37 +287,42 @@ class Session:
         await self._wait(future, timeout_s, "RoundReady")
 
     async def ask(
-        self, work_id: str, timeout_s: float, longest_s: float, work: Response
+        self, work_id: str, queries: int, timeout_s: float, longest_s: float, work: bytes
     ) -> list[Answer]:
-        """Sends a work and waits for all parts of its answer.
+        """Sends a work, a serialised ConnectResponse, and waits for all parts of its answer.
 
         TimeoutError after the deadline (CancelWork was sent; parts that came count, if any),
-        WorkRefused, SessionLost.
+        WorkRefused, ProtocolViolation, SessionLost. Whoever gives up waiting withdraws the work.
         """
         loop = asyncio.get_running_loop()
-        pending = _Pending(loop.create_future(), latest=loop.time() + longest_s)
+        pending = _Pending(loop.create_future(), queries, latest=loop.time() + longest_s)
         self._pending[work_id] = pending
         disposition: Disposition = session_pb2.WorkOutcome.DISPOSITION_ACCEPTED
         try:
-            await self.send(work)
+            await self.send_serialized(work)
             async with asyncio.timeout(timeout_s) as pending.deadline:
                 return await pending.answered
         except TimeoutError:
             if pending.parts:
                 return pending.parts
             disposition = session_pb2.WorkOutcome.DISPOSITION_LATE
-            with contextlib.suppress(SessionLost):
-                late = status_pb2.Status(
-                    code=code_pb2.DEADLINE_EXCEEDED, message=f"no answer within {timeout_s:g} s"
-                )
-                cancel = session_pb2.CancelWork(work_id=work_id, reason=late)
-                await self.send(Response(cancel_work=cancel))
+            self._withdraw(work_id, code_pb2.DEADLINE_EXCEEDED, f"no answer within {timeout_s:g} s")
+            raise
+        except asyncio.CancelledError:
+            disposition = session_pb2.WorkOutcome.DISPOSITION_LATE
+            self._withdraw(work_id, code_pb2.CANCELLED, "the round was given up")
             raise
         finally:
             self._pending.pop(work_id, None)
             self._done[work_id] = disposition
-            while len(self._done) > REMEMBERED_WORKS:
+            while len(self._done) > limits.REMEMBERED_WORKS:
                 self._done.popitem(last=False)
+
+    def _withdraw(self, work_id: str, code: int, why: str) -> None:
+        """Sends CancelWork, where the peer reads."""
+        reason = status_pb2.Status(code=code, message=why)
+        cancel = session_pb2.CancelWork(work_id=work_id, reason=reason)
+        self._offer(Response(cancel_work=cancel))
 
     async def tell_outcome(
         self, work_id: str, disposition: Disposition, status: status_pb2.Status | None = None
@@ -302,20 +365,34 @@ class Session:
         for pending in self._pending.values():
             if not pending.answered.done():
                 pending.answered.set_exception(SessionLost(self.session_id))
-        if not self._outbound.full():
-            self._outbound.put_nowait(None)
+        self._outbox.close()
 
     async def keep_alive(self, interval_s: float) -> None:
         """Pings until the session ends; ends it where nothing was heard for three intervals."""
         loop = asyncio.get_running_loop()
         nonce = 0
         while not self.ended.is_set():
-            await asyncio.sleep(interval_s)
-            if loop.time() - self.last_heard > 3 * interval_s + 1:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.ended.wait(), interval_s)
+                return
+            if loop.time() - self.last_heard > 3 * interval_s:
                 self.end(SessionLost(f"{self.session_id}: nothing heard for {3 * interval_s:g} s"))
                 return
             nonce += 1
-            try:
-                await self.send(Response(ping=session_pb2.Ping(nonce=nonce)))
-            except SessionLost:
-                return
+            self._pings += self._offer(Response(ping=session_pb2.Ping(nonce=nonce)))
+
+
+def parsed(payload: bytes) -> Request:
+    """A message of the peer. ProtocolViolation where the bytes are none."""
+    try:
+        return Request.FromString(payload)
+    except DecodeError:
+        raise ProtocolViolation("the bytes are no ConnectRequest") from None
+
+
+def _resolved(future: asyncio.Future[None]) -> bool:
+    """Resolves a future; whether it was still open."""
+    if future.done():
+        return False
+    future.set_result(None)
+    return True

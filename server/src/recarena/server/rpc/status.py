@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import grpc
@@ -13,13 +14,17 @@ from recarena.server.errors import (
     AlreadyThere,
     Changed,
     Conflict,
+    Flooded,
     InputError,
     NotFound,
+    NotYours,
     ProtocolViolation,
+    Quarantined,
     RecArenaError,
     RunFailed,
     RunPaused,
     SessionLost,
+    TooManySessions,
     TooSlow,
 )
 
@@ -33,6 +38,10 @@ CODES: dict[type[RecArenaError], grpc.StatusCode] = {
     Changed: grpc.StatusCode.ABORTED,
     ProtocolViolation: grpc.StatusCode.INVALID_ARGUMENT,
     TooSlow: grpc.StatusCode.DEADLINE_EXCEEDED,
+    Flooded: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Quarantined: grpc.StatusCode.FAILED_PRECONDITION,
+    TooManySessions: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    NotYours: grpc.StatusCode.PERMISSION_DENIED,
     SessionLost: grpc.StatusCode.UNAVAILABLE,
     RunPaused: grpc.StatusCode.FAILED_PRECONDITION,
     RunFailed: grpc.StatusCode.ABORTED,
@@ -55,10 +64,15 @@ def status_proto(
     return status
 
 
+def reason_of(kind: type[RecArenaError]) -> str:
+    """The reason that ErrorInfo gives for a class of errors: NotFound is NOT_FOUND."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).upper()
+
+
 def of_error(error: RecArenaError) -> status_pb2.Status:
     """The status of an error of the tree, with BadRequest details for bad input."""
     code = next(CODES[kind] for kind in type(error).__mro__ if kind in CODES)
-    status = status_proto(code, str(error), type(error).__name__.upper())
+    status = status_proto(code, str(error), reason_of(type(error)))
     if isinstance(error, InputError) and (error.where or error.fields):
         fields = error.fields or ((error.where, error.problem),)
         status.details.extend(bad_request("", fields).details)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recarena.server.ports import Lists, RankRequest, SearchRequest
 from recarena.server.types import Ints
+from recarena.server.visits import merged
+
+Rows: TypeAlias = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +25,18 @@ class Work:
     expected: Ints
     """[users]: items a list must have at least."""
 
-    def cut(self, each: int) -> list[Work]:
-        """Works of at most so many users, in order."""
-        size = len(self.request.users)
-        return [self._rows(slice(at, min(at + each, size))) for at in range(0, size, each)]
+    def __len__(self) -> int:
+        return len(self.request.users)
 
-    def _rows(self, rows: slice) -> Work:
+    def spread(self, replicas: int) -> list[tuple[int, Rows]]:
+        """The rows of each replica: a user is always the same one's."""
+        if replicas == 1:
+            return [(0, np.arange(len(self)))]
+        of = self.request.users % replicas
+        return [(int(one), np.flatnonzero(of == one)) for one in np.unique(of)]
+
+    def rows(self, rows: Rows) -> Work:
+        """The work for some of its users."""
         r = self.request
         if isinstance(r, RankRequest):
             request = RankRequest(r.round, r.users[rows], r.offsets[rows], r.count)
@@ -38,22 +48,13 @@ class Work:
         return Work(self.kind, request, self.expected[rows])
 
 
-def joined(parts: Sequence[Lists]) -> Lists:
-    """The lists of all parts, one after another."""
+def cut(rows: Rows, each: int) -> list[Rows]:
+    """Rows in pieces of at most so many, in order."""
+    return [rows[at : at + each] for at in range(0, len(rows), each)]
+
+
+def joined(work: Work, parts: Sequence[tuple[Rows, Lists]]) -> Lists:
+    """The lists of all parts of a work, in the order of its users."""
     if len(parts) == 1:
-        return parts[0]
-    tokens: dict[int, str] = {}
-    explanations: dict[tuple[int, int], str] = {}
-    claims: dict[tuple[int, int], tuple[int, ...]] = {}
-    at = 0
-    for part in parts:
-        tokens.update({at + row: token for row, token in part.tokens.items()})
-        explanations.update({(at + r, p): words for (r, p), words in part.explanations.items()})
-        claims.update({(at + r, p): claim for (r, p), claim in part.claims.items()})
-        at += len(part.items)
-    return Lists(
-        np.concatenate([part.items for part in parts]),
-        np.concatenate([part.outcome for part in parts]),
-        tokens, explanations, claims,
-        tuple(work for part in parts for work in part.works),
-    )  # fmt: skip
+        return parts[0][1]
+    return merged(len(work), work.request.count, parts)
