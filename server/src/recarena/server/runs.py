@@ -271,6 +271,7 @@ class Run:
             await asyncio.wait({self._committing})
 
     async def _play(self) -> None:
+        structlog.contextvars.bind_contextvars(run=self.run_id)
         try:
             # Also when all rounds are there: a recommender may still be owed the last feedback.
             await self._gather()
@@ -289,7 +290,7 @@ class Run:
         except RecArenaError as error:
             self._set_state(RunState.FAILED, str(error))
         except Exception as error:
-            log.exception("run failed", run=self.run_id)
+            log.exception("run failed")
             self._set_state(RunState.FAILED, f"{type(error).__name__}: {error}")
 
     async def _gather(self) -> None:

@@ -45,7 +45,8 @@ async def _play(path: Path, manner: Manner) -> int:
             waiting: list[str] = []
             for arm in run.settings.arms:
                 if arm.command:
-                    await programs.start(arm.id, arm.command, server.address)
+                    for name in _names(arm.id, arm.replicas):
+                        await programs.start(name, arm.command, server.address)
                 else:
                     waiting.append(arm.recommender)
             _announce(run, server.address, waiting, manner)
@@ -54,6 +55,11 @@ async def _play(path: Path, manner: Manner) -> int:
             await run.close()
             await programs.stop()
         return _report(path, run, problem, stopped.is_set(), manner)
+
+
+def _names(arm: str, replicas: int) -> list[str]:
+    """What the programs of an arm are called in messages and log files."""
+    return [arm] if replicas == 1 else [f"{arm}-{number}" for number in range(1, replicas + 1)]
 
 
 async def _watch(run: Run, programs: Programs, stopped: asyncio.Event, manner: Manner) -> str:
