@@ -73,7 +73,7 @@ async def test_validate_only_checks_and_makes_nothing(operator, tmp_path):
     await operator.create()
     async with refused(CODE.ALREADY_EXISTS):
         await operator.control.CreateRun(request)
-    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["run"]
+    assert [path.name for path in (tmp_path / "runs").glob("*/")] == ["run"]
 
 
 def with_settings(**values: Any) -> Run:
@@ -109,7 +109,7 @@ async def test_bad_settings_are_refused_with_the_field_path(operator, run, path,
         await operator.control.CreateRun(control_pb.CreateRunRequest(run=run))
     assert any(field.startswith(path) for field in fields_of(found)), fields_of(found)
     assert says in str(found)
-    assert not list((tmp_path / "runs").glob("*"))
+    assert not list((tmp_path / "runs").glob("*/"))
 
 
 async def test_every_wrong_field_is_named_at_once(operator):

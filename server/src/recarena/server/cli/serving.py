@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from recarena.server.cli.output import JSON, set_up_logging
 
+if TYPE_CHECKING:
+    from recarena.server.rpc.security import Security
+
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+ONLY_HERE = "listen on 127.0.0.1, or say --insecure"
 
 
 def serve(
@@ -17,9 +21,24 @@ def serve(
         str, typer.Option(metavar="HOST:PORT", help="Where to listen; port 0: any free one.")
     ] = "127.0.0.1:7788",
     runs: Annotated[Path, typer.Option(help="Folder of the run folders.")] = Path("runs"),
+    tls_cert: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="The server's certificate and its chain.")
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="The private key of that certificate.")
+    ] = None,
+    client_ca: Annotated[
+        Path | None,
+        typer.Option(metavar="PEM", help="Let in only who shows a certificate signed by this."),
+    ] = None,
+    tokens: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Let in only who shows a token of this file."),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
     insecure: Annotated[
-        bool, typer.Option("--insecure", help="Listen without TLS off loopback.")
+        bool,
+        typer.Option("--insecure", help="Listen off loopback without TLS, or open to everybody."),
     ] = False,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
@@ -30,14 +49,72 @@ def serve(
     Example: recarena serve --listen 127.0.0.1:7788 --runs runs
     """
     set_up_logging("debug" if verbose else "info", as_json)
-    refuse_open_plaintext(listen, insecure)
+    security = _security(tls_cert, tls_key, client_ca, tokens)
+    refuse_open_doors(listen, security, insecure)
     from recarena.server.cli.hosting import host
 
-    host(runs, listen, as_json)
+    host(runs, listen, security, as_json)
+
+
+def _security(
+    tls_cert: Path | None, tls_key: Path | None, client_ca: Path | None, tokens: Path | None
+) -> Security:
+    """What the options ask for. InputError where one is missing for another."""
+    from recarena.server.errors import InputError
+    from recarena.server.rpc.security import Security
+    from recarena.server.rpc.tls import Tls
+
+    if tls_cert and tls_key:
+        return Security(Tls(tls_cert, tls_key, client_ca), tokens)
+    for given, option, missing in (
+        (tls_cert, "--tls-cert", "--tls-key"),
+        (tls_key, "--tls-key", "--tls-cert"),
+        (client_ca, "--client-ca", "--tls-cert and --tls-key"),
+    ):
+        if given:
+            raise InputError(f"needs {missing}, too", where=option, remedy=f"Give {missing}")
+    return Security(tokens=tokens)
+
+
+def refuse_open_doors(listen: str, security: Security, insecure: bool) -> None:
+    """InputError for an address that others can reach without TLS, or without having to show who
+    they are, unless that was asked for."""
+    from recarena.server.errors import InputError
+
+    host = _host(listen)
+    if host in LOOPBACK or insecure:
+        return
+    if not security.tls:
+        raise InputError(
+            f"{host} can be reached from outside, and without TLS all is sent in the clear",
+            where="--listen",
+            remedy=f"Give --tls-cert and --tls-key (docs/security.md), {ONLY_HERE}",
+        )
+    if not security.asks_who_calls:
+        raise InputError(
+            f"{host} can be reached from outside, and whoever reaches it could drive runs",
+            where="--listen",
+            remedy=f"Give --tokens or --client-ca (docs/security.md), {ONLY_HERE}",
+        )
 
 
 def refuse_open_plaintext(listen: str, insecure: bool) -> None:
-    """InputError for a plaintext address that others can reach, unless that was asked for."""
+    """InputError for an address that others can reach, unless that was asked for: `recarena run`
+    speaks plaintext and asks nobody who they are."""
+    from recarena.server.errors import InputError
+
+    host = _host(listen)
+    if host not in LOOPBACK and not insecure:
+        raise InputError(
+            f"{host} can be reached from outside, and there is no TLS here",
+            where="--listen",
+            remedy="Host the run with recarena serve, which has it, listen on 127.0.0.1, or say "
+            "--insecure",
+        )
+
+
+def _host(listen: str) -> str:
+    """The host of HOST:PORT. InputError for what is none."""
     from recarena.server.errors import InputError
 
     host, colon, port = listen.rpartition(":")
@@ -45,9 +122,4 @@ def refuse_open_plaintext(listen: str, insecure: bool) -> None:
         raise InputError(
             f"{listen!r} is no HOST:PORT", where="--listen", remedy="For example 127.0.0.1:7788"
         )
-    if host not in LOOPBACK and not insecure:
-        raise InputError(
-            f"{host} can be reached from outside, and there is no TLS yet",
-            where="--listen",
-            remedy="Listen on 127.0.0.1, or say --insecure",
-        )
+    return host

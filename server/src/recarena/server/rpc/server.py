@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+from contextlib import suppress
 from pathlib import Path
 
 import grpc
@@ -14,16 +16,19 @@ from grpc_reflection.v1alpha import reflection
 
 from recarena.server.errors import Conflict
 from recarena.server.house import House
+from recarena.server.rpc.audit import Audit
 from recarena.server.rpc.control import ControlService
+from recarena.server.rpc.guard import Guard
+from recarena.server.rpc.limits import MAX_MESSAGE_BYTES
 from recarena.server.rpc.lobby import Lobby
 from recarena.server.rpc.observe import ObserveService
+from recarena.server.rpc.permits import changing, permits_of
 from recarena.server.rpc.recommenders import RecommenderService
 from recarena.server.rpc.remote import RemoteRecommender
-from recarena.server.rpc.session import MAX_MESSAGE_BYTES
+from recarena.server.rpc.security import Security
 from recarena.server.runs import Assignment, HostedRecommender
 from recarena.v1 import (
     recommender_service_pb2,
-    recommender_service_pb2_grpc,
     simulation_control_service_pb2,
     simulation_control_service_pb2_grpc,
     simulation_observe_service_pb2,
@@ -39,21 +44,20 @@ OPTIONS = [
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.so_reuseport", 0),
+    ("grpc.max_metadata_size", 16 * 1024),
+    ("grpc.max_concurrent_streams", 256),
 ]
 MAX_CONCURRENT_RPCS = 4096
 GC_THRESHOLDS = 50_000, 20, 50
 """Messages in flight are many short-lived objects without cycles: the default thresholds would
 spend a fifth of the server's time in looking through them."""
 
-SERVICES = (
-    recommender_service_pb2.DESCRIPTOR.services_by_name["RecommenderService"].full_name,
-    simulation_control_service_pb2.DESCRIPTOR.services_by_name[
-        "SimulationControlService"
-    ].full_name,
-    simulation_observe_service_pb2.DESCRIPTOR.services_by_name[
-        "SimulationObserveService"
-    ].full_name,
+CONTRACT = (
+    recommender_service_pb2.DESCRIPTOR.services_by_name["RecommenderService"],
+    simulation_control_service_pb2.DESCRIPTOR.services_by_name["SimulationControlService"],
+    simulation_observe_service_pb2.DESCRIPTOR.services_by_name["SimulationObserveService"],
 )
+SERVICES = tuple(service.full_name for service in CONTRACT)
 
 
 class LobbyDoor:
@@ -78,20 +82,32 @@ class LobbyDoor:
 class Server:
     """A RecArena server with its house of runs. Usable as an async context manager."""
 
-    def __init__(self, runs: Path, listen: str = "127.0.0.1:0") -> None:
-        self._listen = listen
+    def __init__(
+        self, runs: Path, listen: str = "127.0.0.1:0", security: Security | None = None
+    ) -> None:
+        """Without `security` it is open to everybody who reaches the address."""
+        self._listen, self._security = listen, security or Security()
         self.lobby = Lobby()
         self._recommenders = RecommenderService(self.lobby)
         self.house = House(runs, LobbyDoor(self.lobby, self._recommenders))
         self.address = ""
         self._grpc: grpc.aio.Server | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Binds and serves. Conflict where the address cannot be had."""
-        server = grpc.aio.server(options=OPTIONS, maximum_concurrent_rpcs=MAX_CONCURRENT_RPCS)
-        recommender_service_pb2_grpc.add_RecommenderServiceServicer_to_server(
-            self._recommenders, server
+        """Binds and serves. Conflict where the address cannot be had; InputError for certificates
+        or tokens that are none; RecArenaError where the contract leaves open who may call what."""
+        permits = permits_of(CONTRACT)
+        audit = Audit(self.house.folder / "audit.jsonl", changing(CONTRACT))
+        guard = Guard(self._security, permits, audit) if self._security.asks_who_calls else None
+        tls = self._security.tls.credentials() if self._security.tls else None
+        server = grpc.aio.server(
+            # The guard comes first: nothing runs before it.
+            interceptors=[guard, audit] if guard else [audit],
+            options=OPTIONS,
+            maximum_concurrent_rpcs=MAX_CONCURRENT_RPCS,
         )
+        self._recommenders.add_to(server)
         simulation_control_service_pb2_grpc.add_SimulationControlServiceServicer_to_server(
             ControlService(self.house), server
         )
@@ -106,7 +122,11 @@ class Server:
         reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
         host = self._listen.rpartition(":")[0]
         try:
-            port = server.add_insecure_port(self._listen)
+            port = (
+                server.add_secure_port(self._listen, tls)
+                if tls
+                else server.add_insecure_port(self._listen)
+            )
         except RuntimeError:
             port = 0
         if not port:
@@ -117,12 +137,18 @@ class Server:
         await server.start()
         gc.set_threshold(*GC_THRESHOLDS)
         self._grpc, self.address = server, f"{host}:{port}"
+        if guard:
+            self._watching = asyncio.ensure_future(guard.watch())
 
     async def stop(self, grace_s: float = 2.0) -> None:
         """Pauses live runs at their last committed round, drains recommenders, closes."""
         await self.house.close()
         if self._grpc:
             await self._grpc.stop(grace_s)
+        if self._watching:
+            self._watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watching
 
     async def __aenter__(self) -> Server:
         await self.start()
