@@ -65,6 +65,13 @@ class Catalog:
         return {one: number for number, one in enumerate(self.item_ids)}
 
     @cached_property
+    def genre_number(self) -> dict[str, int]:
+        """Name of a genre in small letters -> its number, the first of those that differ in
+        capitals only."""
+        numbered = reversed(list(enumerate(self.genre_names)))
+        return {name.lower(): number for number, name in numbered}
+
+    @cached_property
     def version(self) -> str:
         """Hash of all public fields: two catalogues with the same version are the same to a
         recommender."""

@@ -13,6 +13,7 @@ RecArenaError
 │   ├── Quarantined       too many of its answers in a row had to be rejected
 │   ├── TooManySessions   the caller holds as many sessions as it may
 │   └── NotYours          the caller is not who it says it is
+├── LogDeparted           a request does not fit the event log that is to answer it
 ├── RunPaused             a failure policy asks to stop at the last committed round
 └── RunFailed             the run cannot go on
 """
@@ -83,6 +84,10 @@ class TooManySessions(ProtocolViolation):
 
 class NotYours(ProtocolViolation):
     """The caller speaks for another recommender than it may, or asks for another's data."""
+
+
+class LogDeparted(RecArenaError):
+    """What is asked for in a replay is not in the log."""
 
 
 class RunPaused(RecArenaError):

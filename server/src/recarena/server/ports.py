@@ -70,6 +70,9 @@ class Lists:
         default_factory=dict[tuple[int, int], tuple[int, ...]]
     )
     """(row, position) -> genres that the explanation claims, -1: one that does not exist."""
+    evidence: dict[tuple[int, int], str] = field(default_factory=dict[tuple[int, int], str])
+    """(row, position) -> the evidence that the claims were read from, as the log keeps it (the
+    module `evidence` writes it)."""
     works: tuple[WorkRecord, ...] = ()
 
 

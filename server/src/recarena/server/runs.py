@@ -29,7 +29,7 @@ from recarena.server.ports import Feedback, Mind, Recommender, RunStore, WorldVi
 from recarena.server.randomness import Purpose, keys, uniform
 from recarena.server.rounds import play_round
 from recarena.server.store.run_folder import RunFolder
-from recarena.server.types import EventKind, RoundResult
+from recarena.server.types import CONVERSATIONS, SEARCH_BOX, SURFACES, EventKind, RoundResult
 from recarena.server.world import World
 
 log = structlog.get_logger()
@@ -167,6 +167,12 @@ def create_run(
 def settings_of(folder: RunFolder) -> Settings:
     """The settings that a run was made with."""
     return parse_settings(folder.manifest["settings"], str(folder.path / "manifest.json"))
+
+
+def surfaces_of(recommender: Recommender) -> tuple[str, ...]:
+    """Which of SURFACES the users of an arm have, by its recommender."""
+    there = {SEARCH_BOX: recommender.can_search, CONVERSATIONS: recommender.can_converse}
+    return tuple(name for name in SURFACES if there[name])
 
 
 def replay(world: World, store: RunStore) -> None:
@@ -330,11 +336,15 @@ class Run:
                 for recommender, size in zip(self.recommenders, sizes, strict=True)
             )
         )
+        # What users have is settled when a round begins, and is known of no round but by this.
+        surfaces = {number: surfaces_of(one) for number, one in enumerate(self.recommenders)}
         result = await play_round(
             self.world, self.mind, self.recommenders, self.arm_of_user, self.settings.rules()
         )
         took = (time.perf_counter() - start) * 1000
-        result = replace(result, training_ms=dict(enumerate(training)), wall_ms=took)
+        result = replace(
+            result, training_ms=dict(enumerate(training)), wall_ms=took, surfaces=surfaces
+        )
         self._committing = asyncio.ensure_future(self._commit(result, sim_time))
         await asyncio.shield(self._committing)
         await asyncio.gather(

@@ -49,6 +49,11 @@ class Surface(IntEnum):
     CONVERSATION = 4
 
 
+SEARCH_BOX, CONVERSATIONS = "search", "converse"
+SURFACES = (SEARCH_BOX, CONVERSATIONS)
+"""What the users of an arm may have in a round beside the feed, as stored."""
+
+
 class Outcome(IntEnum):
     """What became of the list behind a page, as stored in the event log."""
 
@@ -95,7 +100,8 @@ class EventColumns:
     """Events of one round (or several), in (round, user, order of doing) order.
 
     The log of a run is these columns and nothing else: `World.apply` needs no more, the digest
-    hashes no more. `text` is sparse: it holds words that were not made from a template.
+    hashes no more. `text` and `evidence` are sparse: `text` holds words that were not made from a
+    template.
     """
 
     round: Ints
@@ -122,6 +128,8 @@ class EventColumns:
     text: dict[int, str] = field(default_factory=dict[int, str])
     """Row -> words: an LLM's or a person's (WATCH, CHAT, POST, SEARCH, CONVERSE), the attribution
     token (PAGE), the explanation (SHOWN)."""
+    evidence: dict[int, str] = field(default_factory=dict[int, str])
+    """Row -> evidence of the explanation (SHOWN), as the module `evidence` writes it."""
 
     def __len__(self) -> int:
         return len(self.user)
@@ -130,10 +138,12 @@ class EventColumns:
     def make(cls, size: int, **columns: object) -> EventColumns:
         """Columns of `size` rows from arrays or scalars; what is not given gets its neutral value.
 
-        `round`, `user` and `kind` must be given. `text` is a dict or None.
+        `round`, `user` and `kind` must be given. `text` and `evidence` are dicts or None.
         """
         text = columns.pop("text", None) or {}
+        evidence = columns.pop("evidence", None) or {}
         assert isinstance(text, dict)
+        assert isinstance(evidence, dict)
         made: dict[str, NDArray[Any]] = {}
         for name, (dtype, neutral) in EVENT_COLUMNS.items():
             given = columns.pop(name, neutral)
@@ -145,7 +155,7 @@ class EventColumns:
                 raise ValueError(f"column {name!r} has {len(made[name])} rows, not {size}")
         if columns:
             raise ValueError(f"no such event columns: {sorted(columns)}")
-        return cls(**made, text=text)
+        return cls(**made, text=text, evidence=evidence)
 
     @classmethod
     def empty(cls) -> EventColumns:
@@ -158,23 +168,28 @@ class EventColumns:
         if not parts:
             return cls.empty()
         text: dict[int, str] = {}
+        evidence: dict[int, str] = {}
         start = 0
         for part in parts:
             text.update({start + row: words for row, words in part.text.items()})
+            evidence.update({start + row: pieces for row, pieces in part.evidence.items()})
             start += len(part)
         arrays = {n: np.concatenate([getattr(p, n) for p in parts]) for n in EVENT_COLUMNS}
-        return cls(**arrays, text=text)
+        return cls(**arrays, text=text, evidence=evidence)
 
     def take(self, rows: NDArray[np.integer] | Bools) -> EventColumns:
         """The rows chosen by a mask or by numbers, in that order."""
         arrays = {name: getattr(self, name)[rows] for name in EVENT_COLUMNS}
         text: dict[int, str] = {}
-        if self.text:
-            numbers = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
-            text = {
-                new: self.text[old] for new, old in enumerate(numbers.tolist()) if old in self.text
-            }
-        return EventColumns(**arrays, text=text)
+        evidence: dict[int, str] = {}
+        if self.text or self.evidence:
+            taken = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
+            numbers: list[int] = taken.tolist()
+            text = {new: self.text[old] for new, old in enumerate(numbers) if old in self.text}
+            if self.evidence:
+                pieces = self.evidence
+                evidence = {new: pieces[old] for new, old in enumerate(numbers) if old in pieces}
+        return EventColumns(**arrays, text=text, evidence=evidence)
 
     def of(self, *kinds: EventKind) -> EventColumns:
         """The events of these kinds."""
@@ -267,6 +282,9 @@ class RoundResult:
     training_ms: dict[int, float] = field(default_factory=dict[int, float])
     """Arm -> time between RoundStarted and RoundReady."""
     wall_ms: float = 0.0
+    surfaces: dict[int, tuple[str, ...]] = field(default_factory=dict[int, tuple[str, ...]])
+    """Arm -> what its users had beside the feed in this round, of SURFACES. An arm that is not
+    there: unknown."""
 
 
 def unique_ids(what: str, ids: Iterable[str], max_bytes: int = 128) -> list[str]:

@@ -189,14 +189,16 @@ def merged(size: int, count: int, parts: Sequence[tuple[NDArray[np.intp], Lists]
     tokens: dict[int, str] = {}
     explanations: dict[tuple[int, int], str] = {}
     claims: dict[tuple[int, int], tuple[int, ...]] = {}
+    evidence: dict[tuple[int, int], str] = {}
     works: list[WorkRecord] = []
     for rows, lists in parts:
         items[rows], outcome[rows] = lists.items, lists.outcome
         tokens.update({int(rows[r]): token for r, token in lists.tokens.items()})
         explanations.update({(int(rows[r]), p): w for (r, p), w in lists.explanations.items()})
         claims.update({(int(rows[r]), p): c for (r, p), c in lists.claims.items()})
+        evidence.update({(int(rows[r]), p): e for (r, p), e in lists.evidence.items()})
         works.extend(lists.works)
-    return Lists(items, outcome, tokens, explanations, claims, tuple(works))
+    return Lists(items, outcome, tokens, explanations, claims, evidence, tuple(works))
 
 
 def _texts(world: WorldView, wanted: _Wanted) -> tuple[list[str], Ints]:
@@ -228,11 +230,13 @@ def _page_events(view: PageView, lists: Lists) -> list[EventColumns]:
         text=dict(lists.tokens),
     )
     text: dict[int, str] = {}
+    evidence: dict[int, str] = {}
     code = np.zeros(len(row), np.int16)
     if lists.explanations:
         number = np.full(view.items.shape, -1, np.int64)
         number[row, position] = np.arange(len(row))
         text = {int(number[at]): words for at, words in lists.explanations.items()}
+        evidence = {int(number[at]): pieces for at, pieces in lists.evidence.items()}
         code[list(text)] = 1
     items = EventColumns.make(
         len(row),
@@ -244,6 +248,7 @@ def _page_events(view: PageView, lists: Lists) -> list[EventColumns]:
         position=position,
         code=code,
         text=text,
+        evidence=evidence,
     )
     return [page, items]
 

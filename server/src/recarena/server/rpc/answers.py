@@ -10,6 +10,7 @@ from itertools import chain, repeat
 import numpy as np
 from numpy.typing import NDArray
 
+from recarena.server import evidence
 from recarena.server.catalog import Catalog
 from recarena.server.errors import ProtocolViolation
 from recarena.server.lists import UNKNOWN
@@ -113,17 +114,22 @@ def read_columns(
     return RawLists(np.where(known, items, UNKNOWN).astype(np.int32), np.ones(queries, bool))
 
 
-def claims_of(explanation: types_pb2.Explanation, catalog: Catalog) -> tuple[int, ...]:
-    """Genres that an explanation's evidence claims for its item ("genre=Comedy"), -1 for a genre
-    that the catalogue does not have. Other evidence claims nothing that a user can check."""
-    claimed: list[int] = []
-    for evidence in explanation.evidence:
-        name, _, value = evidence.reference.partition("=")
-        if evidence.kind == types_pb2.Evidence.KIND_FEATURE and name.strip().lower() == "genre":
-            known = [genre.lower() for genre in catalog.genre_names]
-            value = value.strip().lower()
-            claimed.append(known.index(value) if value in known else -1)
-    return tuple(claimed)
+EVIDENCE_KINDS = {
+    types_pb2.Evidence.KIND_ITEM: "item",
+    types_pb2.Evidence.KIND_FEATURE: evidence.FEATURE,
+    types_pb2.Evidence.KIND_POPULARITY: "popularity",
+    types_pb2.Evidence.KIND_SOCIAL: "social",
+}
+
+
+def evidence_of(explanation: types_pb2.Explanation) -> str:
+    """An explanation's evidence as the log keeps it, references cleaned, pieces of no known kind
+    left out; "" without any."""
+    return evidence.written(
+        (EVIDENCE_KINDS[piece.kind], clean(piece.reference, evidence.MAX_REFERENCE_CHARS))
+        for piece in explanation.evidence
+        if piece.kind in EVIDENCE_KINDS
+    )
 
 
 def paths(raw: RawLists, kept: Ints, count: int, expected: Ints) -> list[tuple[str, str]]:
@@ -153,18 +159,26 @@ def paths(raw: RawLists, kept: Ints, count: int, expected: Ints) -> list[tuple[s
 
 def shown_explanations(
     raw: RawLists, kept: Ints, catalog: Catalog
-) -> tuple[dict[tuple[int, int], str], dict[tuple[int, int], tuple[int, ...]]]:
-    """Texts (cleaned and cut) and claims of the explanations of items that are shown, by (row,
-    position)."""
+) -> tuple[
+    dict[tuple[int, int], str],
+    dict[tuple[int, int], tuple[int, ...]],
+    dict[tuple[int, int], str],
+]:
+    """Texts (cleaned and cut), claims and evidence of the explanations of items that are shown, by
+    (row, position), in the order of the fields of `Lists`; claims and evidence only where there is
+    some. Claims are read from the evidence as the log keeps it, not as it was sent."""
     texts: dict[tuple[int, int], str] = {}
     claims: dict[tuple[int, int], tuple[int, ...]] = {}
+    pieces: dict[tuple[int, int], str] = {}
     for (row, rank), explanation in raw.explanations.items():
         found = np.flatnonzero(kept[row] == rank)
         if len(found):
             at = row, int(found[0])
             texts[at] = clean(explanation.text, MAX_EXPLANATION_CHARS)
-            claims[at] = claims_of(explanation, catalog)
-    return texts, claims
+            if offered := evidence_of(explanation):
+                pieces[at] = offered
+                claims[at] = evidence.claims(offered, catalog)
+    return texts, claims, pieces
 
 
 def clean(text: str, longest: int) -> str:

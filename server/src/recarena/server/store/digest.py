@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -18,8 +19,10 @@ def round_digest(previous: str, events: EventColumns) -> str:
 
     BLAKE2b-256 of `previous` in ASCII, the number of rows, each column of EVENT_COLUMNS in that
     order (name, NUL, little-endian values; -0.0 as 0.0 and every NaN as the quiet one), the number
-    of texts, and each text in order of its row (row, length in bytes, UTF-8). Counts, rows and
-    lengths are unsigned 64-bit little-endian. The same on every platform.
+    of texts, and each text in order of its row (row, length in bytes, UTF-8). Only where there is
+    any evidence: `evidence`, NUL, the number of its rows and each of them as a text, so that a log
+    without evidence has the digest that it had before evidence was kept. Counts, rows and lengths
+    are unsigned 64-bit little-endian. The same on every platform.
     """
     digest = hashlib.blake2b(previous.encode("ascii"), digest_size=32)
     digest.update(struct.pack("<Q", len(events)))
@@ -30,9 +33,16 @@ def round_digest(previous: str, events: EventColumns) -> str:
             column = np.where(np.isnan(column), dtype(np.nan), column)
         digest.update(name.encode("ascii") + b"\0")
         digest.update(np.ascontiguousarray(column, column.dtype.newbyteorder("<")).data)
-    digest.update(struct.pack("<Q", len(events.text)))
-    for row, words in sorted(events.text.items()):
-        encoded = words.encode()
-        digest.update(struct.pack("<QQ", row, len(encoded)))
-        digest.update(encoded)
+    digest.update(_sparse(events.text))
+    if events.evidence:
+        digest.update(b"evidence\0" + _sparse(events.evidence))
     return digest.hexdigest()
+
+
+def _sparse(words: Mapping[int, str]) -> bytes:
+    """The number of rows that have words, and of each row its number, length and words."""
+    parts = [struct.pack("<Q", len(words))]
+    for row, one in sorted(words.items()):
+        encoded = one.encode()
+        parts += [struct.pack("<QQ", row, len(encoded)), encoded]
+    return b"".join(parts)

@@ -165,6 +165,7 @@ def impressions(world: WorldData, events: EventColumns, at: int) -> Rows:
             "surface": _names(Surface, surface_of),
             "outcome": _names(Outcome, outcome_of),
             "explained": pa.array(shown.code == 1),
+            "evidence": sparse_text(len(shown), shown.evidence),
             "watched": pa.array(watched),
         }
     )

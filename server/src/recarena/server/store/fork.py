@@ -56,6 +56,7 @@ def fork(
                         row,
                         **now,
                         training_ms={renamed[a]: ms for a, ms in row.training_ms.items()},
+                        surfaces={renamed[a]: names for a, names in row.surfaces.items()},
                     )
                     for row in rows
                 ]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from recarena.server.store.files import read_json, sync_path, sync_tree, write_json
-from recarena.server.store.tables import LOGS, ROUNDS, Column, Rows
+from recarena.server.store.tables import GROWING, Column, Rows, with_new_columns
 
 NEWEST_MANIFEST = 2**64 - 1
 """Lance names the manifest of version v by this number minus v, so that the newest sorts first."""
@@ -46,8 +46,8 @@ class RedoLog:
         return self.folder / f"round-{round:06d}.arrow"
 
     def write(self, round: int, rows: Mapping[str, Rows]) -> None:
-        """Returns when the rows of one round (LOGS and rounds) have reached the disk."""
-        columns = {name: _as_list(rows[name]) for name in (*LOGS, "rounds")}
+        """Returns when the rows of one round (of all GROWING) have reached the disk."""
+        columns = {name: _as_list(rows[name]) for name in GROWING}
         record = pa.table(columns)
         fresh = self.folder / ".round.new"
         with fresh.open("wb") as file:
@@ -62,10 +62,11 @@ class RedoLog:
         """What was given to `write`."""
         with self._path(round).open("rb") as file, pa.ipc.open_file(file) as reader:
             record = reader.read_all()
-        return {
-            name: pa.Table.from_struct_array(record[name].combine_chunks().flatten()).cast(schema)
-            for name, schema in (*LOGS.items(), ("rounds", ROUNDS))
-        }
+        found: dict[str, Rows] = {}
+        for name, schema in GROWING.items():
+            rows = pa.Table.from_struct_array(record[name].combine_chunks().flatten())
+            found[name] = with_new_columns(rows, schema).cast(schema)
+        return found
 
     def forget_after(self, round: int) -> None:
         """Drops what would bring later rounds back."""

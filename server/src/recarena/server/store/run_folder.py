@@ -285,6 +285,7 @@ class RunFolder:
                 events_version=0,
                 memories_version=0,
                 works_version=0,
+                surfaces={self.arms[arm]: names for arm, names in result.surfaces.items()},
             )
             if self._tail:
                 self.tables.drop_after(last)
@@ -347,6 +348,7 @@ class RunFolder:
         if redo and not self._holds(redo):
             self._redo.back_to_base()
             self.tables.reopen()
+        self.tables.add_new_columns()
         self._rows = self.tables.round_rows()
         self.tables.drop_after(len(self._rows))
         for round in redo:

@@ -5,16 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recarena.server.errors import InputError
-from recarena.server.store.tables import LOGS, ROUNDS, RoundRow, Rows, numpy_column, rounds_from
+from recarena.server.store.tables import (
+    GROWING,
+    LOGS,
+    RoundRow,
+    Rows,
+    numpy_column,
+    rounds_from,
+    with_new_columns,
+)
 
 PRUNE_AGE = timedelta(minutes=5)
 """Younger versions stay, for readers in the middle of a query."""
 FOREVER = timedelta(days=36_500)
+Counts: TypeAlias = NDArray[np.int64]
 WINDOW = 1_000_000
 """Rows read or copied at a time."""
 
@@ -36,7 +46,7 @@ class RunTables:
         database = tables._connected()
         for name, rows in world.items():
             tables._open[name] = database.create_table(name, data=rows)
-        for name, schema in (*LOGS.items(), ("rounds", ROUNDS)):
+        for name, schema in GROWING.items():
             tables._open[name] = database.create_table(name, schema=schema)
         return tables
 
@@ -59,6 +69,15 @@ class RunTables:
         self._open.clear()
         self._database = None
 
+    def add_new_columns(self) -> None:
+        """Gives tables of an older folder the columns that came later, nulls in all their rows;
+        writes nothing where none is missing."""
+        for name, schema in GROWING.items():
+            table = self._table(name)
+            there = set(table.schema.names)
+            if missing := [field for field in schema if field.name not in there]:
+                table.add_columns(missing)
+
     def append(self, name: str, rows: Rows) -> None:
         if len(rows):
             self._table(name).add(rows)
@@ -72,7 +91,7 @@ class RunTables:
 
     def versions(self) -> dict[str, int]:
         """Current version of each table that grows."""
-        return {name: int(self._table(name).version) for name in (*LOGS, "rounds")}
+        return {name: int(self._table(name).version) for name in GROWING}
 
     def compact(self, names: Iterable[str]) -> None:
         """Merges small fragments; every older version stays readable."""
@@ -109,9 +128,13 @@ class RunTables:
         `rounds` and no column need be searched. InputError where counts and rows differ.
         """
         counts = np.array([getattr(row, name) for row in rows[:last]], np.int64)
-        start, size = int(counts[: first - 1].sum()), int(counts[first - 1 :].sum())
-        if not size:
+        if not counts[first - 1 :].any():
             return LOGS[name].empty_table()
+        found = self._in_order(name, counts, first, last)
+        return with_new_columns(found, LOGS[name])
+
+    def _in_order(self, name: str, counts: Counts, first: int, last: int) -> Rows:
+        start, size = int(counts[: first - 1].sum()), int(counts[first - 1 :].sum())
         expected = np.repeat(np.arange(first, last + 1), counts[first - 1 :])
         found = self.slice(name, start, size)
         if not _in_place(found, expected):
@@ -128,7 +151,7 @@ class RunTables:
         return found
 
 
-def _in_place(found: Rows, expected: np.ndarray[Any, np.dtype[np.int64]]) -> bool:
+def _in_place(found: Rows, expected: Counts) -> bool:
     if not np.array_equal(numpy_column(found, "round"), expected):
         return False
     if "seq" not in found.schema.names:

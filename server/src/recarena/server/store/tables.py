@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -36,6 +36,7 @@ EVENTS = pa.schema(
             for name, (dtype, _) in EVENT_COLUMNS.items()
         ),
         pa.field("text", pa.string()),
+        pa.field("evidence", pa.string()),
     ]
 )
 MEMORIES = pa.schema(
@@ -74,10 +75,13 @@ ROUNDS = pa.schema(
         "events_version": pa.int64(),
         "memories_version": pa.int64(),
         "works_version": pa.int64(),
+        "surfaces": pa.string(),
     }
 )
 LOGS: dict[str, Schema] = {"events": EVENTS, "memories": MEMORIES, "works": WORKS}
 """The tables that a commit appends to before it writes the row to `rounds`."""
+GROWING: dict[str, Schema] = {**LOGS, "rounds": ROUNDS}
+"""The tables that are appended to at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,8 @@ class RoundRow:
     """Version of the table in which the round became complete; likewise the others."""
     memories_version: int
     works_version: int
+    surfaces: dict[str, tuple[str, ...]]
+    """arm_id -> what its users had beside the feed; an arm that is not there: unknown."""
 
 
 def numpy_column(table: Rows, name: str) -> NDArray[Any]:
@@ -120,39 +126,51 @@ def sparse_text(size: int, text: Mapping[int, str]) -> Column:
     return pa.array(list(text.values()), pa.string()).take(pa.array(at, mask=at < 0))
 
 
-def text_of(table: Rows) -> dict[int, str]:
-    """The inverse of `sparse_text` for the column `text`."""
-    column = table["text"].combine_chunks()
+def text_of(table: Rows, name: str = "text") -> dict[int, str]:
+    """The inverse of `sparse_text` for a column; one that the table has not holds nothing."""
+    if name not in table.column_names:
+        return {}
+    column = table[name].combine_chunks()
     if column.null_count == len(column):
         return {}
     rows = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
     return dict(zip(rows.tolist(), column.drop_null().to_pylist(), strict=True))
 
 
+def with_new_columns(table: Rows, schema: Schema) -> Rows:
+    """Rows that were written before some columns of the schema were there, nulls in those; the
+    order of the schema. Other columns of the rows are left out."""
+    for field in schema:
+        if field.name not in table.column_names:
+            table = table.append_column(field, pa.nulls(len(table), field.type))
+    return table.select(schema.names)
+
+
 def event_table(events: EventColumns) -> Rows:
     """Events of one round as rows of `events`."""
-    return _log_table(EVENTS, events)
+    rows = _dense(events, EVENT_COLUMNS)
+    words = [sparse_text(len(events), column) for column in (events.text, events.evidence)]
+    return pa.Table.from_arrays([*rows, *words], schema=EVENTS)
 
 
 def memory_table(memories: MemoryColumns) -> Rows:
     """Memories of one round as rows of `memories`."""
-    return _log_table(MEMORIES, memories)
+    rows = _dense(memories, MEMORY_COLUMNS)
+    return pa.Table.from_arrays(
+        [*rows, sparse_text(len(memories), memories.text)], schema=MEMORIES
+    )
 
 
-def _log_table(schema: Schema, columns: EventColumns | MemoryColumns) -> Rows:
-    size = len(columns)
-    arrays = [
-        pa.array(np.arange(size, dtype=np.int32)),
-        *(pa.array(getattr(columns, name)) for name in schema.names[1:-1]),
-        sparse_text(size, columns.text),
-    ]
-    return pa.Table.from_arrays(arrays, schema=schema)
+def _dense(columns: EventColumns | MemoryColumns, names: Iterable[str]) -> list[Column]:
+    """`seq` and the columns that have a value in every row."""
+    seq = pa.array(np.arange(len(columns), dtype=np.int32))
+    return [seq, *(pa.array(getattr(columns, name)) for name in names)]
 
 
 def events_from(table: Rows) -> EventColumns:
     """Rows of `events`, in their order."""
     arrays = {name: numpy_column(table, name) for name in EVENT_COLUMNS}
-    return EventColumns(**arrays, text=text_of(table))
+    return EventColumns(**arrays, text=text_of(table), evidence=text_of(table, "evidence"))
 
 
 def memories_from(table: Rows) -> MemoryColumns:
@@ -194,7 +212,10 @@ def round_table(rows: Sequence[RoundRow]) -> Rows:
     """Rows of `rounds`."""
     plain = [
         {f.name: getattr(row, f.name) for f in fields(RoundRow)}
-        | {"training_ms": json.dumps(row.training_ms, sort_keys=True)}
+        | {
+            "training_ms": json.dumps(row.training_ms, sort_keys=True),
+            "surfaces": json.dumps(row.surfaces, sort_keys=True),
+        }
         for row in rows
     ]
     return pa.Table.from_pylist(plain, ROUNDS)
@@ -205,6 +226,8 @@ def rounds_from(table: Rows) -> list[RoundRow]:
     rows: list[RoundRow] = []
     for row in table.to_pylist():
         row["training_ms"] = json.loads(row["training_ms"])
+        surfaces = json.loads(row.get("surfaces") or "{}")
+        row["surfaces"] = {arm: tuple(names) for arm, names in surfaces.items()}
         row["sim_time"] = row["sim_time"].astimezone(UTC)
         rows.append(RoundRow(**row))
     return sorted(rows, key=lambda row: row.round)
