@@ -19,8 +19,8 @@ from echo_client import BUILT, PREBUILT
 
 from recarena.server.datasets.films import film_catalog
 from recarena.server.rpc.feedback_codec import PAGES_PER_COLUMNAR_PART, PAGES_PER_RICH_PART
+from recarena.server.rpc.limits import DEFAULT_OUTSTANDING
 from recarena.server.rpc.server import OPTIONS
-from recarena.server.rpc.session import DEFAULT_OUTSTANDING
 from recarena.v1.feedback_pb2 import FeedbackBatch, FeedbackColumns
 from recarena.v1.recommender_service_pb2 import ConnectRequest, ConnectResponse
 from recarena.v1.recommender_service_pb2_grpc import (
