@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 JSON = typer.Option("--json", help="One JSON object a line, for machines.")
+LOG_HANDLER = "recarena"
+"""Name of our handler of the standard library's log records."""
 
 
 def emit(value: dict[str, Any]) -> None:
@@ -32,26 +34,42 @@ def say(text: str) -> None:
 
 
 def set_up_logging(level: str, as_json: bool) -> None:
-    """Operators' logs: pretty on a terminal, JSON lines otherwise, always on stderr."""
+    """Operators' logs: pretty on a terminal, JSON lines otherwise, always on stderr. What
+    libraries log or warn of takes the same form, from warnings on."""
     import logging
 
     import structlog
 
     number = logging.getLevelNamesMapping()[level.upper()]
     pretty = sys.stderr.isatty() and not as_json
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer()
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso"),
+    ]
+    rendering: list[Any] = (
+        # Plain: a traceback with the values of its variables could show a key.
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        if pretty
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
     )
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
+        processors=[*shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(stream=sys.stderr, level=max(number, logging.WARNING))
+    handler = logging.StreamHandler(sys.stderr)
+    handler.set_name(LOG_HANDLER)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
+        )
+    )
+    root = logging.getLogger()
+    for one in [one for one in root.handlers if one.get_name() == LOG_HANDLER]:
+        root.removeHandler(one)
+    root.addHandler(handler)
+    root.setLevel(max(number, logging.WARNING))
+    logging.captureWarnings(True)
