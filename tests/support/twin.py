@@ -6,6 +6,7 @@ same checks; only the stream is missing.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from recarena.server.ports import Feedback, RankRequest, SearchRequest
 from recarena.server.rpc import feedback_codec, questions
 from recarena.server.rpc.recommenders import item_message
 from recarena.server.runs import Assignment, Run, create_run
+from recarena.server.spans import Span, untold
 from recarena.server.types import Ints
 from recarena.v1.types_pb2 import EXPLANATION_MODE_NONE, RankedItem
 
@@ -130,6 +132,9 @@ class TwinDoor:
 
     def close(self, recommender: object) -> None:
         pass
+
+    def round_span(self, run_id: str, round: int) -> AbstractContextManager[Span]:
+        return untold()
 
 
 async def twin_run(path: Path, settings: Settings, world: str, door: TwinDoor) -> Run:

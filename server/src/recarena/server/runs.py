@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -28,6 +29,7 @@ from recarena.server.minds.choice import ChoiceMind
 from recarena.server.ports import Feedback, Mind, Recommender, RunStore, WorldView
 from recarena.server.randomness import Purpose, keys, uniform
 from recarena.server.rounds import play_round
+from recarena.server.spans import Span
 from recarena.server.store.run_folder import RunFolder
 from recarena.server.types import CONVERSATIONS, SEARCH_BOX, SURFACES, EventKind, RoundResult
 from recarena.server.world import World
@@ -99,6 +101,11 @@ class Door(Protocol):
 
     def close(self, recommender: HostedRecommender) -> None:
         """Wants it no more."""
+        ...
+
+    def round_span(self, run_id: str, round: int) -> AbstractContextManager[Span]:
+        """Entered for as long as a round is played, so that what is asked of recommenders
+        meanwhile can be told as its parts."""
         ...
 
 
@@ -325,9 +332,14 @@ class Run:
         )  # fmt: skip
 
     async def _play_one(self) -> None:
+        """One round, told as a whole."""
+        with self._door.round_span(self.run_id, self.round + 1) as span:
+            await self._play_round(self.round + 1)
+            span.ended("committed")
+
+    async def _play_round(self, round: int) -> None:
         """Open, play, commit, apply, tell."""
         start = time.perf_counter()
-        round = self.round + 1
         sim_time = self.settings.time.of_round(round)
         sizes = np.bincount(self.arm_of_user, minlength=len(self.recommenders)).tolist()
         training = await asyncio.gather(

@@ -38,12 +38,16 @@ class Contexts:
 
 
 def header(
-    work_id: str, attempt: int, round: int, timeout_s: float, epoch: int
+    work_id: str, attempt: int, round: int, timeout_s: float, epoch: int, traceparent: str = ""
 ) -> session_pb2.WorkHeader:
     """The header of a work."""
-    timeout = duration(timeout_s)
     return session_pb2.WorkHeader(
-        work_id=work_id, attempt=attempt, round=round, timeout=timeout, epoch=epoch
+        work_id=work_id,
+        attempt=attempt,
+        round=round,
+        timeout=duration(timeout_s),
+        epoch=epoch,
+        traceparent=traceparent,
     )
 
 

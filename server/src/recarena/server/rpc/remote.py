@@ -38,6 +38,7 @@ from recarena.server.rpc.seats import Seat, Seats
 from recarena.server.rpc.session import Answer, Response, Session, WorkRefused
 from recarena.server.rpc.status import bad_request, status_proto
 from recarena.server.rpc.times import timestamp
+from recarena.server.rpc.tracing import work_span
 from recarena.server.rpc.works import Rows, Work, cut, joined
 from recarena.server.runs import Assignment
 from recarena.server.types import FailurePolicy, Outcome, WorkRecord
@@ -226,9 +227,26 @@ class RemoteRecommender:
         return seat
 
     async def _work(self, slot: int, work: Work) -> Lists:
-        """One work: sent, sent again after a lost session, answered or given up; then checked."""
+        """One work, told as a span: its lists, or what the failure policy shows instead."""
         a = self.assignment
         work_id = f"{a.epoch}-{work.request.round}-{a.arm_number}-{next(self._numbers)}"
+        with work_span(
+            run_id=a.run_id, arm_id=a.arm.id, recommender=a.arm.recommender, kind=work.kind,
+            round=work.request.round, users=len(work), work_id=work_id,
+        ) as span:  # fmt: skip
+            try:
+                found = await self._answer(slot, work_id, span.traceparent, work)
+            except TooLarge:
+                span.ended("split")
+            else:
+                (record,) = found.works
+                span.ended(record.outcome.name.lower(), record.violations)
+                return found
+        return await self._halves(slot, work)
+
+    async def _answer(self, slot: int, work_id: str, traceparent: str, work: Work) -> Lists:
+        """A work is sent, sent again after a lost session, answered or given up; then checked.
+        TooLarge where it has to go out in parts."""
         start = time.perf_counter()
         text = ""
         attempt = 0
@@ -244,15 +262,17 @@ class RemoteRecommender:
                         continue  # lost while its other works were waited for
                     attempt += 1
                     start = time.perf_counter()
-                    parts = await self._ask(seat.session, work_id, attempt, work)
+                    head = questions.header(
+                        work_id, attempt, work.request.round, self._timeout_s,
+                        self.assignment.epoch, traceparent,
+                    )  # fmt: skip
+                    parts = await self._ask(seat.session, head, work)
                 took = (time.perf_counter() - start) * 1000
                 verdict = self._exchange.verdict(seat.session, parts, work)
                 seat.session.rejected_in_a_row = 0
                 return await self._accepted(seat.session, work_id, work, verdict, took)
             except SessionLost:
                 self.detach(seat.session)
-            except TooLarge:
-                return await self._halves(slot, work)
             except TimeoutError:
                 outcome = Outcome.LATE
                 break
@@ -266,12 +286,12 @@ class RemoteRecommender:
         took = (time.perf_counter() - start) * 1000
         return self._failed(work, outcome, took, text)
 
-    async def _ask(self, session: Session, work_id: str, attempt: int, work: Work) -> list[Answer]:
+    async def _ask(
+        self, session: Session, head: session_pb2.WorkHeader, work: Work
+    ) -> list[Answer]:
         """The parts of a session's answer. TooLarge, and what `Session.ask` raises."""
-        a = self.assignment
         if work.kind == "search" and not session.can_search:
             raise WorkRefused(status_proto(grpc.StatusCode.UNIMPLEMENTED, "it does not search"))
-        head = questions.header(work_id, attempt, work.request.round, self._timeout_s, a.epoch)
         message = self._exchange.message(session, head, work).SerializeToString()
         size = len(message)
         if size > limits.SPLIT_BYTES and len(work) > 1:
@@ -282,7 +302,7 @@ class RemoteRecommender:
         await session.credits.take(size)
         try:
             return await session.ask(
-                work_id, len(work), self._timeout_s, self._timeout_s * EXTENSION, message
+                head.work_id, len(work), self._timeout_s, self._timeout_s * EXTENSION, message
             )
         finally:
             await session.credits.give_back(size)

@@ -26,6 +26,7 @@ from recarena.server.rpc.permits import changing, permits_of
 from recarena.server.rpc.recommenders import RecommenderService
 from recarena.server.rpc.remote import RemoteRecommender
 from recarena.server.rpc.security import Security
+from recarena.server.rpc.tracing import WorkSpan, round_span
 from recarena.server.runs import Assignment, HostedRecommender
 from recarena.v1 import (
     recommender_service_pb2,
@@ -77,6 +78,10 @@ class LobbyDoor:
         """Wants it no more."""
         assert isinstance(recommender, RemoteRecommender)
         self._lobby.close(recommender)
+
+    def round_span(self, run_id: str, round: int) -> WorkSpan:
+        """A trace for each round, where traces are on."""
+        return round_span(run_id, round)
 
 
 class Server:
