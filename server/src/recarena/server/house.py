@@ -46,6 +46,10 @@ class House:
                 continue
         return found
 
+    def opened(self) -> list[Run]:
+        """The runs that were asked for since the house began, in that order."""
+        return list(self._open.values())
+
     def check(self, run_id: str, world: str) -> None:
         """Raises what `create` would raise for a bad name, a name in use or a bad world."""
         if run_id and self._path(run_id).exists():

@@ -3,31 +3,60 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 
 from recarena.server.cli.output import emit, say
 from recarena.server.cli.signals import stop_asked
+from recarena.server.cli.telemetry import metered, traced
+from recarena.server.rpc.metrics import MetricsEndpoint
 from recarena.server.rpc.security import Security
 from recarena.server.rpc.server import Server
 
 
-def host(runs: Path, listen: str, security: Security, as_json: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Hosting:
+    """What a server is asked to be."""
+
+    runs: Path
+    listen: str
+    security: Security
+    metrics: str | None
+    """HOST:PORT of /metrics."""
+    insecure: bool
+    as_json: bool
+
+
+def host(asked: Hosting) -> None:
     """Serves until SIGINT or SIGTERM; live runs pause at their last committed round."""
-    runs.mkdir(parents=True, exist_ok=True)
-    asyncio.run(_host(runs, listen, security, as_json))
+    asked.runs.mkdir(parents=True, exist_ok=True)
+    asyncio.run(_host(asked))
 
 
-async def _host(runs: Path, listen: str, security: Security, as_json: bool) -> None:
+async def _host(asked: Hosting) -> None:
     stopped = stop_asked()
-    async with Server(runs, listen, security) as server:
-        if as_json:
-            emit(
-                {"event": "serving", "address": server.address, "runs": str(runs),
-                 "tls": security.tls is not None, "asks_who_calls": security.asks_who_calls}
-            )  # fmt: skip
-        else:
-            say(f"RecArena serves on {server.address}; runs are kept in {runs}. Ctrl-C stops.")
-            if not security.asks_who_calls:
-                say("Whoever reaches this address can drive runs: it asks for no token.")
-        await stopped.wait()
-        say("Stopping: live runs pause at their last committed round.")
+    server = Server(asked.runs, asked.listen, asked.security)
+    with (
+        traced(),
+        metered(asked.metrics, server.house.opened, insecure=asked.insecure) as metrics,
+    ):
+        async with server:
+            _announce(asked, server.address, metrics)
+            await stopped.wait()
+            say("Stopping: live runs pause at their last committed round.")
+
+
+def _announce(asked: Hosting, address: str, metrics: MetricsEndpoint | None) -> None:
+    asks = asked.security.asks_who_calls
+    if asked.as_json:
+        emit(
+            {"event": "serving", "address": address, "runs": str(asked.runs),
+             "tls": asked.security.tls is not None, "asks_who_calls": asks,
+             "metrics": metrics.address if metrics else None}
+        )  # fmt: skip
+        return
+    say(f"RecArena serves on {address}; runs are kept in {asked.runs}. Ctrl-C stops.")
+    if metrics:
+        say(f"Metrics: http://{metrics.address}/metrics")
+    if not asks:
+        say("Whoever reaches this address can drive runs: it asks for no token.")

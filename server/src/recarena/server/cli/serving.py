@@ -35,6 +35,12 @@ def serve(
         Path | None,
         typer.Option(metavar="FILE", help="Let in only who shows a token of this file."),
     ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT", help="Where Prometheus finds /metrics; default: nowhere."
+        ),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
     insecure: Annotated[
         bool,
@@ -51,9 +57,9 @@ def serve(
     set_up_logging("debug" if verbose else "info", as_json)
     security = _security(tls_cert, tls_key, client_ca, tokens)
     refuse_open_doors(listen, security, insecure)
-    from recarena.server.cli.hosting import host
+    from recarena.server.cli.hosting import Hosting, host
 
-    host(runs, listen, security, as_json)
+    host(Hosting(runs, listen, security, metrics, insecure, as_json))
 
 
 def _security(
