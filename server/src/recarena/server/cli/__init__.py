@@ -8,7 +8,7 @@ from importlib import metadata
 
 import typer
 
-from recarena.server.cli import playing, reading, serving, tokens, worlds
+from recarena.server.cli import doctor, playing, reading, serving, tokens, worlds
 
 app = typer.Typer(
     name="recarena",
@@ -40,6 +40,7 @@ def _program(
 app.add_typer(worlds.app, name="world")
 app.add_typer(tokens.app, name="token")
 app.command("serve")(serving.serve)
+app.command("doctor")(doctor.doctor)
 app.command("run")(playing.run)
 app.command("resume")(playing.resume)
 app.command("fork")(reading.fork)
