@@ -156,9 +156,7 @@ def event_table(events: EventColumns) -> Rows:
 def memory_table(memories: MemoryColumns) -> Rows:
     """Memories of one round as rows of `memories`."""
     rows = _dense(memories, MEMORY_COLUMNS)
-    return pa.Table.from_arrays(
-        [*rows, sparse_text(len(memories), memories.text)], schema=MEMORIES
-    )
+    return pa.Table.from_arrays([*rows, sparse_text(len(memories), memories.text)], schema=MEMORIES)
 
 
 def _dense(columns: EventColumns | MemoryColumns, names: Iterable[str]) -> list[Column]:
