@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from support.certificates import Pair
 from support.commands import PROGRAM
 
 CODE = grpc.StatusCode
+pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not here")
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "security.md"
 AUTHORITY, TOKENS, CLIENT = re.findall(r"```bash\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
 LIST_FEEDBACK = next(method for method in METHODS if method.name == "ListFeedback")
