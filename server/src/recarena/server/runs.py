@@ -78,6 +78,8 @@ class Assignment:
     """Feedback of a committed round, 0: history."""
     told: int
     """Last committed round when the assignment begins."""
+    is_closed: Callable[[], bool] = lambda: False
+    """Whether the run has let go of its folder, so that the past can be asked for no more."""
 
 
 class HostedRecommender(Recommender, Protocol):
@@ -329,6 +331,7 @@ class Run:
         return Assignment(
             self.run_id, self.epoch, number, self.settings.arms[number], self.settings, self.world,
             self.data.catalog, self.data.population.user_ids, past, self.round,
+            lambda: self.is_closed,
         )  # fmt: skip
 
     async def _play_one(self) -> None:

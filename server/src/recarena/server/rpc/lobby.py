@@ -27,6 +27,8 @@ class Lobby:
 
     _waiting: list[_Waiting] = field(default_factory=list[_Waiting])
     _arms: list[RemoteRecommender] = field(default_factory=list[RemoteRecommender])
+    _over: list[RemoteRecommender] = field(default_factory=list[RemoteRecommender])
+    """Arms whose run has ended: for those who come back and have not heard all of it."""
 
     def open(self, arm: RemoteRecommender) -> None:
         """An arm wants a recommender from now on, again after each loss, until `close`."""
@@ -34,8 +36,10 @@ class Lobby:
         self._match()
 
     def close(self, arm: RemoteRecommender) -> None:
-        """An arm wants no recommender any more."""
+        """An arm wants no recommender any more; one that was lost at the end may still come back
+        for what it has not been told."""
         self._arms.remove(arm)
+        self._over = [one for one in self._over if one.lingers] + [arm]
 
     async def enter(self, session: Session) -> RemoteRecommender:
         """Waits until an arm wants this recommender. SessionLost when the session ends first,
@@ -95,6 +99,13 @@ class Lobby:
         register = session.register
         mine = [a for a in self._arms if a.assignment.arm.recommender == register.recommender_id]
         its_own = [arm for arm in mine if arm.assignment.run_id == register.resume_run_id]
+        its_own = its_own or [
+            arm
+            for arm in self._over
+            if arm.lingers
+            and arm.assignment.arm.recommender == register.recommender_id
+            and arm.assignment.run_id == register.resume_run_id
+        ]
         for arm in its_own or mine:
             if any(_same_instance(held, session) for held in arm.reserved):
                 return arm

@@ -13,6 +13,7 @@ from datetime import datetime
 import grpc
 import numpy as np
 import structlog
+from google.rpc import status_pb2
 
 from recarena.server import lists
 from recarena.server.errors import (
@@ -77,6 +78,8 @@ class RemoteRecommender:
         self.record = Record(assignment)
         self._seats = Seats(assignment.arm.replicas)
         self._open: session_pb2.RoundStarted | None = None
+        self._goodbye: tuple[float, status_pb2.Status] | None = None
+        """What is said to those who come back when the run is over: seconds of grace, and why."""
         self.can_search = False
         """Whether users have a search box: as the sessions said when the round began."""
         self.can_converse = False
@@ -92,13 +95,16 @@ class RemoteRecommender:
 
     async def attach(self, session: Session, position: tuple[int, int]) -> None:
         """Takes a session into service: what it has not been told comes first, then the open round
-        if there is one."""
+        if there is one, or goodbye where the run is over."""
         seat = self._seats.take(session, Delivery(self.record, session, position))
         self.health.connected(session.register)
         async with seat.turn:
             await seat.delivery.catch_up()
-            if self._open:
+            seat.is_told, goodbye = True, self._goodbye
+            if self._open and not goodbye:
                 await self._begin(seat)
+        if goodbye:
+            await session.drain(*goodbye)
 
     def detach(self, session: Session) -> None:
         """A session is gone; work waits for the next one as long as the resume window."""
@@ -106,11 +112,24 @@ class RemoteRecommender:
             self.health.disconnected()
 
     async def dismiss(self, grace_s: float, come_back: bool) -> None:
-        """Drains the sessions: the run is over, or the recommender should come back for it."""
+        """Drains the sessions: the run is over, or the recommender should come back for it. Where
+        the run is over, those who have not been told all of it yet are told first, and go then."""
         why = "the run is stopped for now: come back" if come_back else "the run is over"
         code = grpc.StatusCode.UNAVAILABLE if come_back else grpc.StatusCode.OK
         reason = status_proto(code, why)
-        await asyncio.gather(*(session.drain(grace_s, reason) for session in self.reserved))
+        leaving = list(self.reserved)
+        if not come_back:
+            self._goodbye = grace_s, reason
+            leaving = [seat.session for seat in self._seats if seat.is_told]
+        await asyncio.gather(*(session.drain(grace_s, reason) for session in leaving))
+
+    @property
+    def lingers(self) -> bool:
+        """Whether a run that is over has a word left for a recommender that lost its session at
+        the end: as long as the resume window."""
+        window = self._session_settings.resume_window_s
+        absent = 0.0 if len(self._seats) else time.monotonic() - self._seats.absent_since
+        return bool(self._goodbye) and absent < window and not self.assignment.is_closed()
 
     # -- the port
 

@@ -15,6 +15,8 @@ class Seat:
 
     def __init__(self, slot: int, session: Session, delivery: Delivery) -> None:
         self.slot, self.session, self.delivery = slot, session, delivery
+        self.is_told = False
+        """Whether it has been told what was known when it came."""
         self.ready_for = 0
         """The last round that the session said it is ready for."""
         self.turn = asyncio.Lock()
