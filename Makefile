@@ -14,6 +14,8 @@ EDITABLE := $(DISTS:%=-e %)
 PYTHON ?= python3.11 python3.12 python3.13 python3
 # Options for the program that a target runs: make test ARGS="-k session"
 ARGS ?=
+# Tests run in two processes, a file in one of them; make test TWO= runs them one after another.
+TWO ?= -n 2 --dist loadfile
 
 .PHONY: help
 help: ## List the targets
@@ -59,11 +61,11 @@ run-free: setup ## One run with built-in minds, which costs nothing (ARGS="--hel
 
 .PHONY: test
 test: setup ## Run all tests (ARGS="-k words -x" goes to pytest)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(TWO) $(ARGS)
 
 .PHONY: test-fast
 test-fast: setup ## Run the tests that are not slow
-	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	@$(BIN)/python -m pytest $(TWO) -m "not slow" $(ARGS)
 
 .PHONY: lint
 lint: setup ## Check style, imports between packages, and the protos

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import tempfile
 from collections.abc import Generator
+from pathlib import Path
+from typing import Any
 
 import pytest
+
+from support import figures
 
 REQUIRE_ALL = os.environ.get("RECARENA_REQUIRE_ALL") == "1"
 LICENSED_DATA = "data:"
@@ -20,6 +26,7 @@ def pytest_runtest_makereport(
     Only a reason that begins with "data:" is taken: that data's licence keeps it off the machine.
     """
     report = yield
+    report.user_properties += figures.taken()
     if REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail"):
         reason = skip_reason(report.longrepr)
         if not reason.startswith(LICENSED_DATA):
@@ -46,3 +53,52 @@ def skip_reason(longrepr: object) -> str:
     """The words given to `pytest.skip` or a skip mark."""
     text = longrepr[2] if isinstance(longrepr, tuple) else str(longrepr)
     return str(text).removeprefix("Skipped: ")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests measured stands at the end, also of tests that another process ran."""
+    said = [
+        line
+        for reports in terminalreporter.stats.values()
+        for one in reports
+        for name, line in getattr(one, "user_properties", ())
+        if name == figures.PROPERTY
+    ]
+    if said:
+        terminalreporter.section("figures")
+        for line in dict.fromkeys(said):
+            terminalreporter.write_line(line)
+
+
+ROOM = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tells each of several processes that run tests where they take turns."""
+    if ROOM not in node.config.stash:
+        node.config.stash[ROOM] = tempfile.TemporaryDirectory(prefix="recarena-tests-")
+    node.workerinput["room"] = node.config.stash[ROOM].name
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Tidies up."""
+    if ROOM in config.stash:
+        config.stash[ROOM].cleanup()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """A test marked `alone` has the machine for itself, though others run beside each other.
+
+    Two locks: who wants to be alone keeps the gate while it waits, so that nobody overtakes it.
+    """
+    room = getattr(item.config, "workerinput", {}).get("room")
+    if room is None:
+        return (yield)
+    alone = item.get_closest_marker("alone") is not None
+    with Path(room, "gate").open("a") as gate, Path(room, "room").open("a") as inside:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        fcntl.flock(inside, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(gate, fcntl.LOCK_UN)
+        return (yield)
