@@ -6,7 +6,9 @@ Extend `Recommender`, then `serve` the class. The messages that its methods are 
 
 from recarena.client.answers import Answer, ItemColumns, Ranked, Reply
 from recarena.client.catalog import Catalog
+from recarena.client.credentials import tls
 from recarena.client.errors import (
+    BadCredentials,
     ClientError,
     Fenced,
     InvalidRegister,
@@ -37,6 +39,7 @@ from recarena.v1.work_pb2 import (
 
 __all__ = [
     "Answer",
+    "BadCredentials",
     "Capability",
     "Catalog",
     "ClientError",
@@ -73,4 +76,5 @@ __all__ = [
     "WrongAnswer",
     "serve",
     "serve_async",
+    "tls",
 ]

@@ -8,6 +8,7 @@ ClientError                  all that the SDK raises on purpose, one line of tex
 │   ├── NotPermitted         PERMISSION_DENIED: this identity may not be that recommender
 │   └── Fenced               ABORTED: a newer session of the same instance took the run
 ├── Unreachable              no connection for `retry_for` seconds
+├── BadCredentials           files for TLS that cannot be used
 ├── ProtocolBroken           the server broke a rule of the session
 ├── RecommenderFailed        a method of the recommender raised; its error is the __cause__
 └── WrongAnswer              an answer does not fit its work (it becomes a WorkFailed)
@@ -52,6 +53,10 @@ class Fenced(Refused):
 
 class Unreachable(ClientError):
     """There was no connection for `retry_for` seconds."""
+
+
+class BadCredentials(ClientError):
+    """A file for TLS cannot be read, or is not what it is given as."""
 
 
 class ProtocolBroken(ClientError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -13,8 +14,12 @@ from typing import TYPE_CHECKING
 from recarena.recommenders.roster import ROSTER, Entry, Options
 
 if TYPE_CHECKING:
+    from grpc import ChannelCredentials
+
     from recarena.v1.session_pb2 import Capability
 
+TOKEN = "RECARENA_TOKEN"
+"""Where the token is looked for: other users of the machine see a command line."""
 WRONG_USE = 2
 FAILED = 1
 INTERRUPTED = 130
@@ -41,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = Options(seed=given.seed, world=given.world)
     for option in entry.missing(options):
         parser.error(f"{given.name} needs --{option}")
+    if bool(given.tls_cert) != bool(given.tls_key):
+        there, missing = ("cert", "key") if given.tls_cert else ("key", "cert")
+        parser.error(f"--tls-{there} needs --tls-{missing}")
     try:
         return served(entry, options, given)
     except KeyboardInterrupt:
@@ -82,7 +90,16 @@ def command() -> argparse.ArgumentParser:
         type=seconds,
         help="give up after so long without a connection (default: never)",
     )
-    add("--token", metavar="TOKEN", help="sent with every call, where the server wants one")
+    add(
+        "--token",
+        metavar="TOKEN",
+        default=os.environ.get(TOKEN) or None,
+        help=f"sent with every call, where the server wants one (default: ${TOKEN})",
+    )
+    add("--tls", action="store_true", help="speak TLS, and trust the authorities of the system")
+    add("--tls-ca", metavar="PEM", type=Path, help="speak TLS, and trust this authority alone")
+    add("--tls-cert", metavar="PEM", type=Path, help="the certificate to show, and its chain")
+    add("--tls-key", metavar="PEM", type=Path, help="the key of that certificate")
     add("--version", action="version", version=f"%(prog)s {version('recarena-recommenders')}")
     return parser
 
@@ -126,6 +143,7 @@ def served(entry: Entry, options: Options, given: argparse.Namespace) -> int:
             software_version=version("recarena-recommenders"),
             retry_for=given.retry_for,
             token=given.token,
+            credentials=credentials(given),
             capabilities=capabilities(
                 explains=entry.load().explains,
                 search=not given.no_search,
@@ -136,6 +154,15 @@ def served(entry: Entry, options: Options, given: argparse.Namespace) -> int:
         sys.stderr.write(f"recarena-recommender: {error}\n")
         return FAILED
     return 0
+
+
+def credentials(given: argparse.Namespace) -> ChannelCredentials | None:
+    """What the options say of TLS, None: nothing. BadCredentials for files that are none."""
+    from recarena.client import tls
+
+    if not (given.tls or given.tls_ca or given.tls_cert):
+        return None
+    return tls(given.tls_ca, given.tls_cert, given.tls_key)
 
 
 def capabilities(*, explains: bool, search: bool, columnar: bool) -> list[Capability.ValueType]:
