@@ -35,8 +35,8 @@ class RawLists:
     explanations: dict[tuple[int, int], types_pb2.Explanation] = field(
         default_factory=dict[tuple[int, int], types_pb2.Explanation]
     )
-    long_tokens: int = 0
-    """Attribution tokens dropped for their length."""
+    long_tokens: tuple[int, ...] = ()
+    """Rows whose attribution token was dropped for its length."""
     unknown_ids: dict[tuple[int, int], str] = field(default_factory=dict[tuple[int, int], str])
     """(row, rank) -> id that the catalogue does not have, for the report (at most 16)."""
 
@@ -83,7 +83,7 @@ def read_rich(
         }
     lost = np.flatnonzero(numbers == UNKNOWN)[:16]
     unknown = {(int(row[n]), int(rank[n])): ids[n][:128] for n in lost.tolist()}
-    return RawLists(items, answered, tokens, reasons, len(too_long), unknown)
+    return RawLists(items, answered, tokens, reasons, tuple(too_long), unknown)
 
 
 def read_columns(
@@ -105,11 +105,12 @@ def read_columns(
                 f"list_lengths: {len(lengths)} lengths with a sum of {lengths.sum()} for "
                 f"{queries} queries and {len(numbers)} item_numbers"
             )
-        items = np.full((queries, int(lengths.max(initial=0))), NOTHING, np.int64)
+        width = min(int(lengths.max(initial=0)), MAX_ITEMS_PER_LIST)
+        items = np.full((queries, width), NOTHING, np.int64)
         row = np.repeat(np.arange(queries), lengths)
         rank = np.arange(len(numbers)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        items[row, rank] = numbers
-        items = items[:, :MAX_ITEMS_PER_LIST]
+        kept = rank < width
+        items[row[kept], rank[kept]] = numbers[kept]
     known = items < len(catalog)
     return RawLists(np.where(known, items, UNKNOWN).astype(np.int32), np.ones(queries, bool))
 
@@ -140,6 +141,9 @@ def paths(raw: RawLists, kept: Ints, count: int, expected: Ints) -> list[tuple[s
         if not raw.answered[row]:
             found.append((f"lists[{row}]", "no list for this query"))
             continue
+        if row in raw.long_tokens:
+            what = f"more than {MAX_TOKEN_BYTES} bytes"
+            found.append((f"lists[{row}].attribution_token", what))
         good = set(kept[row][kept[row] >= 0].tolist())
         for rank in np.flatnonzero(present[row]).tolist():
             if rank not in good:

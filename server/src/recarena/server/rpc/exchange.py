@@ -19,6 +19,14 @@ from recarena.server.types import Bools, Outcome
 from recarena.v1 import session_pb2, types_pb2, work_pb2
 
 
+FIELDS: dict[type[Answer], str] = {
+    work_pb2.RankResult: "rank_result",
+    work_pb2.RankBatchResult: "rank_batch_result",
+    work_pb2.ConverseResult: "converse_result",
+}
+"""What an answer is called in ConnectRequest."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """An answer after the checks."""
@@ -108,7 +116,7 @@ class Exchange:
             items[missing] = lists.fallback(
                 a.arm.policy, a.world, request.offsets[missing], request.count
             )
-        violations = int(checked.violations[raw.answered].sum()) + raw.long_tokens
+        violations = int(checked.violations[raw.answered].sum()) + len(raw.long_tokens)
         found: list[tuple[str, str]] = []
         if violations or missing.any():
             found = answers.paths(raw, checked.kept, request.count, work.expected)
@@ -117,13 +125,24 @@ class Exchange:
         shown = answers.shown_explanations(raw, checked.kept, a.catalog)
         return Verdict(Lists(items, outcome, raw.tokens, *shown), missing, violations, found)
 
+    @staticmethod
+    def _kind_of_answer(session: Session, request: RankRequest | SearchRequest) -> type[Answer]:
+        """Which message answers a request in the encoding of the session."""
+        if isinstance(request, SearchRequest) and request.conversation:
+            return work_pb2.ConverseResult
+        return work_pb2.RankBatchResult if session.columnar else work_pb2.RankResult
+
     def _read(
         self, session: Session, parts: list[Answer], request: RankRequest | SearchRequest
     ) -> answers.RawLists:
         a = self._assignment
         queries = len(request.users)
         ranked: list[work_pb2.RankedList] = []
+        wanted = self._kind_of_answer(session, request)
         for part in parts:
+            if not isinstance(part, wanted):
+                name, right = FIELDS[type(part)], FIELDS[wanted]
+                raise ProtocolViolation(f"{name}: this work wants {right}")
             if isinstance(part, work_pb2.RankBatchResult):
                 return answers.read_columns(part, queries, request.count, a.catalog)
             if isinstance(part, work_pb2.ConverseResult):

@@ -46,6 +46,7 @@ OPTIONS = [
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.so_reuseport", 0),
     ("grpc.max_metadata_size", 16 * 1024),
+    ("grpc.absolute_max_metadata_size", 16 * 1024),  # else what is a little over is left to chance
     ("grpc.max_concurrent_streams", 256),
 ]
 MAX_CONCURRENT_RPCS = 4096
