@@ -57,9 +57,10 @@ class Lobby:
             ended.cancel()
             if waiting in self._waiting:
                 self._waiting.remove(waiting)
-        if session.ended.is_set():
-            if waiting.called.done() and not waiting.called.exception():
+            # Also where whoever enters is cancelled: the place was given to it already.
+            if session.ended.is_set() and waiting.called.done() and not waiting.called.exception():
                 self.free(waiting.called.result(), session)
+        if session.ended.is_set():
             raise SessionLost(session.session_id)
         return waiting.called.result()
 

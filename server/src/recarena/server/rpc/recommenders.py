@@ -129,7 +129,8 @@ class RecommenderService(recommender_service_pb2_grpc.RecommenderServiceServicer
         ]
         try:
             await session.catalog_loaded(settings.ready_timeout_s)
-            await arm.attach(session, position or (0, 0))
+            if session in arm.reserved:  # it may have said goodbye, or been fenced, meanwhile
+                await arm.attach(session, position or (0, 0))
             await session.ended.wait()
         finally:
             for task in beside:

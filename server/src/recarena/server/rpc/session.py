@@ -18,11 +18,7 @@ from recarena.server.rpc import limits
 from recarena.server.rpc.callers import Caller
 from recarena.server.rpc.outbox import Outbox
 from recarena.server.rpc.times import duration
-from recarena.v1 import (
-    recommender_service_pb2,
-    session_pb2,
-    work_pb2,
-)
+from recarena.v1 import recommender_service_pb2, session_pb2, work_pb2
 
 PROTOCOL_MINOR = 0
 
@@ -172,8 +168,8 @@ class Session:
                 if await self._handle(parsed(payload)):
                     continue
                 delay = self.wasted.spend(1 + len(payload) / limits.UNSOLICITED_BYTES, loop.time())
-                if self.wasted.total > 10 * limits.MAX_UNSOLICITED:
-                    raise Flooded("too many messages that answer nothing")
+                if self.wasted.total > (most := 10 * limits.MAX_UNSOLICITED):
+                    raise Flooded(f"more than {most} messages that answer nothing")
                 if delay:
                     await asyncio.sleep(delay)
         except ProtocolViolation as error:
@@ -220,7 +216,7 @@ class Session:
         pending.lists += len(answer.lists) if rich else 1
         if rich and pending.lists > pending.queries:
             text = f"lists: {pending.lists} lists for {pending.queries} queries"
-            pending.answered.set_exception(ProtocolViolation(text))
+            _fail(pending.answered, ProtocolViolation(text))
         elif whole or (rich and answer.complete):
             pending.answered.set_result(pending.parts)
         return not rich or bool(answer.lists) or pending.answered.done()
@@ -229,7 +225,7 @@ class Session:
         pending = self._open_work(failed.work_id)
         if not pending:
             return await self._unclaimed(failed.work_id)
-        pending.answered.set_exception(WorkRefused(failed.status))
+        _fail(pending.answered, WorkRefused(failed.status))
         return True
 
     def _open_work(self, work_id: str) -> _Pending | None:
@@ -248,23 +244,23 @@ class Session:
             disposition = outcome.DISPOSITION_DUPLICATE
         else:
             disposition = outcome.DISPOSITION_UNKNOWN_WORK
-        await self.tell_outcome(work_id[: limits.MAX_ID_BYTES], disposition)
+        told = work_id.encode()[: limits.MAX_ID_BYTES]
+        await self.tell_outcome(told.decode(errors="ignore"), disposition)
         return late
 
     def _catalog_ready(self, ready: session_pb2.CatalogReady) -> bool:
         if self._catalog.done() or ready.catalog_version != self.catalog_version:
             return False
         if ready.HasField("error"):
-            self._catalog.set_exception(
-                ProtocolViolation(f"the catalogue was refused: {ready.error.message[:500]}")
-            )
+            text = f"the catalogue was refused: {ready.error.message[:500]}"
+            _fail(self._catalog, ProtocolViolation(text))
         else:
             self._catalog.set_result(None)
         return True
 
     def _extend(self, extend: session_pb2.ExtendDeadline) -> bool:
         pending = self._pending.get(extend.work_id)
-        if not pending or not pending.deadline or pending.extended:
+        if not pending or pending.extended or not pending.deadline or pending.deadline.expired():
             return False
         pending.extended = True
         now = asyncio.get_running_loop().time()
@@ -364,7 +360,7 @@ class Session:
         self.ended.set()
         for pending in self._pending.values():
             if not pending.answered.done():
-                pending.answered.set_exception(SessionLost(self.session_id))
+                _fail(pending.answered, SessionLost(self.session_id))
         self._outbox.close()
 
     async def keep_alive(self, interval_s: float) -> None:
@@ -396,3 +392,9 @@ def _resolved(future: asyncio.Future[None]) -> bool:
         return False
     future.set_result(None)
     return True
+
+
+def _fail(future: asyncio.Future[T], error: Exception) -> None:
+    """Fails a future. Where nobody waits for it any more, that is no news."""
+    future.set_exception(error)
+    future.exception()
