@@ -128,7 +128,8 @@ class RemoteRecommender:
         """Whether a run that is over has a word left for a recommender that lost its session at
         the end: as long as the resume window."""
         window = self._session_settings.resume_window_s
-        absent = 0.0 if len(self._seats) else time.monotonic() - self._seats.absent_since
+        now = asyncio.get_running_loop().time()
+        absent = 0.0 if len(self._seats) else now - self._seats.absent_since
         return bool(self._goodbye) and absent < window and not self.assignment.is_closed()
 
     # -- the port
@@ -235,11 +236,12 @@ class RemoteRecommender:
         """The seat that serves a slot; waits for one that is away, at most the resume window."""
         settings = self._session_settings
         window = settings.resume_window_s
-        patience = time.monotonic() + settings.ready_timeout_s + window
+        loop = asyncio.get_running_loop()
+        patience = loop.time() + settings.ready_timeout_s + window
         while not (seat := self._seats.serving(slot)):
             until = patience if len(self._seats) else self._seats.absent_since + window
             try:
-                async with asyncio.timeout(until - time.monotonic()):
+                async with asyncio.timeout_at(until):
                     await self._seats.changed()
             except TimeoutError:
                 raise SessionLost("no session within the resume window") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator
 
 from recarena.server.rpc.delivery import Delivery
@@ -29,7 +28,8 @@ class Seats:
 
     def __init__(self, replicas: int) -> None:
         self.replicas = replicas
-        self.absent_since = time.monotonic()
+        self.absent_since = asyncio.get_running_loop().time()
+        """When the last one left, by the loop's clock."""
         self._taken: dict[int, Seat] = {}
         self._last: dict[str, int] = {}
         """instance_id -> slot it had: it gets its users back."""
@@ -62,7 +62,7 @@ class Seats:
             return False
         del self._taken[slot]
         if not self._taken:
-            self.absent_since = time.monotonic()
+            self.absent_since = asyncio.get_running_loop().time()
         self._notify()
         return True
 

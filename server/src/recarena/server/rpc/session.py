@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections import OrderedDict
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 from google.protobuf.message import DecodeError
 from google.rpc import code_pb2, status_pb2
 
 from recarena.server.errors import Flooded, ProtocolViolation, SessionLost, TooSlow
 from recarena.server.rpc import limits
+from recarena.server.rpc.asked import Answer, Asked, Disposition, fail
 from recarena.server.rpc.callers import Caller
 from recarena.server.rpc.outbox import Outbox
 from recarena.server.rpc.times import duration
@@ -33,10 +32,8 @@ KNOWN_CAPABILITIES = frozenset(
     }
 )
 
-Answer = work_pb2.RankResult | work_pb2.RankBatchResult | work_pb2.ConverseResult
 Request = recommender_service_pb2.ConnectRequest
 Response = recommender_service_pb2.ConnectResponse
-Disposition: TypeAlias = session_pb2.WorkOutcome.Disposition.ValueType
 T = TypeVar("T")
 
 
@@ -46,21 +43,6 @@ class WorkRefused(Exception):
     def __init__(self, status: status_pb2.Status) -> None:
         super().__init__(status.message[:500])
         self.status = status
-
-
-@dataclass(slots=True)
-class _Pending:
-    """A work under way."""
-
-    answered: asyncio.Future[list[Answer]]
-    queries: int
-    parts: list[Answer] = field(default_factory=list[Answer])
-    lists: int = 0
-    """Lists in the parts so far."""
-    deadline: asyncio.Timeout | None = None
-    latest: float = 0.0
-    """Loop time that ExtendDeadline cannot pass."""
-    extended: bool = False
 
 
 class Session:
@@ -95,11 +77,11 @@ class Session:
         self._outbox = Outbox()
         self._send_timeout_s = send_timeout_s
         self._seq = 0
-        self._pending: dict[str, _Pending] = {}
-        self._done: OrderedDict[str, Disposition] = OrderedDict()
+        self._asked = Asked(self._expired)
         self._catalog: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.catalog_version = ""
-        """The version in force; CatalogReady of another is ignored."""
+        """The version in force, empty before a run wants the session; CatalogReady of another is
+        ignored."""
         self._rounds: dict[int, asyncio.Future[None]] = {}
         self.last_heard = asyncio.get_running_loop().time()
         self._pings = 0
@@ -194,7 +176,8 @@ class Session:
         if kind == "catalog_ready":
             return self._catalog_ready(request.catalog_ready)
         if kind == "extend_deadline":
-            return self._extend(request.extend_deadline)
+            extend = request.extend_deadline
+            return self._asked.extend(extend.work_id, extend.timeout.ToMicroseconds() / 1e6)
         if kind == "pong":
             asked = self._pings > 0
             self._pings -= asked
@@ -208,65 +191,44 @@ class Session:
         return False
 
     async def _answered(self, answer: Answer, whole: bool) -> bool:
-        pending = self._open_work(answer.work_id)
-        if not pending:
+        work = self._asked.open(answer.work_id)
+        if not work:
             return await self._unclaimed(answer.work_id)
-        pending.parts.append(answer)
+        work.parts.append(answer)
         rich = isinstance(answer, work_pb2.RankResult)
-        pending.lists += len(answer.lists) if rich else 1
-        if rich and pending.lists > pending.queries:
-            text = f"lists: {pending.lists} lists for {pending.queries} queries"
-            _fail(pending.answered, ProtocolViolation(text))
+        work.lists += len(answer.lists) if rich else 1
+        if rich and work.lists > work.queries:
+            text = f"lists: {work.lists} lists for {work.queries} queries"
+            fail(work.answered, ProtocolViolation(text))
         elif whole or (rich and answer.complete):
-            pending.answered.set_result(pending.parts)
-        return not rich or bool(answer.lists) or pending.answered.done()
+            work.answered.set_result(work.parts)
+        return not rich or bool(answer.lists) or work.answered.done()
 
     async def _refused(self, failed: session_pb2.WorkFailed) -> bool:
-        pending = self._open_work(failed.work_id)
-        if not pending:
+        work = self._asked.open(failed.work_id)
+        if not work:
             return await self._unclaimed(failed.work_id)
-        _fail(pending.answered, WorkRefused(failed.status))
+        fail(work.answered, WorkRefused(failed.status))
         return True
-
-    def _open_work(self, work_id: str) -> _Pending | None:
-        pending = self._pending.get(work_id)
-        return pending if pending and not pending.answered.done() else None
 
     async def _unclaimed(self, work_id: str) -> bool:
         """Tells the peer why nothing waits for its answer; whether it could not know."""
-        outcome = session_pb2.WorkOutcome
-        before = self._done.get(work_id)
-        late = before == outcome.DISPOSITION_LATE
-        if late:
-            self._done[work_id] = outcome.DISPOSITION_DUPLICATE
-            disposition = outcome.DISPOSITION_LATE
-        elif before or work_id in self._pending:
-            disposition = outcome.DISPOSITION_DUPLICATE
-        else:
-            disposition = outcome.DISPOSITION_UNKNOWN_WORK
+        if not self.catalog_version:
+            return False  # Registered is the first that a peer is told
+        disposition = self._asked.disposition(work_id)
         told = work_id.encode()[: limits.MAX_ID_BYTES]
         await self.tell_outcome(told.decode(errors="ignore"), disposition)
-        return late
+        return disposition == session_pb2.WorkOutcome.DISPOSITION_LATE
 
     def _catalog_ready(self, ready: session_pb2.CatalogReady) -> bool:
-        if self._catalog.done() or ready.catalog_version != self.catalog_version:
+        version = self.catalog_version
+        if not version or self._catalog.done() or ready.catalog_version != version:
             return False
         if ready.HasField("error"):
             text = f"the catalogue was refused: {ready.error.message[:500]}"
-            _fail(self._catalog, ProtocolViolation(text))
+            fail(self._catalog, ProtocolViolation(text))
         else:
             self._catalog.set_result(None)
-        return True
-
-    def _extend(self, extend: session_pb2.ExtendDeadline) -> bool:
-        pending = self._pending.get(extend.work_id)
-        if not pending or pending.extended or not pending.deadline or pending.deadline.expired():
-            return False
-        pending.extended = True
-        now = asyncio.get_running_loop().time()
-        wanted = now + extend.timeout.ToMicroseconds() / 1e6
-        before = pending.deadline.when() or now
-        pending.deadline.reschedule(max(before, min(wanted, pending.latest)))
         return True
 
     # -- waiting
@@ -287,32 +249,23 @@ class Session:
     ) -> list[Answer]:
         """Sends a work, a serialised ConnectResponse, and waits for all parts of its answer.
 
-        TimeoutError after the deadline (CancelWork was sent; parts that came count, if any),
-        WorkRefused, ProtocolViolation, SessionLost. Whoever gives up waiting withdraws the work.
+        TimeoutError after the deadline, when CancelWork was sent; parts that came by then count, if
+        any. WorkRefused, ProtocolViolation, SessionLost. Whoever gives up waiting withdraws it.
         """
-        loop = asyncio.get_running_loop()
-        pending = _Pending(loop.create_future(), queries, latest=loop.time() + longest_s)
-        self._pending[work_id] = pending
-        disposition: Disposition = session_pb2.WorkOutcome.DISPOSITION_ACCEPTED
+        asked = self._asked.put(work_id, queries)
         try:
             await self.send_serialized(work)
-            async with asyncio.timeout(timeout_s) as pending.deadline:
-                return await pending.answered
-        except TimeoutError:
-            if pending.parts:
-                return pending.parts
-            disposition = session_pb2.WorkOutcome.DISPOSITION_LATE
-            self._withdraw(work_id, code_pb2.DEADLINE_EXCEEDED, f"no answer within {timeout_s:g} s")
-            raise
+            self._asked.sent(work_id, timeout_s, longest_s)
+            return await asked.answered
         except asyncio.CancelledError:
-            disposition = session_pb2.WorkOutcome.DISPOSITION_LATE
-            self._withdraw(work_id, code_pb2.CANCELLED, "the round was given up")
+            if self._asked.settle(work_id, session_pb2.WorkOutcome.DISPOSITION_LATE):
+                self._withdraw(work_id, code_pb2.CANCELLED, "the round was given up")
             raise
         finally:
-            self._pending.pop(work_id, None)
-            self._done[work_id] = disposition
-            while len(self._done) > limits.REMEMBERED_WORKS:
-                self._done.popitem(last=False)
+            self._asked.settle(work_id, session_pb2.WorkOutcome.DISPOSITION_ACCEPTED)
+
+    def _expired(self, work_id: str) -> None:
+        self._withdraw(work_id, code_pb2.DEADLINE_EXCEEDED, "the time for it is over")
 
     def _withdraw(self, work_id: str, code: int, why: str) -> None:
         """Sends CancelWork, where the peer reads."""
@@ -358,24 +311,24 @@ class Session:
             return
         self.error = error
         self.ended.set()
-        for pending in self._pending.values():
-            if not pending.answered.done():
-                _fail(pending.answered, SessionLost(self.session_id))
+        self._asked.fail_all(SessionLost(self.session_id))
         self._outbox.close()
 
     async def keep_alive(self, interval_s: float) -> None:
-        """Pings until the session ends; ends it where nothing was heard for three intervals."""
+        """Pings until the session ends; ends it where nothing is heard for three intervals."""
         loop = asyncio.get_running_loop()
-        nonce = 0
-        while not self.ended.is_set():
+        self.last_heard = loop.time()  # nobody asked before
+        nonce, ping_at = 0, self.last_heard + interval_s
+        while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.ended.wait(), interval_s)
+                async with asyncio.timeout_at(min(ping_at, self.last_heard + 3 * interval_s)):
+                    await self.ended.wait()
                 return
-            if loop.time() - self.last_heard > 3 * interval_s:
+            if loop.time() >= ping_at:
+                nonce, ping_at = nonce + 1, ping_at + interval_s
+                self._pings += self._offer(Response(ping=session_pb2.Ping(nonce=nonce)))
+            if loop.time() >= self.last_heard + 3 * interval_s:
                 self.end(SessionLost(f"{self.session_id}: nothing heard for {3 * interval_s:g} s"))
-                return
-            nonce += 1
-            self._pings += self._offer(Response(ping=session_pb2.Ping(nonce=nonce)))
 
 
 def parsed(payload: bytes) -> Request:
@@ -392,9 +345,3 @@ def _resolved(future: asyncio.Future[None]) -> bool:
         return False
     future.set_result(None)
     return True
-
-
-def _fail(future: asyncio.Future[T], error: Exception) -> None:
-    """Fails a future. Where nobody waits for it any more, that is no news."""
-    future.set_exception(error)
-    future.exception()
