@@ -181,6 +181,14 @@ def digest(
     verify: Annotated[
         bool, typer.Option("--verify", help="Recompute it from the event log.")
     ] = False,
+    replay: Annotated[
+        bool,
+        typer.Option(
+            "--replay",
+            help="Play the run again from its event log, without recommenders: each round must "
+            "come out as it was.",
+        ),
+    ] = False,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Print the canonical hash of a run's event log. Equal digests: equal runs, byte for byte.
@@ -191,10 +199,40 @@ def digest(
 
     run = RunFolder.open(folder)
     found = run.verify_digest() if verify else run.digest
+    said = {"run": run.run_id, "rounds": run.last_round, "digest": found, "verified": verify}
+    if replay:
+        found = _played_again(run, said, as_json)
     if as_json:
-        emit({"run": run.run_id, "rounds": run.last_round, "digest": found, "verified": verify})
+        emit(said)
     else:
         console().print(found or "no round is committed yet")
+
+
+def _played_again(run: RunFolder, said: dict[str, Any], as_json: bool) -> str:
+    """The digest of all rounds, when each has come out as it was; what is to be said of it. An
+    error names the first that does not."""
+    import asyncio
+
+    from recarena.server.errors import RecArenaError
+    from recarena.server.replaying import play_again
+
+    said |= {"rounds": 0, "digest": "", "replayed": True}
+
+    async def play() -> None:
+        async for row in play_again(run):
+            said.update(rounds=row.round, digest=row.digest)
+
+    try:
+        asyncio.run(play())
+    except RecArenaError as error:
+        if as_json:
+            emit({**said, "replayed": False, "differs": str(error)})
+        elif said["rounds"]:
+            say(f"Rounds 1 to {said['rounds']} come out as they were.")
+        raise
+    if said["rounds"] and not as_json:
+        say(f"Rounds 1 to {said['rounds']} were played again: each comes out as it was.")
+    return said["digest"]
 
 
 def export(
