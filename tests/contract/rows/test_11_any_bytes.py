@@ -21,6 +21,9 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from hypothesis.stateful import run_state_machine_as_test
 from structlog.testing import capture_logs
 
 from recarena.server import runs
@@ -29,13 +32,14 @@ from recarena.server.rpc.server import Server
 from recarena.server.runs import Run
 from recarena.server.types import EventKind, Outcome
 from recarena.v1.recommender_service_pb2 import ConnectRequest
-from recarena.v1.session_pb2 import ExtendDeadline, Register
+from recarena.v1.session_pb2 import ExtendDeadline, Register, RoundReady
 from support.arena import begin, finished, log_of, settings
 from support.figures import report
 from support.fuzzing import Fuzzer, Manner, State, Tally
+from support.machine import Sessions
 from support.mutations import MUTATIONS
-from support.raw_client import RawClient
-from support.sessions import ONE_PAGE
+from support.raw_client import WORKS, RawClient
+from support.sessions import ENCODINGS, ONE_PAGE, outcomes
 
 CODE = grpc.StatusCode
 CASES = int(os.environ.get("RECARENA_FUZZ_CASES", "100000"))
@@ -48,13 +52,17 @@ LONG_STREAMS = Manner(mutants=(1500, 3000), fatal=0.001)
 SHORT: dict[str, Any] = {
     "rounds": 6,
     "visits": {"step_cap": 3},
-    "session": {"ready_timeout_s": 0.5, "resume_window_s": 0.5, "ping_interval_s": 5.0},
+    "session": {"ready_timeout_s": 0.5, "resume_window_s": 0.5, "ping_interval_s": 60.0},
 }
 FUZZED_WORLD = "new:users=16,seed=3,history=2"
 FUZZED = {
     "recommender": "fuzz", "work_timeout_s": 0.2, "replicas": 4, "explanations": True,
     "failure_policy": "fallback_popular",
 }  # fmt: skip
+STEPS = hypothesis_settings(
+    max_examples=80, stateful_step_count=50, deadline=None, derandomize=True, database=None,
+    suppress_health_check=list(HealthCheck),
+)  # fmt: skip
 MAY_END = {
     CODE.INVALID_ARGUMENT, CODE.FAILED_PRECONDITION, CODE.RESOURCE_EXHAUSTED, CODE.ABORTED,
     CODE.DEADLINE_EXCEEDED, CODE.UNAVAILABLE,
@@ -181,13 +189,13 @@ async def test_mutated_messages_hurt_nobody(server, refusals, caplog, monkeypatc
     took = time.perf_counter() - start
     tried = tally.tried + with_guard.tried
     sent, endings = tally.sent + with_guard.sent, tally.endings + with_guard.endings
-    outcomes: Counter[str] = Counter()
+    shown: Counter[str] = Counter()
     for run in played + more:
         assert_the_log_is_sound(run)
         pages = log_of(run).of(EventKind.PAGE)
         of_good = run.arm_of_user[pages.user] == 0
         assert set(pages.outcome[of_good].tolist()) == {Outcome.ACCEPTED}
-        outcomes.update(Outcome(one).name.lower() for one in pages.outcome[~of_good].tolist())
+        shown.update(Outcome(one).name.lower() for one in pages.outcome[~of_good].tolist())
     report(
         "11 any bytes",
         cases=tried, with_guard=with_guard.tried, sent=sent.total(), seconds=round(took, 1),
@@ -195,7 +203,7 @@ async def test_mutated_messages_hurt_nobody(server, refusals, caplog, monkeypatc
         no_messages=tally.no_messages + with_guard.no_messages, runs=len(played + more),
         by_kind=dict(sorted(sent.items())), by_state=dict(tally.states + with_guard.states),
         refusals={code.name: count for code, count in refusals.items()},
-        endings=dict(endings), pages=dict(outcomes),
+        endings=dict(endings), pages=dict(shown),
     )  # fmt: skip
     assert tried >= CASES
     assert {one.__name__ for one in MUTATIONS} <= sent.keys()
@@ -205,6 +213,71 @@ async def test_mutated_messages_hurt_nobody(server, refusals, caplog, monkeypatc
     assert refusals[CODE.RESOURCE_EXHAUSTED] or guarded < FUZZERS * floods
     assert CODE.INTERNAL.name not in endings
     assert CODE.UNKNOWN.name not in endings
+
+
+# ------------------------------------------------------------------------------ any order
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_any_sequence_of_actions_leaves_one_outcome_for_each_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "DRAIN_GRACE_S", 0.5)
+    with asyncio.Runner() as runner:
+        server = Server(tmp_path / "runs")
+        runner.run(server.start())
+        here = {"server": server, "runner": runner, "tried": Counter[str](), "played": [0]}
+        machine = type("Machine", (Sessions,), here)
+        try:
+            run_state_machine_as_test(machine, settings=STEPS)
+        finally:
+            runner.run(server.stop())
+    report(
+        "11 any order",
+        runs=machine.played[0],
+        actions=machine.tried.total(),
+        by_kind=dict(machine.tried),
+    )
+
+
+@ENCODINGS
+async def test_the_order_in_which_answers_come_changes_nothing(server, capabilities):
+    digests = []
+    for seed in range(4):
+        chosen = settings("raw", rounds=2, session={"max_users_per_work": 4})
+        run = await begin(server, chosen, f"run-{seed}")
+        async with RawClient(server.address) as client:
+            await client.join(max_outstanding_work=8, capabilities=capabilities)
+            await shuffled(client, random.Random(seed) if seed else None)
+        digests.append(await finished(run))
+        assert set(outcomes(run)) == {Outcome.ACCEPTED}
+    assert len(set(digests)) == 1
+
+
+async def shuffled(client: RawClient, dice: random.Random | None) -> None:
+    """Serves a run; works that are there together are answered in an order that the dice choose,
+    and the lists of each answer are, where they are told by their index."""
+    waiting: list[ConnectRequest] = []
+    while True:
+        if waiting and (not dice or await client.stays_silent()):
+            for one in waiting:
+                await client.send(one)
+            waiting = []
+        message = await client.receive_any()
+        assert message is not None
+        kind = message.WhichOneof("message") or ""
+        if kind in WORKS:
+            answer = client.answer(kind, getattr(message, kind))
+            waiting.append(answer)
+            if dice:
+                dice.shuffle(waiting)
+            if dice and answer.HasField("rank_result"):
+                lists = list(answer.rank_result.lists)
+                dice.shuffle(lists)
+                del answer.rank_result.lists[:]
+                answer.rank_result.lists.extend(lists)
+        elif kind == "round_started":
+            await client.send(round_ready=RoundReady(round=message.round_started.round))
+        elif kind == "drain":
+            await client.close_half()
+            return
 
 
 # ------------------------------------------------------------------------------ moments
