@@ -50,6 +50,8 @@ RICH = (CAPABILITY_RANK, CAPABILITY_SEARCH)
 COLUMNAR = (*RICH, CAPABILITY_COLUMNAR)
 OK = (grpc.StatusCode.OK, "")
 
+CONNECT = "/recarena.v1.RecommenderService/Connect"
+
 Answers = Callable[["RawClient", str, Any], Iterable[ConnectRequest] | None]
 
 
@@ -59,7 +61,10 @@ class RawClient:
     def __init__(self, address: str) -> None:
         self._channel = grpc.aio.insecure_channel(address)
         self.stub = RecommenderServiceStub(self._channel)
-        self._call: Any = self.stub.Connect()
+        connect = self._channel.stream_stream(
+            CONNECT, request_serializer=serialized, response_deserializer=ConnectResponse.FromString
+        )
+        self._call: Any = connect()
         self._next: asyncio.Task[Any] | None = None
         self._writing = asyncio.Lock()
         self.pongs = True
@@ -89,6 +94,11 @@ class RawClient:
         """Send one message, named by its field: send(pong=Pong(nonce=1))."""
         async with self._writing:
             await self._call.write(request if request is not None else ConnectRequest(**message))
+
+    async def send_bytes(self, payload: bytes) -> None:
+        """Send what need not be a message."""
+        async with self._writing:
+            await self._call.write(payload)
 
     async def close_half(self) -> None:
         """Nothing more will be sent."""
@@ -286,6 +296,11 @@ class RawClient:
 
     def ids(self, numbers: Iterable[int]) -> list[str]:
         return [self.item_ids[number] for number in numbers]
+
+
+def serialized(request: ConnectRequest | bytes) -> bytes:
+    """A message as it goes over the wire; bytes go as they are."""
+    return request if isinstance(request, bytes) else request.SerializeToString()
 
 
 def details(status: Status, kind: type[Message]) -> list[Any]:

@@ -66,13 +66,22 @@ class Lobby:
 
     def free(self, arm: RemoteRecommender, session: Session) -> None:
         """A session given to an arm is gone: the arm wants another."""
-        if session in arm.reserved:
-            arm.reserved.remove(session)
+        for known in (arm.reserved, arm.leaving):
+            if session in known:
+                known.remove(session)
         arm.detach(session)
         self._match()
 
+    def retire(self, arm: RemoteRecommender, session: Session) -> None:
+        """A session given to an arm finishes what it has, and wants no more: the arm wants
+        another."""
+        self.free(arm, session)
+        arm.leaving.append(session)
+
     def _match(self) -> None:
         for waiting in list(self._waiting):
+            if waiting.session.ended.is_set() or waiting.session.draining.is_set():
+                continue
             try:
                 arm = self._arm_for(waiting.session)
             except Quarantined as error:
@@ -87,11 +96,11 @@ class Lobby:
 
     def _fence(self, arm: RemoteRecommender, session: Session) -> None:
         """Ends the earlier session of the same instance, if the arm has one."""
-        for held in list(arm.reserved):
-            if _same_instance(held, session):
+        for known in (arm.reserved, arm.leaving):
+            for held in [one for one in known if _same_instance(one, session)]:
                 log.info("session fenced", session=held.session_id)
                 held.end(Fenced(held.session_id))
-                arm.reserved.remove(held)
+                known.remove(held)
                 arm.detach(held)
 
     def _arm_for(self, session: Session) -> RemoteRecommender | None:

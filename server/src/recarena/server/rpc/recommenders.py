@@ -129,7 +129,8 @@ class RecommenderService(recommender_service_pb2_grpc.RecommenderServiceServicer
         ]
         try:
             await session.catalog_loaded(settings.ready_timeout_s)
-            if session in arm.reserved:  # it may have said goodbye, or been fenced, meanwhile
+            # It may have said goodbye, or been fenced, meanwhile.
+            if session in arm.reserved and not session.draining.is_set():
                 await arm.attach(session, position or (0, 0))
             await session.ended.wait()
         finally:
@@ -139,7 +140,7 @@ class RecommenderService(recommender_service_pb2_grpc.RecommenderServiceServicer
     async def _retire_when_draining(self, arm: RemoteRecommender, session: Session) -> None:
         """A recommender that says goodbye gets no more work; what is under way it may finish."""
         await session.draining.wait()
-        self._lobby.free(arm, session)
+        self._lobby.retire(arm, session)
 
     async def StreamCatalog(
         self,

@@ -73,6 +73,8 @@ class RemoteRecommender:
         self.health = RecommenderHealth(assignment.arm.recommender)
         self.reserved: list[Session] = []
         """The sessions that the lobby gave to this arm, attached or about to be."""
+        self.leaving: list[Session] = []
+        """Those of them that said goodbye, and may have works to finish."""
         self.quarantined: set[str] = set()
         """Instances whose answers were rejected too often: they are not let in again."""
         self.record = Record(assignment)
@@ -163,8 +165,8 @@ class RemoteRecommender:
     async def _begin(self, seat: Seat) -> None:
         assert self._open is not None
         started = self._open
-        await seat.session.play_round(started, self._session_settings.ready_timeout_s)
-        self._seats.ready(seat, started.round)
+        if await seat.session.play_round(started, self._session_settings.ready_timeout_s):
+            self._seats.ready(seat, started.round)
 
     def _see_surfaces(self) -> None:
         """What users see in a round follows from who is there when it begins; a recommender that is

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import AsyncIterator
-from typing import TypeVar
 
 from google.protobuf.message import DecodeError
 from google.rpc import code_pb2, status_pb2
@@ -34,7 +33,6 @@ KNOWN_CAPABILITIES = frozenset(
 
 Request = recommender_service_pb2.ConnectRequest
 Response = recommender_service_pb2.ConnectResponse
-T = TypeVar("T")
 
 
 class WorkRefused(Exception):
@@ -234,15 +232,17 @@ class Session:
     # -- waiting
 
     async def catalog_loaded(self, timeout_s: float) -> None:
-        """Waits for CatalogReady. ProtocolViolation when the recommender refuses it."""
+        """Waits for CatalogReady, or for the goodbye of one that loads no more. ProtocolViolation
+        when the recommender refuses the catalogue."""
         await self._wait(self._catalog, timeout_s, "CatalogReady")
 
-    async def play_round(self, started: session_pb2.RoundStarted, timeout_s: float) -> None:
-        """Sends RoundStarted and waits for RoundReady."""
+    async def play_round(self, started: session_pb2.RoundStarted, timeout_s: float) -> bool:
+        """Sends RoundStarted and waits for RoundReady; False where goodbye comes in its place."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._rounds = {started.round: future}
         await self.send(Response(round_started=started))
         await self._wait(future, timeout_s, "RoundReady")
+        return future.done()
 
     async def ask(
         self, work_id: str, queries: int, timeout_s: float, longest_s: float, work: bytes
@@ -281,17 +281,21 @@ class Session:
         with contextlib.suppress(SessionLost):
             await self.send(Response(work_outcome=outcome))
 
-    async def _wait(self, future: asyncio.Future[T], timeout_s: float, what: str) -> T:
-        ended = asyncio.ensure_future(self.ended.wait())
+    async def _wait(self, future: asyncio.Future[None], timeout_s: float, what: str) -> None:
+        """Returns when the peer has said what is waited for, or that it wants no more."""
+        events = [asyncio.ensure_future(one.wait()) for one in (self.ended, self.draining)]
         try:
             await asyncio.wait(
-                {future, ended}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
+                {future, *events}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
             )
         finally:
-            ended.cancel()
+            for event in events:
+                event.cancel()
         if future.done():
             return future.result()
         if not self.ended.is_set():
+            if self.draining.is_set():
+                return None
             self.end(TooSlow(f"no {what} within {timeout_s:g} s"))
         raise SessionLost(self.session_id)
 
