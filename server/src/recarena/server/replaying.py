@@ -1,8 +1,8 @@
 """Runs played again from their own event log: without recommenders, without a network.
 
 What recommenders showed stands in the log; what users do with it they decide anew. Where each
-round comes out as it was, the log is what its seed, its settings and those answers make, and nothing
-else.
+round comes out as it was, the log is what its seed, its settings and those answers make, and
+nothing else.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recarena.server.errors import InputError
+from recarena.server.store.heap import give_back
 from recarena.server.store.tables import (
     GROWING,
     LOGS,
@@ -27,6 +29,20 @@ FOREVER = timedelta(days=36_500)
 Counts: TypeAlias = NDArray[np.int64]
 WINDOW = 1_000_000
 """Rows read or copied at a time."""
+CACHE_BYTES = 8 * 1024 * 1024
+"""Of LanceDB's two caches, for all runs of the process. Each commit makes four versions, and what
+is kept of an old one is never asked for again: larger ones grow with every round and speed up
+nothing (LanceDB's own are gigabytes)."""
+
+
+@cache
+def _session() -> Any:
+    """LanceDB's caches."""
+    import lancedb
+
+    return lancedb.Session(
+        index_cache_size_bytes=CACHE_BYTES, metadata_cache_size_bytes=CACHE_BYTES
+    )
 
 
 class RunTables:
@@ -55,7 +71,7 @@ class RunTables:
             import lancedb
 
             self._database = lancedb.connect(
-                str(self.path), read_consistency_interval=self._interval
+                str(self.path), read_consistency_interval=self._interval, session=_session()
             )
         return self._database
 
@@ -99,9 +115,11 @@ class RunTables:
             self._table(name).optimize(cleanup_older_than=FOREVER)
 
     def prune(self, names: Iterable[str]) -> None:
-        """Deletes versions older than PRUNE_AGE, never the current one."""
+        """Deletes versions older than PRUNE_AGE, never the current one; what compacting took of
+        memory goes back to the system."""
         for name in names:
             self._table(name).optimize(cleanup_older_than=PRUNE_AGE)
+        give_back()
 
     def all_rows(self, name: str) -> Rows:
         return self._table(name).to_arrow()
