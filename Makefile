@@ -100,6 +100,10 @@ protos-release: setup ## Take the protos as released: later ones may not break t
 bench: setup ## Measure speed (ARGS goes to bench/run.py)
 	@$(BIN)/python bench/run.py $(ARGS)
 
+.PHONY: soak
+soak: setup ## Play under fire for ten minutes, then count everything (ARGS="--minutes 60")
+	@$(BIN)/python bench/soak.py $(ARGS)
+
 .PHONY: lock
 lock: ## Resolve the dependencies again into requirements.lock (ARGS="--upgrade" for newer ones)
 	@$(BIN)/uv --version >/dev/null 2>&1 || $(MAKE) setup

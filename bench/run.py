@@ -38,6 +38,7 @@ FAMILIES = {
     "commit": Family("commit", "committing a round to the run folder"),
     "memory": Family("memory", "memory per user"),
     "remote": Family("remote", "a round of 100,000 users with a recommender over gRPC"),
+    "sessions": Family("sessions", "200 sessions at once in one server, for a minute"),
     "serving": Family("serving", "lists a second over gRPC, against a bare echo of the messages"),
 }
 

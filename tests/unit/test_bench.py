@@ -7,8 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 BENCH = Path(__file__).resolve().parents[2] / "bench/run.py"
-FAMILIES = {"help", "choice", "commit", "memory", "remote", "serving"}
+FAMILIES = {"help", "choice", "commit", "memory", "remote", "serving", "sessions"}
 KEYS = ["figure", "value", "unit", "baseline", "ratio", "target", "met", "detail"]
 
 
@@ -41,3 +43,16 @@ def test_a_figure_is_one_line_of_json_with_its_baseline_and_target():
     assert figure["baseline"] > 0
     assert figure["met"] == (figure["value"] < 0.3)
     assert figure["detail"]["python_alone_s"] > 0
+
+
+@pytest.mark.slow
+def test_many_sessions_at_once_lose_no_work():
+    done = bench("--only", "sessions", "--quick")
+    assert done.returncode == 0, done.stderr
+    found = {one["figure"]: one for one in map(json.loads, done.stdout.splitlines())}
+    works, latency = found["sessions_works"], found["sessions_latency"]
+    assert works["detail"]["sessions"] == 8
+    assert works["value"] > 0
+    assert works["detail"]["lists_a_second"] > works["value"]
+    order = [latency["detail"][f"p{percent}_ms"] for percent in (50, 95, 99, 100)]
+    assert order == sorted(order)
