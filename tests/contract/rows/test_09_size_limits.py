@@ -257,7 +257,9 @@ async def test_a_thousand_messages_that_answer_nothing_are_read_and_one_more_end
 ):
     monkeypatch.setattr(limits, "UNSOLICITED_PER_S", 10**6)  # nobody waits for the refill here
     monkeypatch.setattr(limits, "UNSOLICITED_BYTES", float("inf"))  # each counts for just one
-    await client.register("nobody-wants")
+    await begin(server, settings("raw", **ONE_PAGE))
+    await client.register()
+    await client.receive("registered")
     for _ in range(10 * limits.MAX_UNSOLICITED - 1):
         await client.send(pong={"nonce": 1})
     await client.send(rank_result=RankResult(work_id="none", complete=True))
