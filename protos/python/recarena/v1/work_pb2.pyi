@@ -185,7 +185,9 @@ class RankedList(_message.Message):
     query_index: _builtins.int
     """The query's index in the work; one out of range or repeated makes the answer REJECTED."""
     attribution_token: _builtins.str
-    """Opaque to the server, comes back in feedback."""
+    """Opaque to the server, comes back in feedback as it is. One that is too long or has characters
+    that cannot be printed is dropped and counted.
+    """
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.RankedItem]:
         """Best first. Unknown, repeated or excluded items are dropped (the first rank is kept) and
@@ -567,7 +569,9 @@ class ConverseResult(_message.Message):
     reply_text: _builtins.str
     """What it says; untrusted, cut at 500 characters."""
     attribution_token: _builtins.str
-    """Opaque to the server, comes back in feedback."""
+    """Opaque to the server, comes back in feedback as it is. One that is too long or has characters
+    that cannot be printed is dropped and counted.
+    """
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.RankedItem]:
         """Items it offers, best first; may be empty."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain, repeat
@@ -19,6 +18,7 @@ from recarena.server.rpc.limits import (
     MAX_ITEMS_PER_LIST,
     MAX_TOKEN_BYTES,
 )
+from recarena.server.rpc.untrusted import clean, is_plain
 from recarena.server.types import NOTHING, Bools, Ints
 from recarena.v1 import types_pb2, work_pb2
 
@@ -35,8 +35,8 @@ class RawLists:
     explanations: dict[tuple[int, int], types_pb2.Explanation] = field(
         default_factory=dict[tuple[int, int], types_pb2.Explanation]
     )
-    long_tokens: tuple[int, ...] = ()
-    """Rows whose attribution token was dropped for its length."""
+    bad_tokens: dict[int, str] = field(default_factory=dict[int, str])
+    """Row -> why its attribution token was dropped."""
     unknown_ids: dict[tuple[int, int], str] = field(default_factory=dict[tuple[int, int], str])
     """(row, rank) -> id that the catalogue does not have, for the report (at most 16)."""
 
@@ -71,8 +71,8 @@ def read_rich(
     answered = np.zeros(queries, bool)
     answered[index] = True
     tokens = {one.query_index: one.attribution_token for one in lists if one.attribution_token}
-    too_long = [at for at, one in tokens.items() if len(one.encode()) > MAX_TOKEN_BYTES]
-    for at in too_long:
+    bad = {at: why for at, one in tokens.items() if (why := _wrong_with_token(one))}
+    for at in bad:
         del tokens[at]
     reasons: dict[tuple[int, int], types_pb2.Explanation] = {}
     if explanations:
@@ -83,7 +83,14 @@ def read_rich(
         }
     lost = np.flatnonzero(numbers == UNKNOWN)[:16]
     unknown = {(int(row[n]), int(rank[n])): ids[n][:128] for n in lost.tolist()}
-    return RawLists(items, answered, tokens, reasons, tuple(too_long), unknown)
+    return RawLists(items, answered, tokens, reasons, bad, unknown)
+
+
+def _wrong_with_token(token: str) -> str:
+    """Why an attribution token cannot be kept as it is, "" where it can."""
+    if len(token.encode()) > MAX_TOKEN_BYTES:
+        return f"more than {MAX_TOKEN_BYTES} bytes"
+    return "" if is_plain(token) else "characters that cannot be printed"
 
 
 def read_columns(
@@ -141,9 +148,8 @@ def paths(raw: RawLists, kept: Ints, count: int, expected: Ints) -> list[tuple[s
         if not raw.answered[row]:
             found.append((f"lists[{row}]", "no list for this query"))
             continue
-        if row in raw.long_tokens:
-            what = f"more than {MAX_TOKEN_BYTES} bytes"
-            found.append((f"lists[{row}].attribution_token", what))
+        if row in raw.bad_tokens:
+            found.append((f"lists[{row}].attribution_token", raw.bad_tokens[row]))
         good = set(kept[row][kept[row] >= 0].tolist())
         for rank in np.flatnonzero(present[row]).tolist():
             if rank not in good:
@@ -183,10 +189,3 @@ def shown_explanations(
                 pieces[at] = offered
                 claims[at] = evidence.claims(offered, catalog)
     return texts, claims, pieces
-
-
-def clean(text: str, longest: int) -> str:
-    """Untrusted words without control, bidirectional and zero-width characters, NFKC, cut."""
-    normal = unicodedata.normalize("NFKC", text)
-    kept = "".join(c for c in normal if c in "\n\t" or unicodedata.category(c)[0] != "C")
-    return kept[:longest]

@@ -18,7 +18,6 @@ from recarena.server.runs import Assignment
 from recarena.server.types import Bools, Outcome
 from recarena.v1 import session_pb2, types_pb2, work_pb2
 
-
 FIELDS: dict[type[Answer], str] = {
     work_pb2.RankResult: "rank_result",
     work_pb2.RankBatchResult: "rank_batch_result",
@@ -116,7 +115,7 @@ class Exchange:
             items[missing] = lists.fallback(
                 a.arm.policy, a.world, request.offsets[missing], request.count
             )
-        violations = int(checked.violations[raw.answered].sum()) + len(raw.long_tokens)
+        violations = int(checked.violations[raw.answered].sum()) + len(raw.bad_tokens)
         found: list[tuple[str, str]] = []
         if violations or missing.any():
             found = answers.paths(raw, checked.kept, request.count, work.expected)

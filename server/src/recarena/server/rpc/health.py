@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from recarena.server.rpc.untrusted import in_a_line
 from recarena.server.types import Outcome, WorkRecord
 from recarena.v1 import session_pb2
 
 RECENT_WORKS = 10_000
+MAX_SOFTWARE_CHARS = 200
 LATENCY_BOUNDS_S = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
 )  # fmt: skip
@@ -64,7 +66,8 @@ class RecommenderHealth:
         self.sessions += 1
         self.can_search = session_pb2.CAPABILITY_SEARCH in register.capabilities
         self.can_converse = session_pb2.CAPABILITY_CONVERSE in register.capabilities
-        self.software = f"{register.software_name} {register.software_version}".strip()
+        software = f"{register.software_name} {register.software_version}"
+        self.software = in_a_line(software, MAX_SOFTWARE_CHARS)
 
     def disconnected(self) -> None:
         """A session that was in service is gone."""

@@ -16,9 +16,12 @@ from recarena.server.rpc.asked import Answer, Asked, Disposition, fail
 from recarena.server.rpc.callers import Caller
 from recarena.server.rpc.outbox import Outbox
 from recarena.server.rpc.times import duration
+from recarena.server.rpc.untrusted import in_a_line
 from recarena.v1 import recommender_service_pb2, session_pb2, work_pb2
 
 PROTOCOL_MINOR = 0
+MAX_REASON_CHARS = 500
+"""What is kept of a recommender's own words about a failure."""
 
 KNOWN_CAPABILITIES = frozenset(
     {
@@ -39,7 +42,7 @@ class WorkRefused(Exception):
     """The recommender sent WorkFailed."""
 
     def __init__(self, status: status_pb2.Status) -> None:
-        super().__init__(status.message[:500])
+        super().__init__(in_a_line(status.message, MAX_REASON_CHARS))
         self.status = status
 
 
@@ -223,7 +226,7 @@ class Session:
         if not version or self._catalog.done() or ready.catalog_version != version:
             return False
         if ready.HasField("error"):
-            text = f"the catalogue was refused: {ready.error.message[:500]}"
+            text = f"the catalogue was refused: {in_a_line(ready.error.message, MAX_REASON_CHARS)}"
             fail(self._catalog, ProtocolViolation(text))
         else:
             self._catalog.set_result(None)
