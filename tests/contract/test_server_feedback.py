@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 
 import grpc
 import numpy as np
 import pytest
 
+from recarena.server.runs import RunState
 from recarena.server.types import EventKind
 from recarena.v1.recommender_service_pb2 import (
     ListFeedbackRequest,
@@ -16,6 +18,7 @@ from recarena.v1.types_pb2 import Impression, Interaction, Surface
 from support.arena import begin, finished, log_of, settings
 from support.raw_client import (
     COLUMNAR,
+    OK,
     RICH,
 )
 from support.sessions import (
@@ -185,3 +188,23 @@ async def test_list_feedback_refuses_a_cursor_that_is_none_of_its_own(server, cl
                 ListFeedbackRequest(session_id=registered.session_id, page_token=token)
             )
         assert error.value.code() is CODE.INVALID_ARGUMENT, token
+
+
+async def test_a_round_that_is_committed_while_its_run_is_stopped_is_told(server, client):
+    run = await begin(server, settings("raw", rounds=50))
+    commit, stopping = run.folder.commit, []
+
+    async def commit_and_stop(result, sim_time):
+        await commit(result, sim_time)
+        if result.round == 3:
+            stopping.append(asyncio.ensure_future(run.stop()))
+            await asyncio.sleep(0)  # so that the stop is first to go on
+
+    run.folder.commit = commit_and_stop
+    await client.join()
+    await client.serve()
+    assert await client.status() == OK
+    await stopping[0]
+    assert (run.state, run.round) == (RunState.STOPPED, 3)
+    assert {batch.round for batch in client.feedback()} == {0, 1, 2, 3}
+    assert [ended.round for ended in client.all("round_ended")] == [1, 2, 3]

@@ -6,6 +6,7 @@ A round is committed before it changes the world in memory, and the world before
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -220,6 +221,8 @@ class Run:
         self._last_wanted = self.settings.rounds
         self.newest: RoundResult | None = None
         """The round committed last, for those who watch; None until one is."""
+        self._told = 0
+        """The round that recommenders were told of last."""
 
     @property
     def round(self) -> int:
@@ -261,6 +264,9 @@ class Run:
         if self.state.is_final:
             raise Conflict(f"run {self.run_id} is {self.state}")
         await self._cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_GRACE_S):
+                await self._tell_untold()
         await self._dismiss(come_back=False)
         self._set_state(RunState.STOPPED)
 
@@ -311,6 +317,7 @@ class Run:
     async def _gather(self) -> None:
         """Asks for the recommenders that are not there, and waits for them all."""
         if not self.recommenders:
+            self._told = self.round
             self.recommenders = [
                 self._door.open(self._assignment(number))
                 for number in range(len(self.settings.arms))
@@ -362,15 +369,22 @@ class Run:
         )
         self._committing = asyncio.ensure_future(self._commit(result, sim_time))
         await asyncio.shield(self._committing)
-        await asyncio.gather(
-            *(self._tell(number, result) for number in range(len(self.recommenders)))
-        )
+        await self._tell_untold()
 
     async def _commit(self, result: RoundResult, sim_time: datetime) -> None:
         await self.folder.commit(result, sim_time)
         self.world.apply(result)
         self.newest = result
         self._notify()
+
+    async def _tell_untold(self) -> None:
+        """Tells the round that was committed last, unless it was told already: a run may have been
+        stopped in between."""
+        result = self.newest
+        if result and self._told < result.round:
+            arms = range(len(self.recommenders))
+            await asyncio.gather(*(self._tell(number, result) for number in arms))
+            self._told = result.round
 
     async def _tell(self, number: int, result: RoundResult) -> None:
         in_arm = self.arm_of_user == number
