@@ -23,7 +23,12 @@ from recarena.server.rpc.security import Security
 from recarena.server.rpc.server import Server
 from recarena.server.types import EventKind, Outcome
 from recarena.v1.recommender_service_pb2 import ConnectRequest, StreamCatalogRequest
-from recarena.v1.session_pb2 import CAPABILITY_EXPLAIN, Register, WorkOutcome
+from recarena.v1.session_pb2 import (
+    CAPABILITY_EXPLAIN,
+    CAPABILITY_PARTIAL_RESULTS,
+    Register,
+    WorkOutcome,
+)
 from recarena.v1.types_pb2 import RankedItem
 from recarena.v1.work_pb2 import RankBatchResult, RankResult
 from support.arena import begin, finished, log_of, settings
@@ -65,6 +70,24 @@ def padded_to(answer: ConnectRequest, size: int) -> ConnectRequest:
 
 
 # ------------------------------------------------------------------------------ messages
+@pytest.mark.parametrize("over", [0, 1])
+async def test_the_parts_of_an_answer_have_a_size_together(server, client, monkeypatch, over):
+    monkeypatch.setattr(limits, "MAX_ANSWER_BYTES", 90_000)
+
+    def in_two(raw, kind, work):
+        whole = raw.answer(kind, work)
+        part = ConnectRequest(rank_result=RankResult(work_id=work.header.work_id))
+        part.rank_result.model_version = "m" * 20_000
+        rest = limits.MAX_ANSWER_BYTES - part.rank_result.ByteSize() + over
+        return [part, padded_to(whole, rest + 4)]  # 4: tag and length of the field around it
+
+    capabilities = [*RICH, CAPABILITY_PARTIAL_RESULTS]
+    run = await play(server, client, in_two, register={"capabilities": capabilities})
+    assert set(outcomes(run)) == {Outcome.REJECTED if over else Outcome.ACCEPTED}
+    if over:
+        assert "more than 90000 bytes in all parts" in outcome_of(client).status.message
+
+
 async def test_a_message_of_four_mebibytes_passes(server, client):
     def largest(raw, kind, work):
         return [padded_to(raw.answer(kind, work), limits.MAX_MESSAGE_BYTES)]

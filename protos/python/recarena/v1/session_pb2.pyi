@@ -165,6 +165,7 @@ class Limits(_message.Message):
     MAX_UNSOLICITED_MESSAGES_FIELD_NUMBER: _builtins.int
     MAX_REJECTED_IN_A_ROW_FIELD_NUMBER: _builtins.int
     MAX_SESSIONS_FIELD_NUMBER: _builtins.int
+    MAX_ANSWER_BYTES_FIELD_NUMBER: _builtins.int
     max_message_bytes: _builtins.int
     """Largest message in bytes, either way. A larger one ends the stream (RESOURCE_EXHAUSTED)."""
     max_users_per_work: _builtins.int
@@ -188,6 +189,8 @@ class Limits(_message.Message):
     """
     max_sessions: _builtins.int
     """Sessions that one token or certificate may hold at once; 0: no limit."""
+    max_answer_bytes: _builtins.int
+    """Bytes of all parts of one answer together, where it comes in parts; beyond them it is REJECTED."""
     def __init__(
         self,
         *,
@@ -200,10 +203,11 @@ class Limits(_message.Message):
         max_unsolicited_messages: _builtins.int = ...,
         max_rejected_in_a_row: _builtins.int = ...,
         max_sessions: _builtins.int = ...,
+        max_answer_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_explanation_chars", b"max_explanation_chars", "max_id_bytes", b"max_id_bytes", "max_items_per_list", b"max_items_per_list", "max_message_bytes", b"max_message_bytes", "max_rejected_in_a_row", b"max_rejected_in_a_row", "max_sessions", b"max_sessions", "max_token_bytes", b"max_token_bytes", "max_unsolicited_messages", b"max_unsolicited_messages", "max_users_per_work", b"max_users_per_work"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_answer_bytes", b"max_answer_bytes", "max_explanation_chars", b"max_explanation_chars", "max_id_bytes", b"max_id_bytes", "max_items_per_list", b"max_items_per_list", "max_message_bytes", b"max_message_bytes", "max_rejected_in_a_row", b"max_rejected_in_a_row", "max_sessions", b"max_sessions", "max_token_bytes", b"max_token_bytes", "max_unsolicited_messages", b"max_unsolicited_messages", "max_users_per_work", b"max_users_per_work"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -97,6 +97,7 @@ def registered(session: Session, arm: RemoteRecommender, resumed: bool) -> sessi
         ping_interval=duration(a.settings.session.ping_interval_s),
         limits=session_pb2.Limits(
             max_message_bytes=limits.MAX_MESSAGE_BYTES,
+            max_answer_bytes=limits.MAX_ANSWER_BYTES,
             max_users_per_work=session.max_users(a.settings.session.max_users_per_work),
             max_items_per_list=limits.MAX_ITEMS_PER_LIST,
             max_explanation_chars=limits.MAX_EXPLANATION_CHARS,

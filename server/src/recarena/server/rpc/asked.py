@@ -26,6 +26,8 @@ class AskedWork:
     parts: list[Answer] = field(default_factory=list[Answer])
     lists: int = 0
     """Lists in the parts so far."""
+    size: int = 0
+    """Bytes of the parts so far."""
     deadline: asyncio.TimerHandle | None = None
     latest: float = 0.0
     """Loop time that ExtendDeadline cannot pass."""

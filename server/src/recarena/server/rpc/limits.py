@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import dataclass
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+"""All parts of one answer together, where it comes in parts."""
 SPLIT_BYTES = 1024 * 1024
 """What would be larger is sent in parts, where it can be parted."""
 MAX_USERS_RICH, MAX_USERS_COLUMNAR = 256, 16384

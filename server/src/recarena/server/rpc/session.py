@@ -12,7 +12,7 @@ from google.rpc import code_pb2, status_pb2
 
 from recarena.server.errors import Flooded, ProtocolViolation, SessionLost, TooSlow
 from recarena.server.rpc import limits
-from recarena.server.rpc.asked import Answer, Asked, Disposition, fail
+from recarena.server.rpc.asked import Answer, Asked, AskedWork, Disposition, fail
 from recarena.server.rpc.callers import Caller
 from recarena.server.rpc.outbox import Outbox
 from recarena.server.rpc.times import duration
@@ -201,9 +201,18 @@ class Session:
         if rich and work.lists > work.queries:
             text = f"lists: {work.lists} lists for {work.queries} queries"
             fail(work.answered, ProtocolViolation(text))
+        elif not whole and self._is_too_much(work, answer):
+            text = f"lists: more than {limits.MAX_ANSWER_BYTES} bytes in all parts"
+            fail(work.answered, ProtocolViolation(text))
         elif whole or (rich and answer.complete):
             work.answered.set_result(work.parts)
         return not rich or bool(answer.lists) or work.answered.done()
+
+    @staticmethod
+    def _is_too_much(work: AskedWork, part: Answer) -> bool:
+        """Counts a part of an answer; whether there are too many bytes in all."""
+        work.size += part.ByteSize()
+        return work.size > limits.MAX_ANSWER_BYTES
 
     async def _refused(self, failed: session_pb2.WorkFailed) -> bool:
         work = self._asked.open(failed.work_id)
