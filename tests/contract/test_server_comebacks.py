@@ -19,7 +19,6 @@ from recarena.v1.session_pb2 import (
 from support.arena import begin, finished, settings, settled, until
 from support.raw_client import (
     OK,
-    reason_of,
 )
 from support.sessions import (
     ONE_PAGE,
@@ -108,73 +107,6 @@ async def test_a_recommender_of_another_run_starts_afresh(server, client):
     assert not registered.resumed
     await client.serve()
     assert client.feedback(0)
-    await finished(run)
-
-
-async def test_a_new_session_of_the_same_instance_fences_the_old(server, client):
-    run = await begin(server, settings("raw", rounds=2))
-    first = await client.join()
-    await client.open_round()
-    _, work = await client.receive_work()
-    async with another(server) as second:
-        await second.join(resume_run_id=first.run_id, feedback_cursor=client.feedback()[-1].cursor)
-        while await client.receive_any():
-            pass
-        assert (await client.status())[0] is CODE.ABORTED
-        assert reason_of(await client.rich_status()) == "FENCED"
-        await second.open_round()
-        _, again = await second.receive_work()
-        assert (again.header.work_id, again.header.attempt) == (work.header.work_id, 2)
-        await second.send(second.answer("rank_work", again))
-        await second.serve()
-    await finished(run)
-
-
-async def test_an_instance_that_forgot_its_run_fences_itself_and_starts_afresh(server, client):
-    run = await begin(server, settings("raw", **ONE_PAGE))
-    await client.join()
-    async with another(server) as second:
-        await second.join()
-        assert not second.registered.resumed
-        assert second.registered.run_id == client.registered.run_id
-        while await client.receive_any():
-            pass
-        assert (await client.status())[0] is CODE.ABORTED
-        await second.serve()
-        assert await second.status() == OK
-        await finished(run)
-        assert second.feedback(0)
-
-
-async def test_an_instance_that_comes_twice_waits_once(server, client):
-    await client.register()
-    async with another(server) as second:
-        await second.register()
-        assert await client.receive_any() is None
-        assert (await client.status())[0] is CODE.ABORTED
-        run = await begin(server, settings("raw", **ONE_PAGE))
-        second.registered = await second.receive("registered")
-        await second.load_catalog()
-        await second.catalog_ready()
-        await second.serve()
-        await finished(run)
-
-
-async def test_another_instance_waits_and_takes_over_when_the_first_is_gone(server, client):
-    run = await begin(server, settings("raw", rounds=2))
-    await client.join()
-    await client.open_round()
-    await client.receive_work()
-    async with another(server) as second:
-        await second.register(instance_id="instance-2")
-        assert await second.stays_silent()
-        await client.hang_up()
-        second.registered = await second.receive("registered")
-        assert not second.registered.resumed
-        await second.load_catalog()
-        await second.catalog_ready()
-        await second.serve()
-        assert second.feedback(0)
     await finished(run)
 
 
