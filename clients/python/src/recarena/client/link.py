@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TypeAlias
 
 import grpc
 import grpc.aio
 
 from recarena.client.catalog import Catalog
 from recarena.client.errors import ProtocolBroken, Unreachable
+from recarena.client.stream import Stream
 from recarena.v1.recommender_service_pb2 import (
     DESCRIPTOR,
     ConnectResponse,
@@ -20,10 +20,6 @@ from recarena.v1.recommender_service_pb2_grpc import RecommenderServiceStub
 from recarena.v1.types_pb2 import Item
 
 logger = logging.getLogger("recarena.client")
-
-# A stream whose messages to the server are serialised already: their size has to be known before
-# they are sent, and large ones are serialised in the recommender's thread.
-Stream: TypeAlias = "grpc.aio.StreamStreamCall[bytes, ConnectResponse]"
 
 CONNECT = f"/{DESCRIPTOR.services_by_name['RecommenderService'].full_name}/Connect"
 KEEPALIVE_MS = 20_000
@@ -85,7 +81,7 @@ class Link:
 
     def connect(self) -> Stream:
         """A new stream."""
-        return self._connect(metadata=self._metadata)
+        return Stream(self._connect(metadata=self._metadata))
 
     async def catalog(self, version: str, size: int) -> Catalog:
         """The catalogue at one version, loaded once for all sessions.

@@ -26,9 +26,10 @@ from recarena.client.errors import (
     one_line,
     refusal,
 )
-from recarena.client.link import Link, Stream
+from recarena.client.link import Link
 from recarena.client.offer import DEFAULT_OUTSTANDING, Offer, is_columnar
 from recarena.client.recommender import RunInfo
+from recarena.client.stream import Stream
 from recarena.client.work import INTERNAL, METHODS, Works
 from recarena.v1.recommender_service_pb2 import ConnectRequest, ConnectResponse
 from recarena.v1.session_pb2 import CatalogReady, Drain, Pong, Registered, RoundReady, WorkOutcome
@@ -150,10 +151,7 @@ class Session:
     # ------------------------------------------------------------------ the three tasks
     async def _read(self, stream: Stream) -> grpc.aio.AioRpcError | None:
         try:
-            while True:
-                message = await stream.read()
-                if not isinstance(message, ConnectResponse):  # the end of the stream
-                    return None
+            while (message := await stream.read()) is not None:
                 self.heard = True
                 kind = message.WhichOneof("message")
                 if kind in IN_ORDER:
@@ -169,14 +167,13 @@ class Session:
                     tell_outcome(message.work_outcome)
         except grpc.aio.AioRpcError as error:
             return error
+        return None
 
     async def _write(self, stream: Stream) -> None:
-        try:
-            while (payload := await self._outbox.get()) is not None:
-                await stream.write(payload)
-            await stream.done_writing()
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-            pass  # the stream is over: the reader learns why
+        while (payload := await self._outbox.get()) is not None:
+            if not await stream.write(payload):
+                return  # the reader learns why
+        await stream.done_writing()
 
     async def _conduct(self) -> None:
         message = await self._inbox.get()
@@ -307,5 +304,11 @@ class Session:
 
 def tell_outcome(outcome: WorkOutcome) -> None:
     """Log what became of an answer that was not simply accepted."""
-    name = WorkOutcome.Disposition.Name(outcome.disposition).removeprefix("DISPOSITION_")
-    logger.info("work %s: %s %s", outcome.work_id, name, one_line(outcome.status.message))
+    known = {number: name for name, number in WorkOutcome.Disposition.items()}
+    name = known.get(outcome.disposition, f"disposition {outcome.disposition}")
+    logger.info(
+        "work %s: %s %s",
+        one_line(outcome.work_id),
+        name.removeprefix("DISPOSITION_"),
+        one_line(outcome.status.message),
+    )
