@@ -157,6 +157,8 @@ class ScriptedServer(RecommenderServiceServicer):
         # How many parts to send before the stream of the catalogue breaks; None: it holds.
         self.break_catalog_after: int | None = None
         self.metadata: list[dict[str, Any]] = []
+        # Of the calls of StreamCatalog; `metadata` is of Connect.
+        self.catalog_metadata: list[dict[str, Any]] = []
         self.port = 0
         self._streams: asyncio.Queue[ScriptedStream] = asyncio.Queue()
         self._server: grpc.aio.Server | None = None
@@ -226,6 +228,7 @@ class ScriptedServer(RecommenderServiceServicer):
         self, request: StreamCatalogRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[StreamCatalogResponse]:
         self.catalog_requests.append(request)
+        self.catalog_metadata.append(dict(context.invocation_metadata() or ()))
         start = int(request.page_token or 0)
         for sent, at in enumerate(range(start, len(self.items), self.page)):
             if sent == self.break_catalog_after:

@@ -1,0 +1,190 @@
+"""Cases of works: what is answered, how, and what is not."""
+
+from __future__ import annotations
+
+import grpc
+from google.rpc.status_pb2 import Status
+
+from conformance.client import Client, excluding, ranked
+from conformance.script import Script
+from recarena.v1.session_pb2 import CancelWork
+from recarena.v1.types_pb2 import ExplanationMode, Item
+
+SCRIPT = Script()
+MANY = tuple(Item(item_id=f"long-name-of-an-item-{n}", title=f"Film {n}") for n in range(200))
+LARGEST = 4096
+"""Bytes of a message, where they are few."""
+
+
+@SCRIPT.in_both_encodings
+async def ranks_for_each_user(client: Client) -> None:
+    stream = await client.begun()
+    found = await client.asked(stream, "w1", [7, 0, 99], count=4)
+    assert found == [ranked(user, 10, count=4) for user in (7, 0, 99)]
+
+
+@SCRIPT.in_both_encodings
+async def ranks_for_as_many_users_as_a_work_may_have(client: Client) -> None:
+    stream = await client.begun()
+    users = range(16_384 if client.columnar else 256)
+    assert await client.asked(stream, "w1", users) == [ranked(user, 10) for user in users]
+
+
+@SCRIPT.in_both_encodings
+async def gives_the_page_that_is_asked_for(client: Client) -> None:
+    stream = await client.begun()
+    found = await client.asked(stream, "w1", [1, 1, 1], offsets=[0, 3, 6])
+    assert found == [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
+
+
+@SCRIPT.in_both_encodings
+async def ends_a_list_with_the_catalogue(client: Client) -> None:
+    stream = await client.begun()
+    found = await client.asked(stream, "w1", [0, 4, 2], count=6, offsets=[0, 6, 10])
+    assert found == [[0, 1, 2, 3, 4, 5], [0, 1, 2, 3], []]
+
+
+@SCRIPT.case()
+async def leaves_out_what_is_excluded(client: Client) -> None:
+    stream = await client.begun()
+    await client.ask(stream, "w1", [1], candidates=excluding("item-2", "item-3", "gone"))
+    assert await client.lists(stream, "w1", users=1) == [[1, 4, 5]]
+
+
+@SCRIPT.in_both_encodings
+async def searches(client: Client) -> None:
+    stream = await client.begun()
+    found = await client.asked(stream, "w1", [2, 5], text="été 🎬", offsets=[0, 1])
+    assert found == [ranked(2, 10), ranked(5, 10, offset=1)]
+
+
+@SCRIPT.in_both_encodings
+async def finds_nothing_with_an_empty_list(client: Client) -> None:
+    stream = await client.begun()
+    assert await client.asked(stream, "w1", text="nothing") == [[], []]
+
+
+@SCRIPT.in_both_encodings
+async def answers_a_work_of_no_users(client: Client) -> None:
+    stream = await client.begun()
+    assert await client.asked(stream, "w1", []) == []
+    assert await client.asked(stream, "w2", [], text="words") == []
+    assert await client.asked(stream, "w3", [1]) == [[1, 2, 3]]
+
+
+@SCRIPT.in_both_encodings
+async def talks(client: Client) -> None:
+    stream = await client.begun()
+    assert (await client.report(stream))["instance"] == 1
+
+
+@SCRIPT.case()
+async def explains_where_it_is_asked_to(client: Client) -> None:
+    stream = await client.begun()
+    for mode in (
+        ExplanationMode.EXPLANATION_MODE_TEXT, ExplanationMode.EXPLANATION_MODE_STRUCTURED,
+    ):  # fmt: skip
+        await client.ask(stream, "w1", [4], explanation_mode=mode)
+        items = (await stream.receive("rank_result")).lists[0].items
+        assert [one.explanation.text for one in items] == [
+            f"because of {one.item_id}" for one in items
+        ]
+        assert all(one.explanation.evidence for one in items)
+
+
+@SCRIPT.case()
+async def does_not_explain_unasked(client: Client) -> None:
+    stream = await client.begun()
+    for mode in (
+        ExplanationMode.EXPLANATION_MODE_UNSPECIFIED, ExplanationMode.EXPLANATION_MODE_NONE,
+    ):  # fmt: skip
+        await client.ask(stream, "w1", [4], explanation_mode=mode)
+        items = (await stream.receive("rank_result")).lists[0].items
+        assert items
+        assert not any(one.HasField("explanation") for one in items)
+
+
+@SCRIPT.case()
+async def gives_back_its_token_with_each_list(client: Client) -> None:
+    stream = await client.begun()
+    await client.ask(stream, "w1", [4, 6])
+    lists = (await stream.receive("rank_result")).lists
+    tokens = {one.query_index: one.attribution_token for one in lists}
+    assert tokens == {0: "user 4", 1: "user 6"}
+
+
+# ------------------------------------------------------------------------------ several at once
+@SCRIPT.in_both_encodings
+async def answers_works_that_are_sent_before_others_are_answered(client: Client) -> None:
+    stream = await client.begun()
+    await client.ask(stream, "w1", [1], text="wait")
+    for number in (2, 3, 4):
+        await client.ask(stream, f"w{number}", [number])
+    await client.heard(stream)
+    await client.go_on()
+    answered = {}
+    for _ in range(4):
+        request = await stream.receive_request()
+        assert request is not None
+        kind = request.WhichOneof("message")
+        assert kind == ("rank_batch_result" if client.columnar else "rank_result")
+        assert getattr(request, kind).work_id not in answered
+        answered[getattr(request, kind).work_id] = True
+    assert set(answered) == {"w1", "w2", "w3", "w4"}
+
+
+@SCRIPT.in_both_encodings
+async def does_not_answer_what_was_withdrawn(client: Client) -> None:
+    stream = await client.begun()
+    await client.ask(stream, "w1", text="wait")  # is under way
+    await client.ask(stream, "w2", text="wait")  # waits for its turn
+    await client.ask(stream, "w3")
+    for work_id in ("w2", "w1", "of-nobody"):
+        await stream.cancel_work(work_id)
+    await client.heard(stream)
+    await client.go_on()
+    assert await client.lists(stream, "w3") == [ranked(0, 10), ranked(1, 10)]
+    await client.heard(stream)
+
+
+@SCRIPT.case()
+async def answers_in_time_or_not_at_all(client: Client) -> None:
+    stream = await client.begun()
+    await client.ask(stream, "w1", text="wait", timeout_s=0.05)
+    await client.heard(stream)
+    late = Status(code=grpc.StatusCode.DEADLINE_EXCEEDED.value[0], message="too late")
+    await stream.send(cancel_work=CancelWork(work_id="w1", reason=late))
+    await client.heard(stream)
+    await client.go_on()
+    assert await client.asked(stream, "w2", [1]) == [[1, 2, 3]]
+
+
+# ------------------------------------------------------------------------------ failures
+@SCRIPT.in_both_encodings
+async def says_that_a_work_failed_and_answers_the_next(client: Client) -> None:
+    stream = await client.begun()
+    for work_id in ("w1", "w2"):
+        await client.ask(stream, work_id, text="fail")
+        failed = await stream.receive("work_failed")
+        assert failed.work_id == work_id
+        assert failed.status.code != 0
+        assert "told to fail" in failed.status.message
+        assert len(failed.status.message) <= 500
+    assert await client.asked(stream, "w3", [1]) == [[1, 2, 3]]
+
+
+@SCRIPT.in_both_encodings
+async def sends_no_message_larger_than_allowed(client: Client) -> None:
+    client.server.items = MANY
+    stream = await client.begun(max_message_bytes=LARGEST)
+    await client.ask(stream, "w1", range(64), count=100)
+    while True:  # in parts, if it can, or not at all
+        request = await stream.receive_request()
+        assert request is not None
+        assert request.ByteSize() <= LARGEST
+        if request.HasField("work_failed"):
+            assert str(LARGEST) in request.work_failed.status.message
+            break
+        if getattr(request, request.WhichOneof("message") or "").complete:
+            break
+    assert await client.asked(stream, "w2", [199]) == [[199, 0, 1]]
