@@ -6,6 +6,7 @@ It dials in, serves run after run, and comes back where its stream breaks. See R
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from argparse import Namespace
@@ -26,10 +27,15 @@ OF_WORKS = ("work", "outcome", "cancelled", "feedback", "round", "unsent")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program: 0 where it left in good order, 1 where the server will not have it."""
     given, faults = parsed(arguments)
-    if given.list:
-        sys.stdout.write(listing() + "\n")
+    try:
+        if given.list:
+            sys.stdout.write(listing() + "\n")
+            sys.stdout.flush()
+            return 0
+        return asyncio.run(live(given, faults))
+    except BrokenPipeError:  # who read it has read enough, and Python would complain once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    return asyncio.run(live(given, faults))
 
 
 async def live(given: Namespace, faults: Faults) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -153,12 +154,25 @@ def parsed(arguments: Sequence[str] | None = None) -> tuple[argparse.Namespace, 
     parser = command()
     given = parser.parse_args(arguments)
     faults = Faults.given(given)
-    if given.tls_ca and not given.tls_ca.is_file():
-        parser.error(f"--tls-ca {given.tls_ca}: there is no such file")
+    if given.tls_ca and (wrong := wrong_with(given.tls_ca)):
+        parser.error(f"--tls-ca {given.tls_ca}: {wrong}")
     for one in PER_WORK:
         if given.columnar and one.rich_alone and getattr(given, one.field):
             parser.error(f"--{one.name} does not go with --columnar")
     return given, faults
+
+
+def wrong_with(authority: Path) -> str:
+    """Why a file is not one to trust, "" where it is."""
+    if not authority.is_file():
+        return "there is no such file"
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(authority)
+    except ssl.SSLError:
+        return "it holds no certificate in PEM form"
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
+    return ""
 
 
 def listing() -> str:
@@ -169,7 +183,9 @@ def listing() -> str:
         for one in switches:
             value = f" [{one.metavar}]" if one.const is not None else f" {one.metavar}"
             said = f"--{one.name}{value if one.metavar else ''}"
-            lines.append(f"  {said:<24}{one.summary}")
+            more = " (not with --columnar)" if one.rich_alone else ""
+            lines.append(f"  {said:<24}{one.summary}{more}")
+    lines.append("How often: --probability, --seed, --at-most, --frozen-for; --help has the rest.")
     return "\n".join(lines)
 
 

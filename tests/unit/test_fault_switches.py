@@ -49,10 +49,22 @@ def test_the_guide_has_every_line_that_the_program_says():
         (("--probability", "2"), "between 0 and 1"),
         (("--nan", "--columnar"), "--nan does not go with --columnar"),
         (("--tls-ca", "away.pem"), "--tls-ca away.pem: there is no such file"),
+        (("--tls-ca", __file__), "it holds no certificate in PEM form"),
     ],
 )
 def test_a_wrong_command_line_is_explained(words: tuple[str, ...], why: str):
     assert why in said(*words, code=2).stderr
+
+
+def test_who_has_read_enough_is_no_reason_to_complain():
+    line = [sys.executable, str(KIT), "--server", f"127.0.0.1:{free_port()}", "--seconds", "30"]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stderr
+        assert b"UNAVAILABLE" in process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
