@@ -9,10 +9,10 @@ import numpy as np
 from recarena.client import Catalog, RunInfo
 from recarena.recommenders.popular import Popular
 from recarena.recommenders.signals import Signals
+from recarena.server.door import Assignment, HostedRecommender
 from recarena.server.local import LocalRecommender
 from recarena.server.ports import Feedback, RankRequest, SearchRequest
 from recarena.server.rpc.recommenders import item_message
-from recarena.server.runs import Assignment, HostedRecommender
 from recarena.server.spans import Span, untold
 from recarena.server.types import Ints
 

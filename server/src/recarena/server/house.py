@@ -13,8 +13,9 @@ from typing import Any
 
 from recarena.server.config import NAME, Settings, parse_settings
 from recarena.server.datasets.specs import open_world
+from recarena.server.door import Door
 from recarena.server.errors import AlreadyThere, Conflict, InputError, NotFound, RecArenaError
-from recarena.server.runs import Door, Run, RunState, create_run, settings_entries, settings_of
+from recarena.server.runs import Run, RunState, create_run, settings_entries, settings_of
 from recarena.server.store.fork import fork as fork_folder
 from recarena.server.store.run_folder import RunFolder
 

@@ -8,29 +8,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from recarena.server.catalog import Catalog
-from recarena.server.config import ArmSettings, Settings, parse_settings
+from recarena.server.config import Settings, parse_settings
 from recarena.server.datasets.world_data import WorldData
+from recarena.server.door import Assignment, Door, HostedRecommender
 from recarena.server.errors import Conflict, RecArenaError, RunPaused
 from recarena.server.feedback import feedback_of, history_feedback, tally
 from recarena.server.minds.choice import ChoiceMind
-from recarena.server.ports import Feedback, Mind, Recommender, RunStore, WorldView
+from recarena.server.ports import Feedback, Mind, Recommender, RunStore
 from recarena.server.randomness import Purpose, keys, uniform
 from recarena.server.rounds import play_round
-from recarena.server.spans import Span
 from recarena.server.store.run_folder import RunFolder
 from recarena.server.types import CONVERSATIONS, SEARCH_BOX, SURFACES, EventKind, RoundResult
 from recarena.server.world import World
@@ -61,55 +58,6 @@ class RunState(StrEnum):
     def is_final(self) -> bool:
         """Whether StartRun can do nothing more."""
         return self in (RunState.SUCCEEDED, RunState.STOPPED)
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """What one arm of one run is to its recommender."""
-
-    run_id: str
-    epoch: int
-    arm_number: int
-    arm: ArmSettings
-    settings: Settings
-    world: WorldView
-    catalog: Catalog
-    user_ids: list[str]
-    past: Callable[[int], Feedback]
-    """Feedback of a committed round, 0: history."""
-    told: int
-    """Last committed round when the assignment begins."""
-    is_closed: Callable[[], bool] = lambda: False
-    """Whether the run has let go of its folder, so that the past can be asked for no more."""
-
-
-class HostedRecommender(Recommender, Protocol):
-    """A recommender of an arm that may come late and go early."""
-
-    async def arrived(self) -> None:
-        """Returns when it is there."""
-        ...
-
-    async def dismiss(self, grace_s: float, come_back: bool) -> None:
-        """Its run is over, or stops for now."""
-        ...
-
-
-class Door(Protocol):
-    """Where recommenders come from."""
-
-    def open(self, assignment: Assignment) -> HostedRecommender:
-        """Wants a recommender for an arm from now on."""
-        ...
-
-    def close(self, recommender: HostedRecommender) -> None:
-        """Wants it no more."""
-        ...
-
-    def round_span(self, run_id: str, round: int) -> AbstractContextManager[Span]:
-        """Entered for as long as a round is played, so that what is asked of recommenders
-        meanwhile can be told as its parts."""
-        ...
 
 
 def assign_arms(settings: Settings, users: int) -> NDArray[np.int8]:

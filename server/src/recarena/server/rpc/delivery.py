@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Iterator
 
 from recarena.server import feedback as fb
+from recarena.server.door import Assignment
 from recarena.server.ports import Feedback
 from recarena.server.rpc import feedback_codec
 from recarena.server.rpc.session import Response, Session
-from recarena.server.runs import Assignment
 from recarena.v1 import feedback_pb2, session_pb2
 
 

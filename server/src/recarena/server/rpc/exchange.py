@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from recarena.server import lists
+from recarena.server.door import Assignment
 from recarena.server.errors import ProtocolViolation
 from recarena.server.ports import Lists, RankRequest, SearchRequest
 from recarena.server.rpc import answers, questions
 from recarena.server.rpc.recent import Recent
 from recarena.server.rpc.session import Answer, Response, Session
 from recarena.server.rpc.works import Work
-from recarena.server.runs import Assignment
 from recarena.server.types import Bools, Outcome
 from recarena.v1 import session_pb2, types_pb2, work_pb2
 

@@ -54,9 +54,12 @@ class Outbox:
                 self._bytes += len(message)
                 self._arrived.set()
 
-    def close(self) -> None:
-        """Nothing more goes in; what is in still comes out."""
+    def close(self, drop: bool = False) -> None:
+        """Nothing more goes in; what is in still comes out, unless it is dropped."""
         self._closed = True
+        if drop:
+            self._waiting.clear()
+            self._bytes = 0
         self._arrived.set()
         self._left.set()
 

@@ -16,6 +16,7 @@ import structlog
 from google.rpc import status_pb2
 
 from recarena.server import lists
+from recarena.server.door import Assignment
 from recarena.server.errors import (
     ProtocolViolation,
     Quarantined,
@@ -41,7 +42,6 @@ from recarena.server.rpc.status import bad_request, status_proto
 from recarena.server.rpc.times import timestamp
 from recarena.server.rpc.tracing import work_span
 from recarena.server.rpc.works import Rows, Work, cut, joined
-from recarena.server.runs import Assignment
 from recarena.server.types import FailurePolicy, Outcome, WorkRecord
 from recarena.v1 import session_pb2
 

@@ -14,6 +14,7 @@ from grpc_health.v1.health import (
 )
 from grpc_reflection.v1alpha import reflection
 
+from recarena.server.door import Assignment, HostedRecommender
 from recarena.server.errors import Conflict
 from recarena.server.house import House
 from recarena.server.rpc.audit import Audit
@@ -27,7 +28,6 @@ from recarena.server.rpc.recommenders import RecommenderService
 from recarena.server.rpc.remote import RemoteRecommender
 from recarena.server.rpc.security import Security
 from recarena.server.rpc.tracing import WorkSpan, round_span
-from recarena.server.runs import Assignment, HostedRecommender
 from recarena.v1 import (
     recommender_service_pb2,
     simulation_control_service_pb2,

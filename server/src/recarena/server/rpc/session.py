@@ -322,13 +322,14 @@ class Session:
         self.end()
 
     def end(self, error: Exception | None = None) -> None:
-        """Ends the session, once: waiters fail, the writer stops after what is queued."""
+        """Ends the session, once: waiters fail, the writer stops after what is queued, or at once
+        where the peer is lost: one that does not read would keep the server holding it."""
         if self.ended.is_set():
             return
         self.error = error
         self.ended.set()
         self._asked.fail_all(SessionLost(self.session_id))
-        self._outbox.close()
+        self._outbox.close(drop=isinstance(error, SessionLost))
 
     async def keep_alive(self, interval_s: float) -> None:
         """Pings until the session ends; ends it where nothing is heard for three intervals."""
