@@ -12,7 +12,6 @@ from recarena.server.cli.output import JSON, set_up_logging
 if TYPE_CHECKING:
     from recarena.server.rpc.security import Security
 
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 ONLY_HERE = "listen on 127.0.0.1, or say --insecure"
 
 
@@ -85,11 +84,13 @@ def _security(
 def refuse_open_doors(listen: str, security: Security, insecure: bool) -> None:
     """InputError for an address that others can reach without TLS, or without having to show who
     they are, unless that was asked for."""
+    from recarena.server.addresses import address_of
     from recarena.server.errors import InputError
 
-    host = _host(listen)
-    if host in LOOPBACK or insecure:
+    address = address_of(listen, "--listen")
+    if address.is_loopback or insecure:
         return
+    host = address.host
     if not security.tls:
         raise InputError(
             f"{host} can be reached from outside, and without TLS all is sent in the clear",
@@ -107,25 +108,14 @@ def refuse_open_doors(listen: str, security: Security, insecure: bool) -> None:
 def refuse_open_plaintext(listen: str, insecure: bool) -> None:
     """InputError for an address that others can reach, unless that was asked for: `recarena run`
     speaks plaintext and asks nobody who they are."""
+    from recarena.server.addresses import address_of
     from recarena.server.errors import InputError
 
-    host = _host(listen)
-    if host not in LOOPBACK and not insecure:
+    address = address_of(listen, "--listen")
+    if not address.is_loopback and not insecure:
         raise InputError(
-            f"{host} can be reached from outside, and there is no TLS here",
+            f"{address.host} can be reached from outside, and there is no TLS here",
             where="--listen",
             remedy="Host the run with recarena serve, which has it, listen on 127.0.0.1, or say "
             "--insecure",
         )
-
-
-def _host(listen: str) -> str:
-    """The host of HOST:PORT. InputError for what is none."""
-    from recarena.server.errors import InputError
-
-    host, colon, port = listen.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) > 65535:
-        raise InputError(
-            f"{listen!r} is no HOST:PORT", where="--listen", remedy="For example 127.0.0.1:7788"
-        )
-    return host

@@ -6,7 +6,6 @@ of it. Needs the extra `metrics`, and loads it only when it is used.
 
 from __future__ import annotations
 
-import ipaddress
 import platform
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +15,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal, cast
 from weakref import WeakKeyDictionary
 
+from recarena.server.addresses import address_of
 from recarena.server.errors import InputError
 from recarena.server.rpc.health import LATENCY_BOUNDS_S, Latencies, RecommenderHealth
 from recarena.server.rpc.remote import RemoteRecommender
@@ -209,10 +209,10 @@ def serve_metrics(
     address is none, is taken, or can be reached from outside without `insecure`: there are no
     tokens and no TLS here.
     """
-    host, port = _host_and_port(address)
-    if not insecure and not _is_loopback(host):
+    place = address_of(address, "--metrics", "127.0.0.1:9464")
+    if not insecure and not place.is_loopback:
         raise InputError(
-            f"{host} can be reached from outside, and metrics are served to anybody",
+            f"{place.host} can be reached from outside, and metrics are served to anybody",
             where="--metrics",
             remedy="Serve them on 127.0.0.1, or say --insecure",
         )
@@ -228,29 +228,12 @@ def serve_metrics(
     ProcessCollector(registry=registry)
     registry.register(cast("Collector", collector))
     try:
-        server, thread = start_http_server(port, host, registry)
+        server, thread = start_http_server(place.port, place.host, registry)
     except OSError as error:
         raise InputError(
             f"cannot listen on {address}: {error.strerror or error}",
             where="--metrics",
             remedy="Choose another HOST:PORT (port 0: any free one)",
         ) from None
-    shown = f"[{host}]" if ":" in host else host
+    shown = f"[{place.host}]" if ":" in place.host else place.host
     return MetricsEndpoint(f"{shown}:{server.server_port}", server, thread)
-
-
-def _host_and_port(address: str) -> tuple[str, int]:
-    host, colon, port = address.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not (colon and host and port.isdecimal() and int(port) <= 65535):
-        raise InputError(
-            f"{address!r} is no HOST:PORT", where="--metrics", remedy="For example 127.0.0.1:9464"
-        )
-    return host, int(port)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

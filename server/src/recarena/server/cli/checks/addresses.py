@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import os
 import socket
 
-from recarena.server.cli.checks import Finding, Level
+from recarena.server.addresses import Address, address_of
+from recarena.server.cli.checks import Finding, Level, failure
+from recarena.server.errors import InputError
 
 REMEDIES = {
     errno.EADDRINUSE: "Stop who has it, or choose another port (port 0: any free one)",
@@ -16,25 +17,24 @@ REMEDIES = {
 }
 
 
-def split(address: str) -> tuple[str, int] | None:
-    """Host, without brackets, and port; None where it is no HOST:PORT."""
-    host, colon, port = address.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not (colon and host and port.isdecimal() and int(port) <= 65535):
+def known(text: str) -> Address | None:
+    """The address, None where it is none, which `can_be_bound` says."""
+    try:
+        return address_of(text, "")
+    except InputError:
         return None
-    return host, int(port)
 
 
 def can_be_bound(option: str, address: str) -> Finding:
     """Whether a server could listen there now."""
     name = option.removeprefix("--")
-    parts = split(address)
-    if not parts:
-        text = f"{option}: {address!r} is no HOST:PORT"
-        return Finding(name, Level.FAIL, text, "For example 127.0.0.1:7788")
+    try:
+        asked = address_of(address, option)
+    except InputError as error:
+        return failure(name, error)
     try:
         family, kind, protocol, _, place = socket.getaddrinfo(
-            *parts, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            asked.host, asked.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         with socket.socket(family, kind, protocol) as one:
             # As gRPC does: connections that are closing down do not block the port.
@@ -43,7 +43,7 @@ def can_be_bound(option: str, address: str) -> Finding:
             one.listen(1)
     except socket.gaierror as error:
         remedy = "Name an address of this machine"
-        return Finding(name, Level.FAIL, f"{option}: {parts[0]}: {error.strerror}", remedy)
+        return Finding(name, Level.FAIL, f"{option}: {asked.host}: {error.strerror}", remedy)
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error)
         remedy = REMEDIES.get(error.errno or 0, "Choose another address")
@@ -53,22 +53,15 @@ def can_be_bound(option: str, address: str) -> Finding:
 
 def is_guarded(address: str, *, tls: bool, callers: bool) -> Finding:
     """Whether those who can reach the address are kept from what is not theirs."""
-    parts = split(address)
-    if not parts or _is_loopback(parts[0]):
+    asked = known(address)
+    if not asked or asked.is_loopback:
         text = "only this machine can reach it"
         return Finding("exposure", Level.OK, text)
     if not tls:
-        text = f"{parts[0]} can be reached from outside, without TLS"
+        text = f"{asked.host} can be reached from outside, without TLS"
         remedy = "Give --tls-cert and --tls-key; without, recarena serve asks for --insecure"
         return Finding("exposure", Level.WARN, text, remedy)
     if not callers:
-        text = f"{parts[0]} can be reached from outside, and callers need no credentials"
+        text = f"{asked.host} can be reached from outside, and callers need no credentials"
         return Finding("exposure", Level.WARN, text, "Give --tokens or --client-ca")
     return Finding("exposure", Level.OK, "TLS, and callers need credentials")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -10,7 +10,7 @@ from pathlib import Path
 from cryptography import x509
 
 from recarena.server.cli.checks import Finding, Level, failure
-from recarena.server.cli.checks.addresses import split
+from recarena.server.cli.checks.addresses import known
 from recarena.server.errors import InputError
 from recarena.server.rpc.tls import Tls
 from recarena.server.rpc.tokens import TokenFile
@@ -61,18 +61,18 @@ def _names(certificate: x509.Certificate, listen: str) -> Finding:
     domains = names.get_values_for_type(x509.DNSName)
     addresses = names.get_values_for_type(x509.IPAddress)
     shown = ", ".join([*domains, *map(str, addresses)]) or "none that clients read"
-    parts = split(listen)
+    asked = known(listen)
     try:
-        address = ipaddress.ip_address(parts[0]) if parts else None
+        address = ipaddress.ip_address(asked.host) if asked else None
     except ValueError:
         address = None
-    if not parts or (address and address.is_unspecified):
+    if not asked or (address and address.is_unspecified):
         text = f"for {shown}; clients must dial one of these names"
         return Finding("tls names", Level.OK, text)
-    if address in addresses if address else any(_matches(parts[0], one) for one in domains):
+    if address in addresses if address else any(_matches(asked.host, one) for one in domains):
         return Finding("tls names", Level.OK, f"for {shown}")
     remedy = "Let clients dial one of its names, or have one signed for this one"
-    return Finding("tls names", Level.WARN, f"for {shown}, not for {parts[0]}", remedy)
+    return Finding("tls names", Level.WARN, f"for {shown}, not for {asked.host}", remedy)
 
 
 def _matches(host: str, pattern: str) -> bool:
