@@ -1,42 +1,35 @@
-"""One Connect stream, and the status with which the server really ended it."""
+"""One Connect stream: serialised messages out, messages in."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import grpc
 import grpc.aio
 
 from recarena.v1.recommender_service_pb2 import ConnectResponse
 
-T = TypeVar("T")
 # Messages to the server are serialised already: their size has to be known before they are sent,
 # and large ones are serialised in the recommender's thread.
 Call: TypeAlias = "grpc.aio.StreamStreamCall[bytes, ConnectResponse]"
-
-# What grpc.aio says in place of a status where it could not write.
-UNWRITTEN = (grpc.StatusCode.INTERNAL, "Internal error from Core")
-# Seconds that the server's own status may come after that.
-SETTLED_WITHIN = 1.0
+# What sending fails with where a stream is over.
+BROKEN = (grpc.aio.AioRpcError, grpc.aio.InternalError, asyncio.InvalidStateError)
 
 
 class Stream:
-    """A stream of serialised messages out, and messages in.
+    """A stream that is read to its end, and ends as the server said, though a write fails before.
 
-    Where a message is being written as the server ends the stream, grpc.aio replaces the server's
-    status by one of its own (grpc/grpc#36066). A recommender that is not wanted any more would not
-    learn it, come back, and fence the one that took over. So each status is noted as it comes.
+    `write` of grpc.aio, where it fails, puts INTERNAL in place of the server's status and of all
+    messages that were not read yet (grpc/grpc#36066): a recommender that was fenced would not learn
+    it, come back, and fence the one that took over. So what is under `write` is called.
     """
 
     def __init__(self, call: Call) -> None:
         self._call = call
-        self._ended: asyncio.Future[tuple[grpc.StatusCode, str]] = (
-            asyncio.get_running_loop().create_future()
-        )
-        call.add_done_callback(self._note)
+        beneath: Any = getattr(call, "_cython_call", None)
+        self._send: Any = getattr(beneath, "send_serialized_message", call.write)
 
     async def read(self) -> ConnectResponse | None:
         """The next message, None at an end with OK.
@@ -44,52 +37,25 @@ class Stream:
         Raises:
             grpc.aio.AioRpcError: the stream ended with another status.
         """
-        try:
-            message = await self._call.read()
-        except grpc.aio.AioRpcError as error:
-            said = await self._as_the_server_said(error)
-            if said.code() is grpc.StatusCode.OK:
-                return None
-            raise said from None
+        message = await self._call.read()
         return message if isinstance(message, ConnectResponse) else None
 
     async def write(self, payload: bytes) -> bool:
-        """Sends a message; False where the stream is over, which `read` explains."""
+        """Sends a message; False where nothing more can be sent, which `read` explains."""
+        if self._call.done():
+            return False
         try:
-            await self._call.write(payload)
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            await self._call.wait_for_connection()
+            await self._send(payload)
+        except BROKEN:
             return False
         return True
 
     async def done_writing(self) -> None:
         """Closes our half."""
-        with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+        with contextlib.suppress(*BROKEN):
             await self._call.done_writing()
 
     def cancel(self) -> None:
         """Breaks the stream off."""
         self._call.cancel()
-
-    def _note(self, _: object) -> None:
-        status = at_once(self._call.code()), at_once(self._call.details()) or ""
-        if status != UNWRITTEN and not self._ended.done() and status[0] is not None:
-            self._ended.set_result((status[0], status[1]))
-
-    async def _as_the_server_said(self, error: grpc.aio.AioRpcError) -> grpc.aio.AioRpcError:
-        if (error.code(), error.details()) != UNWRITTEN:
-            return error
-        await asyncio.wait({self._ended}, timeout=SETTLED_WITHIN)
-        if not self._ended.done():
-            return error
-        code, text = self._ended.result()
-        return grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(), text)
-
-
-def at_once(coroutine: Coroutine[Any, Any, T]) -> T | None:
-    """What a coroutine comes to that has nothing to wait for; None where it would wait."""
-    try:
-        coroutine.send(None)
-    except StopIteration as done:
-        return done.value
-    coroutine.close()
-    return None
