@@ -6,7 +6,7 @@ Bytes, because a recommender that misbehaves sends things that are no messages.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,6 @@ from recarena.v1.recommender_service_pb2_grpc import RecommenderServiceStub
 CONNECT = "/recarena.v1.RecommenderService/Connect"
 NO_LIMITS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 """The server's limits are what is to be tested, not this side's."""
-UNWRITTEN = (grpc.StatusCode.INTERNAL, "Internal error from Core")
 
 
 class Over(Exception):
@@ -72,8 +71,6 @@ class Stream:
         self._channel, self._metadata = channel, metadata
         self._call: Any = channel.stream_stream(CONNECT)(metadata=metadata)
         self._turn = asyncio.Lock()
-        self._said: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
-        self._call.add_done_callback(self._note)
 
     async def send(self, request: ConnectRequest | None = None, **message: Any) -> None:
         """Sends one message, given or named by its field: send(pong=Pong(nonce=1)). Over."""
@@ -81,11 +78,18 @@ class Stream:
         await self.send_bytes(whole.SerializeToString())
 
     async def send_bytes(self, payload: bytes) -> None:
-        """Sends what may be no message at all. Over."""
+        """Sends what may be no message at all. Over.
+
+        Not by `write`: where it fails, it puts INTERNAL in place of the server's status, and of all
+        messages that were not read yet (grpc/grpc#36066).
+        """
         try:
             async with self._turn:
-                await self._call.write(payload)
-        except (grpc.RpcError, asyncio.InvalidStateError, grpc.aio.UsageError):
+                if self._call.done():
+                    raise Over
+                await self._call.wait_for_connection()
+                await self._call._cython_call.send_serialized_message(payload)
+        except (grpc.RpcError, asyncio.InvalidStateError, grpc.aio.BaseError):
             raise Over from None
 
     async def close_half(self) -> None:
@@ -111,37 +115,16 @@ class Stream:
         return [item.item_id async for part in parts for item in part.items]
 
     async def ending(self) -> Ending:
-        """How the stream ended, in the server's words where there are any; waits for it.
-
-        grpc.aio puts a status of its own in their place where a message could not be written as the
-        stream ended (grpc/grpc#36066).
-        """
+        """How the stream ended; waits for it."""
         code, text = await self._call.code(), await self._call.details()
-        if (code, text) == UNWRITTEN:
-            await asyncio.wait({self._said}, timeout=1.0)
-        return self._said.result() if self._said.done() else Ending(code.name, text or "", "")
-
-    def _note(self, call: Any) -> None:
-        code, text, trailer = map(at_once, (call.code(), call.details(), call.trailing_metadata()))
-        if self._said.done() or code is None or (code, text) == UNWRITTEN:
-            return
-        details = dict(trailer or ()).get("grpc-status-details-bin", b"")
-        reason = reason_of(Status.FromString(details))
-        self._said.set_result(Ending(code.name, text or "", reason))
+        for key, value in await self._call.trailing_metadata() or ():
+            if key == "grpc-status-details-bin":
+                return Ending(code.name, text, reason_of(Status.FromString(value)))
+        return Ending(code.name, text or "", "")
 
     def hang_up(self) -> None:
         """Breaks the stream off."""
         self._call.cancel()
-
-
-def at_once(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """What a coroutine comes to that has nothing to wait for; None where it would wait."""
-    try:
-        coroutine.send(None)
-    except StopIteration as done:
-        return done.value
-    coroutine.close()
-    return None
 
 
 def reason_of(status: Status) -> str:
