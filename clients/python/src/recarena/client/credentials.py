@@ -50,7 +50,10 @@ def _check_authority(path: Path, text: bytes) -> None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text.decode("ascii"))
     except (ssl.SSLError, ValueError):
-        raise BadCredentials(f"{path} holds no certificate in PEM form") from None
+        raise BadCredentials(
+            f"{path} holds no certificate in PEM form:"
+            " openssl x509 -inform der turns one in DER form into it"
+        ) from None
 
 
 def _check_pair(certificate: Path, key: Path) -> None:
@@ -61,5 +64,6 @@ def _check_pair(certificate: Path, key: Path) -> None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, no_password)
     except ssl.SSLError:
         raise BadCredentials(
-            f"{certificate} and {key} are no certificate and its key, in PEM form"
+            f"{certificate} and {key} are no certificate and its key, in PEM form:"
+            " see which are with openssl x509 -in and openssl pkey -in"
         ) from None

@@ -45,6 +45,7 @@ class Link:
         self, server: str, credentials: grpc.ChannelCredentials | None, token: str | None
     ) -> None:
         self.server = server
+        self._how = "unencrypted" if credentials is None else "over TLS"
         self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
         options = list(OPTIONS)
         if server.startswith(LOOPBACK):
@@ -76,7 +77,7 @@ class Link:
                     await self._channel.wait_for_state_change(state)
                     state = self._channel.get_state(try_to_connect=True)
         except TimeoutError:
-            raise Unreachable(f"no connection to {self.server}") from None
+            raise Unreachable(f"no connection to {self.server} {self._how}") from None
         self._complained = False
 
     def connect(self) -> Stream:
@@ -128,4 +129,4 @@ class Link:
     def _complain(self) -> None:
         if not self._complained:
             self._complained = True
-            logger.warning("cannot reach %s, trying again", self.server)
+            logger.warning("cannot reach %s %s, trying again", self.server, self._how)
