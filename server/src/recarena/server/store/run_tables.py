@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recarena.server.errors import InputError
-from recarena.server.store.heap import give_back
+from recarena.server.store.heap import give_back, return_large_blocks
 from recarena.server.store.tables import (
     GROWING,
     LOGS,
@@ -37,9 +37,10 @@ nothing (LanceDB's own are gigabytes)."""
 
 @cache
 def _session() -> Any:
-    """LanceDB's caches."""
+    """LanceDB's caches; made once, before LanceDB does anything."""
     import lancedb
 
+    return_large_blocks()
     return lancedb.Session(
         index_cache_size_bytes=CACHE_BYTES, metadata_cache_size_bytes=CACHE_BYTES
     )
