@@ -185,6 +185,6 @@ async def sends_no_message_larger_than_allowed(client: Client) -> None:
         if request.HasField("work_failed"):
             assert str(LARGEST) in request.work_failed.status.message
             break
-        if getattr(request, request.WhichOneof("message") or "").complete:
+        if not request.HasField("rank_result") or request.rank_result.complete:
             break
     assert await client.asked(stream, "w2", [199]) == [[199, 0, 1]]
