@@ -36,6 +36,10 @@ from support.wiretap import WireTap
 
 RICH = (CAPABILITY_RANK, CAPABILITY_SEARCH, CAPABILITY_EXPLAIN, CAPABILITY_CONVERSE)
 COLUMNAR = (CAPABILITY_RANK, CAPABILITY_SEARCH, CAPABILITY_COLUMNAR)
+WORKS_OF = {
+    RICH: ("rank_work", "search_work", "converse_work", "feedback_batch"),
+    COLUMNAR: ("rank_batch", "search_batch", "feedback_columns"),
+}
 TAPPED = {"recommender": "raw", "explanations": True}
 WORD = re.compile(r"[^\W_]{4,}")
 
@@ -104,6 +108,7 @@ async def tapped(server: Server, capabilities: Any, **session: Any) -> tuple[Run
                 ListFeedbackRequest(session_id=client.registered.session_id, page_size=100)
             )
             await asyncio.gather(client.serve(), neighbour.serve(), finished(run))
+            assert set(WORKS_OF[capabilities]) <= set(client.kinds())
         return run, tap.said
 
 
