@@ -26,6 +26,7 @@ from support.kit import BAD, Kit, kit
 from support.raw_client import RawClient
 from support.sessions import outcomes
 
+pytestmark = pytest.mark.alone
 PING_S = 0.4
 STATED_S = 3 * PING_S
 SLACK_S = 0.5

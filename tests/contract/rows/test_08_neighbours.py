@@ -33,7 +33,7 @@ from support.arena import program
 from support.commands import PATIENCE, PROGRAM
 from support.figures import report
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(400)]
 KIT = Path(__file__).parents[2] / "faults" / "misbehaving.py"
 GOOD, BAD = ("good-1", "good-2"), ("deaf", "flood")
 PAIRS, MOST_PAIRS = 5, 12
