@@ -23,12 +23,13 @@ from support.kit import BAD, KIT, kit
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 GOOD = "good"
-SHORT = {
-    "clock": "lockstep", "ready_timeout_s": 1.0, "resume_window_s": 10.0, "ping_interval_s": 0.2,
-}  # fmt: skip
-"""Of the session: pings, and the silence after which a session is lost, are short."""
+CALM = {"clock": "lockstep", "resume_window_s": 10.0}
+SHORT = {"ready_timeout_s": 1.0, "ping_interval_s": 0.2}
+"""Of the session, where silence is to be found soon."""
 WORK_TIMEOUT_S = 0.4
 """Of the bad arm; the good one has a minute."""
+PATIENT = {"work_timeout_s": 30.0}
+"""A bad arm where nothing is to be late, however busy the machine is."""
 ACCEPTED, VIOLATIONS, REJECTED = Outcome.ACCEPTED, Outcome.VIOLATIONS, Outcome.REJECTED
 LATE, FAILED, LOST = Outcome.LATE, Outcome.FAILED, Outcome.LOST
 
@@ -51,7 +52,7 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
 async def playing(server: Server, name: str, **values: Any) -> Run:
     """A run with both, started. One page a visit, unless said otherwise."""
     bad = {"recommender": BAD, "work_timeout_s": WORK_TIMEOUT_S, **values.pop("arm", {})}
-    session = {**SHORT, **values.pop("session", {})}
+    session = {**CALM, **values.pop("session", {})}
     chosen = {"visits": {"step_cap": 1}, **values}
     return await begin(server, settings(GOOD, bad, session=session, **chosen), run_id=name)
 
@@ -108,7 +109,8 @@ async def assert_counted(
     disposition: str | None,
 ) -> None:
     """Plays a run in which each work is answered wrongly: all of it is counted, and told."""
-    run = await playing(server, f"spoilt-{name.replace(' ', '-')}")
+    arm = {} if LATE in expected or name == "partial" else PATIENT
+    run = await playing(server, f"spoilt-{name.replace(' ', '-')}", arm=arm)
     async with kit(server, *switches) as bad:
         await finished(run)
         await bad.line("ended", code="OK")
@@ -129,7 +131,7 @@ HARMLESS = {
 
 @pytest.mark.parametrize("name", HARMLESS)
 async def test_what_is_sent_beside_a_right_answer_costs_it_nothing(server, name):
-    run = await playing(server, f"harmless-{name.replace(' ', '-')}")
+    run = await playing(server, f"harmless-{name.replace(' ', '-')}", arm=PATIENT)
     async with kit(server, *HARMLESS[name]) as bad:
         await finished(run)
         await bad.line("ended", code="OK")
@@ -157,8 +159,7 @@ BREAKS = {
 async def test_who_breaks_the_session_may_come_back_and_answer(server, name, monkeypatch):
     monkeypatch.setattr(limits, "UNSOLICITED_PER_S", 2000.0)  # or the flood is read for minutes
     switches, code, reason = BREAKS[name]
-    arm = {"work_timeout_s": 30.0}
-    run = await playing(server, f"breaks-{name}", arm=arm)
+    run = await playing(server, f"breaks-{name}", arm=PATIENT)
     async with kit(server, *switches, "--at-most", 1) as bad:
         ended = await bad.line("ended")
         assert (ended["code"], ended["reason"]) == (code, reason)
@@ -173,7 +174,8 @@ async def test_who_breaks_the_session_may_come_back_and_answer(server, name, mon
 
 
 async def test_five_rejected_answers_in_a_row_end_the_session_for_good(server):
-    run = await playing(server, "quarantined", rounds=8, session={"resume_window_s": 0.3})
+    short = {"resume_window_s": 0.3}
+    run = await playing(server, "quarantined", rounds=8, session=short, arm=PATIENT)
     async with kit(server, "--query-index", "--stubborn") as bad:
         await bad.line("ended", code="FAILED_PRECONDITION", reason="QUARANTINED")
         await finished(run)
@@ -186,7 +188,8 @@ async def test_five_rejected_answers_in_a_row_end_the_session_for_good(server):
 
 
 async def test_a_quarantined_program_leaves_by_itself(server):
-    run = await playing(server, "quarantined-once", rounds=8, session={"resume_window_s": 0.3})
+    short = {"resume_window_s": 0.3}
+    run = await playing(server, "quarantined-once", rounds=8, session=short, arm=PATIENT)
     async with kit(server, "--nan") as bad:
         assert await asyncio.wait_for(bad.process.wait(), PATIENCE) == 1
         await finished(run)
@@ -203,7 +206,8 @@ SILENT_TYPES = {
 
 @pytest.mark.parametrize("name", SILENT_TYPES)
 async def test_who_stands_still_is_late_and_may_come_back(server, name):
-    run = await playing(server, f"still-{name}", rounds=3, visits={"step_cap": 2})
+    few = {"rounds": 3, "visits": {"step_cap": 2}}
+    run = await playing(server, f"still-{name}", session=SHORT, **few)
     async with kit(server, *SILENT_TYPES[name], "--at-most", 1) as bad:
         await bad.line("fault", fault=name)
         await finished(run)
@@ -219,7 +223,7 @@ async def test_who_stands_still_is_late_and_may_come_back(server, name):
 
 
 async def test_works_wait_for_a_process_that_was_killed_and_started_again(server):
-    run = await playing(server, "killed", rounds=3, visits={"step_cap": 2})
+    run = await playing(server, "killed", rounds=3, visits={"step_cap": 2}, arm=PATIENT)
     async with kit(server, "--die-after", 1) as first:
         assert await asyncio.wait_for(first.process.wait(), PATIENCE) == -9
     async with kit(server) as second:
@@ -233,7 +237,8 @@ async def test_works_wait_for_a_process_that_was_killed_and_started_again(server
 
 
 async def test_works_are_lost_when_nobody_comes_back_in_time(server):
-    run = await playing(server, "lost", rounds=3, session={"resume_window_s": 0.3})
+    short = {"resume_window_s": 0.3}
+    run = await playing(server, "lost", rounds=3, session=short, arm=PATIENT)
     async with kit(server, "--die-after", 1):
         await finished(run)
     found = outcomes(run, BAD)
@@ -243,7 +248,7 @@ async def test_works_are_lost_when_nobody_comes_back_in_time(server):
 
 
 async def test_a_program_that_dies_every_now_and_then_loses_nothing(server):
-    run = await playing(server, "mortal", rounds=12, arm={"work_timeout_s": 30.0})
+    run = await playing(server, "mortal", rounds=12, arm=PATIENT)
     lives = 0
     over = asyncio.ensure_future(finished(run))
     while not over.done():
@@ -259,7 +264,7 @@ async def test_a_program_that_dies_every_now_and_then_loses_nothing(server):
 
 
 async def test_a_flood_without_end_harms_the_flooder_alone(server):
-    run = await playing(server, "flooded")
+    run = await playing(server, "flooded", session=SHORT)
     async with kit(server, "--flood-rate", 2000, "--late", 0.1):
         await finished(run)
     assert LATE in outcomes(run, BAD)
@@ -267,7 +272,7 @@ async def test_a_flood_without_end_harms_the_flooder_alone(server):
 
 
 async def test_without_resume_a_recommender_starts_from_nothing(server):
-    run = await playing(server, "fresh", rounds=3)
+    run = await playing(server, "fresh", rounds=3, arm=PATIENT)
     async with kit(server, "--garbage", "--at-most", 1, "--no-resume") as bad:
         await finished(run)
         await bad.line("drained", over=True)
@@ -277,7 +282,7 @@ async def test_without_resume_a_recommender_starts_from_nothing(server):
 
 
 async def test_with_a_probability_some_works_fail_and_each_is_counted(server):
-    run = await playing(server, "sometimes", rounds=10)
+    run = await playing(server, "sometimes", rounds=10, arm=PATIENT)
     async with kit(server, "--unknown-items", "--probability", 0.5, "--seed", 3) as bad:
         await finished(run)
         await bad.line("drained", over=True)
