@@ -1,0 +1,1 @@
+"""Language models: how they are asked, paced, paid for, recorded and read."""
