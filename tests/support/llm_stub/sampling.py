@@ -10,10 +10,11 @@ from typing import Any
 from support.llm_stub.asking import Json
 
 DEEP = 5  # from here on as little as the schema allows
-WORDS = (
-    "a quiet film about people who wait for rain and talk too much before the long night ends "
-    "with good music and an honest heart that stays warm in the old town by the sea"
-).split()
+_PROSE = """
+a quiet film about people who wait for rain and talk too much before the long night ends
+with good music and an honest heart that stays warm in the old town by the sea
+"""
+WORDS = tuple(_PROSE.split())
 _FROM_TO = re.compile(r"\bfrom (-?\d+) to (-?\d+)", re.IGNORECASE)
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "object": dict,
@@ -82,9 +83,8 @@ class Shape:
         self.root = root
         self.rng = rng
 
-    def resolved(self, node: Json | bool) -> Json:
-        if isinstance(node, bool):
-            return {}
+    def resolved(self, given: Json | bool) -> Json:
+        node: Json = given if isinstance(given, dict) else {}
         while "$ref" in node:
             target: Any = self.root
             for part in node["$ref"].removeprefix("#").strip("/").split("/"):
@@ -184,9 +184,9 @@ class Shape:
         if options := node.get("anyOf") or node.get("oneOf"):
             good = [one for one in options if not self.problems(value, one)]
             kin = [one for one in options if self._is_kin(value, self.resolved(one))]
-            return self.fit(value, (good or kin or [node | {"anyOf": None, "oneOf": None}])[0])
+            return self.fit(value, (good or kin)[0]) if good or kin else self.sample(node)
         if "type" not in node and "properties" not in node:
-            return self.sample(node) if options == [] else value
+            return value
         if not any(has_type(value, kind) for kind in self.kinds(node)):
             return self.sample(node)
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""HTTP/1.1 over asyncio, as much of it as an SDK speaks: keep-alive, bodies by length or chunked."""
+"""HTTP/1.1 over asyncio, as much as an SDK speaks: keep-alive, bodies by length or chunked."""
 
 from __future__ import annotations
 
