@@ -57,6 +57,12 @@ _IGNORE = re.compile(
 _SYSTEM = re.compile(r"(?:^|[\n.!?\]>\"'*#])\s*\W*system\W{0,3}:\s*(?P<x>\S.*)", _ANY)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}")
 _LEET_WORD = re.compile(r"[\w@$!|]*[^\W\d_][\w@$!|]*")
+_LEETED = re.compile(r"[^\W\d_][013457@$!|]|[013457@$!|][^\W\d_]")
+_HINT_WORDS = """
+reveal print repeat show output tell leak quote write answer reply respond return watch set rate
+rating leave choose pick search say post ignore disregard forget override system
+"""
+_HINTS = tuple(_HINT_WORDS.split())  # one of them is in whatever the expressions above find
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff\U000e0000-\U000e007f]")
 _LEET = str.maketrans("013457@$!|", "oieastasil")
 _LEET_L = str.maketrans("013457@$!|", "oleastasil")
@@ -101,6 +107,9 @@ class Demands:
     def hear(self, text: str) -> bool:
         """Take in what one text demands, whatever its disguise."""
         for plain in undisguised(text):
+            lower = plain.lower()
+            if not any(hint in lower for hint in _HINTS):
+                continue
             said = Demands()
             said._read(plain)
             if said:
@@ -219,7 +228,9 @@ def strings(value: object) -> Iterator[str]:
 
 def undisguised(text: str) -> Iterator[str]:
     """The text as it may be meant: full-width, invisible letters, base64, leetspeak."""
-    plain = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
+    plain = text
+    if not text.isascii():
+        plain = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
     yield plain
     for found in _BASE64.findall(plain):
         code = found.rstrip("=").replace("-", "+").replace("_", "/")
@@ -229,6 +240,8 @@ def undisguised(text: str) -> Iterator[str]:
             continue
         if hidden.isprintable() or "\n" in hidden:
             yield hidden
+    if not _LEETED.search(plain):
+        return
     for table in (_LEET, _LEET_L):
         leet = _LEET_WORD.sub(lambda word, table=table: word[0].translate(table), plain)
         if leet != plain:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +21,7 @@ class StubProcess:
     """Runs `python -m support.llm_stub` for as long as it is entered."""
 
     url: str
+    process: subprocess.Popen[str]
 
     def __init__(
         self,
@@ -38,35 +40,31 @@ class StubProcess:
 
     def __enter__(self) -> Self:
         paths = [str(TESTS), os.environ.get("PYTHONPATH", "")]
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             self.command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)},
         )
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
         if not line:
             self.__exit__()
-            raise RuntimeError(f"the stub ended with {self._process.returncode}")
+            raise RuntimeError(f"the stub ended with {self.process.returncode}")
         self.url = json.loads(line)["url"]
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.terminate()
+        self.process.terminate()
         try:
-            self._process.wait(PATIENCE)
+            self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
+            self.process.kill()
+            self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 pipe.close()
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
 
     def counts(self) -> Json:
         """Totals, and how often each body was answered with 200."""
@@ -77,5 +75,9 @@ class StubProcess:
         return self._ask("/_stub/switches", json.dumps(switches).encode())
 
     def _ask(self, path: str, body: bytes | None = None) -> Json:
-        with urllib.request.urlopen(self.url + path, body, timeout=PATIENCE) as answer:
-            return json.load(answer)
+        try:
+            with urllib.request.urlopen(self.url + path, body, timeout=PATIENCE) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                raise ValueError(error.read().decode()) from error

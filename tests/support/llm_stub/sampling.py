@@ -187,7 +187,7 @@ class Shape:
             return self.fit(value, (good or kin)[0]) if good or kin else self.sample(node)
         if "type" not in node and "properties" not in node:
             return value
-        if not any(has_type(value, kind) for kind in self.kinds(node)):
+        if not self._is_kin(value, node):
             return self.sample(node)
         if isinstance(value, dict):
             return self._fit_object(value, node)
@@ -202,6 +202,9 @@ class Shape:
         return value
 
     def _is_kin(self, value: object, node: Json) -> bool:
+        kind = node.get("type")
+        if isinstance(kind, str):
+            return has_type(value, kind)
         return any(has_type(value, kind) for kind in self.kinds(node))
 
     def _fit_object(self, value: Json, node: Json) -> Json:

@@ -93,6 +93,7 @@ class LlmStub:
         self._connections: set[Connection] = set()
         self._closing = False
         self._all_gone = asyncio.Event()
+        self._idle = asyncio.Event()
         self._number = 0
 
     async def __aenter__(self) -> Self:
@@ -130,6 +131,11 @@ class LlmStub:
             "most_in_flight": self.most_in_flight,
         }
 
+    async def idle(self) -> None:
+        """Return once nothing is in flight, also nothing whose client has gone."""
+        if self.in_flight:
+            await self._idle.wait()
+
     def connected(self, connection: Connection) -> None:
         self._connections.add(connection)
         if self._closing:
@@ -164,6 +170,7 @@ class LlmStub:
         self.by_key[key] += 1
         self._flying[key] += 1
         self.in_flight += 1
+        self._idle.clear()
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         if (turned_down := self._turned_down(exchange, request.method)) is not None:
             self._respond(exchange, *turned_down)
@@ -286,6 +293,8 @@ class LlmStub:
         exchange.connection.exchange = None
         self.in_flight -= 1
         self._flying[exchange.key] -= 1
+        if not self.in_flight:
+            self._idle.set()
         self.by_status[status] += 1
         self.by_task[exchange.task] += 1
         answered = status == 200 and bool(exchange.body)
