@@ -15,13 +15,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from recarena.server.activation import Activation, ActivationPolicy
 from recarena.server.errors import InputError
+from recarena.server.llm.prices import Price
+from recarena.server.llm.settings import LlmSettings
+from recarena.server.memory.settings import MemorySettings
 from recarena.server.minds.choice.coefficients import Coefficients
 from recarena.server.population import PROFILE_FIELDS
 from recarena.server.rounds import RoundRules
+from recarena.server.section import Section
 from recarena.server.types import FailurePolicy
 from recarena.server.visits import VisitRules
 from recarena.server.world import Dynamics
@@ -39,12 +43,6 @@ def _is_name(value: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(_is_name)]
-
-
-class Section(BaseModel):
-    """A table of the settings: frozen, no unknown keys, no numbers that are none."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Clock(StrEnum):
@@ -176,6 +174,8 @@ class Settings(Section):
     session: SessionSettings = SessionSettings()
     store: StoreSettings = StoreSettings()
     execution: ExecutionSettings = ExecutionSettings()
+    llm: LlmSettings = LlmSettings()
+    memory: MemorySettings = MemorySettings()
     choice: dict[str, float] = {}
     """Coefficients of the choice mind that differ from their defaults."""
     dynamics: dict[str, float] = {}
@@ -250,11 +250,15 @@ def _problem(error: Any) -> str:
     return f"{path}: {message}" if path else message
 
 
+LISTS: dict[str | int, type[Section]] = {"arms": ArmSettings, "prices": Price}
+"""Tables of which there may be several."""
+
+
 def _section_at(path: tuple[str | int, ...]) -> type[Section]:
     section: type[Section] = Settings
     for part in path:
-        if part == "arms":
-            section = ArmSettings
+        if part in LISTS:
+            section = LISTS[part]
         elif isinstance(part, str):
             annotation = section.model_fields[part].annotation
             assert isinstance(annotation, type)

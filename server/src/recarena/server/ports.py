@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -218,6 +218,8 @@ class PageView:
         default_factory=dict[tuple[int, int], tuple[int, ...]]
     )
     """(row, position) -> genres that an explanation claims for the item, -1: one it has not."""
+    explanations: dict[tuple[int, int], str] = field(default_factory=dict[tuple[int, int], str])
+    """(row, position) -> the explanation's words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +244,8 @@ class PageDecision:
     """(row, column of watched) -> feeling in own words."""
     query: dict[int, str] = field(default_factory=dict[int, str])
     """Row -> search words of one's own."""
+    failed: dict[int, str] = field(default_factory=dict[int, str])
+    """Row -> why the user leaves without having decided to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,19 +264,56 @@ class SocialDecision:
     """[users]: template of the words, 0: see words."""
     words: dict[int, str] = field(default_factory=dict[int, str])
     """Row -> words of one's own."""
+    failed: dict[int, str] = field(default_factory=dict[int, str])
+    """Row -> why the user says nothing without having decided to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Activities:
+    """What a batch of users turns to in a round."""
+
+    kind: NDArray[np.int8]
+    """[users]: EventKind ENTER_RECOMMENDER, ENTER_SOCIAL or IDLE."""
+    failed: dict[int, str] = field(default_factory=dict[int, str])
+    """Row -> why the user does nothing without having decided to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Openings:
+    """How a batch of users opens its visits, where the recommender can talk."""
+
+    code: NDArray[np.int16]
+    """[users]: genre asked for + 1 where the visit opens with a conversation, else 0."""
+    words: dict[int, str] = field(default_factory=dict[int, str])
+    """Row -> words of one's own, among those that open with a conversation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How the users of one kind of mind are best decided for."""
+
+    of: Callable[[Ints], Ints]
+    """Those of some users who are of the kind, in the same order."""
+    cohort_size: int = 0
+    """Users who take their steps together; 0: as many as the run's settings say."""
+    cohorts_at_once: int = 0
+    """Likewise."""
 
 
 class Mind(Protocol):
-    """Decides for users, a batch at a time. Reads the world and changes nothing."""
+    """Decides for users, a batch at a time. Reads the world and changes nothing; what a mind
+    remembers changes when a round is committed (`committed`), never within one."""
 
-    async def choose_activity(self, world: WorldView, round: int, users: Ints) -> NDArray[np.int8]:
-        """[users]: EventKind ENTER_RECOMMENDER, ENTER_SOCIAL or IDLE."""
+    def manners(self) -> list[Manner]:
+        """One for each kind of mind; each user is of one of them."""
         ...
 
-    async def opens_with_words(
-        self, world: WorldView, round: int, users: Ints
-    ) -> NDArray[np.int16]:
-        """[users]: genre asked for + 1 where the visit opens with a conversation, else 0."""
+    async def choose_activity(self, world: WorldView, round: int, users: Ints) -> Activities:
+        """What each user turns to. A round begins with it."""
+        ...
+
+    async def opens_with_words(self, world: WorldView, round: int, users: Ints) -> Openings:
+        """Who opens the visit with words, and with which."""
         ...
 
     async def act(self, world: WorldView, view: PageView) -> PageDecision:
@@ -281,4 +322,20 @@ class Mind(Protocol):
 
     async def socialise(self, world: WorldView, round: int, users: Ints) -> SocialDecision:
         """What each user does in the social network."""
+        ...
+
+    async def remember(
+        self, world: WorldView, round: int, events: EventColumns
+    ) -> MemoryColumns:
+        """The memories that a round leaves, by its events (all users', in the order of the log).
+        RunPaused where the round may not be committed."""
+        ...
+
+    def committed(self, round: int, memories: MemoryColumns) -> None:
+        """Takes over what was remembered of a committed round, in the order of the rounds; also
+        when a run is opened again."""
+        ...
+
+    async def close(self) -> None:
+        """Lets go of what the mind holds; it is not used after that."""
         ...

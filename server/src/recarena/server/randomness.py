@@ -45,6 +45,9 @@ class Purpose(IntEnum):
     TASTE_DRIFT = 17
     CONVERSE = 18
     EXPLAIN = 19
+    FORGET = 20
+    LLM_USER = 21
+    NEAR_FRIEND = 22
 
 
 def _mix(z: Keys) -> Keys:

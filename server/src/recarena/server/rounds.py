@@ -3,24 +3,22 @@ did changes it when the result is applied. Open this file first."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recarena.server.activation import Activation, activate
-from recarena.server.memory.remember import remember
-from recarena.server.ports import Mind, Recommender
+from recarena.server.ports import Manner, Mind, Recommender
 from recarena.server.social import socialise
+from recarena.server.together import at_most
 from recarena.server.types import EventColumns, EventKind, Ints, RoundResult, WorkRecord
 from recarena.server.visits import VisitRules, visit
 from recarena.server.world import World
 
-T = TypeVar("T")
 Played: TypeAlias = tuple[EventColumns, list[WorkRecord]]
 """What a cohort did, and how the works for it went."""
 
@@ -45,7 +43,8 @@ async def play_round(
     """activate -> choose -> visit and socialise -> reflect. Changes nothing: `world.apply` does."""
     round = world.round + 1
     active = activate(rules.activation, world.seed, round, world.gap)
-    activity = await mind.choose_activity(world, round, active)
+    activities = await mind.choose_activity(world, round, active)
+    activity = activities.kind
     idle = active[activity == EventKind.IDLE]
     visitors = active[activity == EventKind.ENTER_RECOMMENDER]
     social = active[activity == EventKind.ENTER_SOCIAL]
@@ -56,18 +55,27 @@ async def play_round(
     async def talks(cohort: Ints) -> Played:
         return await socialise(world, mind, round, cohort), []
 
-    jobs = [
-        partial(visits, arm, cohort)
-        for arm in range(len(arms))
-        for cohort in cohorts(visitors[arm_of_user[visitors] == arm], rules.cohort_size)
-    ]
-    jobs += [partial(talks, cohort) for cohort in cohorts(social, rules.cohort_size)]
-    played = await at_most(rules.cohorts_at_once, jobs)
+    async def play(manner: Manner) -> list[Played]:
+        size = manner.cohort_size or rules.cohort_size
+        jobs = [
+            partial(visits, arm, cohort)
+            for arm in range(len(arms))
+            for cohort in cohorts(manner.of(visitors[arm_of_user[visitors] == arm]), size)
+        ]
+        jobs += [partial(talks, cohort) for cohort in cohorts(manner.of(social), size)]
+        return await at_most(manner.cohorts_at_once or rules.cohorts_at_once, jobs)
 
-    nothing = EventColumns.make(len(idle), round=round, user=idle, kind=EventKind.IDLE)
+    manners = mind.manners()
+    parts = await at_most(len(manners), [partial(play, manner) for manner in manners])
+    played = [one for part in parts for one in part]
+    nothing = EventColumns.make(
+        len(idle), round=round, user=idle, kind=EventKind.IDLE,
+        text=_of_rows(np.flatnonzero(activity == EventKind.IDLE), activities.failed),
+    )  # fmt: skip
     events = in_user_order([nothing, *(events for events, _ in played)], world.users)
     works = [work for _, works in played for work in works]
-    return RoundResult(round, len(active), events, remember(events, world.network), tuple(works))
+    memories = await mind.remember(world, round, events)
+    return RoundResult(round, len(active), events, memories, tuple(works))
 
 
 def cohorts(users: Ints, size: int) -> list[Ints]:
@@ -75,29 +83,11 @@ def cohorts(users: Ints, size: int) -> list[Ints]:
     return [users[at : at + size] for at in range(0, len(users), size)]
 
 
-async def at_most(limit: int, jobs: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
-    """Runs jobs concurrently, at most `limit` at once; results in the order of the jobs. The first
-    failure cancels the others and is raised by itself."""
-    gate = asyncio.Semaphore(limit)
-    results: dict[int, T] = {}
-
-    async def run(number: int, job: Callable[[], Awaitable[T]]) -> None:
-        async with gate:
-            results[number] = await job()
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for number, job in enumerate(jobs):
-                group.create_task(run(number, job))
-    except ExceptionGroup as failures:
-        raise first_failure(failures) from None
-    return [results[number] for number in range(len(jobs))]
-
-
-def first_failure(failures: ExceptionGroup[Exception]) -> Exception:
-    """The first exception of a group, or of the groups in it, as itself."""
-    first = failures.exceptions[0]
-    return first_failure(first) if isinstance(first, ExceptionGroup) else first
+def _of_rows(rows: NDArray[np.intp], words: dict[int, str]) -> dict[int, str]:
+    """Words by rows of a whole, as words by rows of a part of it."""
+    if not words:
+        return {}
+    return {new: words[old] for new, old in enumerate(rows.tolist()) if old in words}
 
 
 def in_user_order(parts: Sequence[EventColumns], users: int) -> EventColumns:

@@ -12,7 +12,9 @@ async def socialise(world: WorldView, mind: Mind, round: int, users: Ints) -> Ev
     """Plays the social network for a cohort. What is said reaches others when the round is
     applied: a post can be answered from the next round on."""
     decision = await mind.socialise(world, round, users)
-    enters = EventColumns.make(len(users), round=round, user=users, kind=EventKind.ENTER_SOCIAL)
+    enters = EventColumns.make(
+        len(users), round=round, user=users, kind=EventKind.ENTER_SOCIAL, text=decision.failed
+    )
     said = np.flatnonzero(decision.kind)
     rows = {old: new for new, old in enumerate(said.tolist())} if decision.words else {}
     talk = EventColumns.make(

@@ -93,6 +93,12 @@ class MemoryKind(IntEnum):
     """An acquaintance's post."""
     POSTED = 5
     """The user's own post."""
+    OBSERVED = 6
+    """What the user made of a page or a talk, in own words."""
+    INSIGHT = 7
+    """What the user concluded from other memories."""
+    RECALL = 8
+    """As stored only: which memories came to the user's mind in a round. Not a memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +235,14 @@ class MemoryColumns:
     code: NDArray[np.int16]
     """Template of the words, 0 where text holds them."""
     text: dict[int, str] = field(default_factory=dict[int, str])
+    rests_on: dict[int, tuple[int, ...]] = field(default_factory=dict[int, tuple[int, ...]])
+    """Row -> ids of the memories that an insight rests on (see `memory_id`)."""
+    recalled: dict[int, tuple[int, ...]] = field(default_factory=dict[int, tuple[int, ...]])
+    """User -> ids of the older memories that came to mind in the round, REFLECTED among them where
+    the user sat down to reflect."""
+    vector: Floats | None = None
+    """[rows, dimension]: what the words mean to the run's embedder; a row of zeros: not embedded.
+    It is written for those who search the table and is not read back."""
 
     def __len__(self) -> int:
         return len(self.user)
@@ -238,6 +252,15 @@ class MemoryColumns:
         """No memories."""
         made: dict[str, NDArray[Any]] = {n: np.empty(0, d) for n, d in MEMORY_COLUMNS.items()}
         return cls(**made, text={})
+
+
+REFLECTED = -1
+MEMORIES_A_ROUND = 2**24
+
+
+def memory_id(round: int, row: int) -> int:
+    """Id of the memory in a row of a round's memories: unique in a run, ascending."""
+    return round * MEMORIES_A_ROUND + row
 
 
 MEMORY_COLUMNS: dict[str, type[np.generic]] = {

@@ -99,6 +99,7 @@ async def visit(
             can_search=recommender.can_search,
             watched_now=wanted.watched,
             claims=lists.claims,
+            explanations=lists.explanations,
         )
         decision = await mind.act(world, view)
         last = step == rules.step_cap - 1
@@ -131,7 +132,8 @@ async def _first_pages(
         np.empty((n, 0), np.int32),
     )
     if recommender.can_converse:
-        wanted.code = await mind.opens_with_words(world, round, users)
+        openings = await mind.opens_with_words(world, round, users)
+        wanted.code, wanted.words = openings.code, dict(openings.words)
         wanted.surface[wanted.code > 0] = Surface.CONVERSATION
     return wanted
 
@@ -146,6 +148,7 @@ def _openings(round: int, wanted: _Wanted) -> EventColumns:
         step=0,
         kind=EventKind.CONVERSE,
         code=wanted.code[talking],
+        text=wanted.take(talking).words,
     )
 
 
@@ -284,7 +287,7 @@ def _decision_events(view: PageView, decision: PageDecision, last: bool) -> list
         kind=action,
         item=np.where(searching, decision.sought, NOTHING),
         code=np.where(searching, decision.sought_code, 0),
-        text={} if last else dict(decision.query),
+        text={**decision.failed, **({} if last else decision.query)},
     )
     return [watches, actions]
 
@@ -309,7 +312,7 @@ def _next_pages(view: PageView, wanted: _Wanted, decision: PageDecision) -> _Wan
         np.where(searches, decision.sought, wanted.sought).astype(np.int32),
         np.where(searches, decision.sought_code, wanted.code).astype(np.int16),
         {
-            **{r: w for r, w in wanted.words.items() if not searches[r]},
+            **{r: w for r, w in wanted.words.items() if not searches[r] and not talked[r]},
             **decision.query,
         },
         np.concatenate([wanted.watched, just[:, used]], axis=1).astype(np.int32),

@@ -81,12 +81,11 @@ class LlmSettings(Section):
     @model_validator(mode="after")
     def _consistent(self) -> LlmSettings:
         if self.provider is None:
-            changed = self.model_fields_set - {"provider"}
-            if changed:
-                raise ValueError(
-                    f"{sorted(changed)[0]} is set, but no provider (anthropic, openai or "
-                    "openai-compatible)"
-                )
+            for name, field in type(self).model_fields.items():
+                if getattr(self, name) != field.default:
+                    raise ValueError(
+                        f"{name} is set, but no provider (anthropic, openai or openai-compatible)"
+                    )
             return self
         if not self.model:
             raise ValueError("model is missing: the name by which the provider knows it")

@@ -14,7 +14,7 @@ from recarena.server.store.manifest import OWN_KEYS, arm_ids
 from recarena.server.store.new_folder import new_folder
 from recarena.server.store.run_folder import RunFolder
 from recarena.server.store.run_tables import windows
-from recarena.server.store.tables import LOGS, WORKS, Rows, round_table
+from recarena.server.store.tables import LOGS, VECTOR, WORKS, Rows, round_table
 
 
 def fork(
@@ -44,7 +44,7 @@ def fork(
     with new_folder(target, manifest, source.world(), source.arm_of_user(), sync=fsync) as tables:
         for name in LOGS:
             for first, last in windows([getattr(row, name) for row in rows], 1):
-                found = source.tables.read(name, rows, first, last)
+                found = source.tables.read(name, rows, first, last, (VECTOR,))
                 tables.append(name, _renamed(found, renamed) if name == "works" else found)
         versions = tables.versions()
         now = {f"{name}_version": versions[name] for name in LOGS}

@@ -45,7 +45,8 @@ def new_folder(
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
     try:
-        tables = RunTables.create(fresh / "tables", tables_from_world(world, arms))
+        dimension = int(dict(manifest.get("memory", {})).get("dimension", 0))
+        tables = RunTables.create(fresh / "tables", tables_from_world(world, arms), dimension)
         yield tables
         tables.reopen()
         own = {"format": FORMAT, "format_version": FORMAT_VERSION}

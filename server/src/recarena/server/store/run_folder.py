@@ -265,7 +265,7 @@ class RunFolder:
                 raise Conflict(f"round {round} cannot follow round {last} of {self.run_id}")
             logs = {
                 "events": event_table(result.events),
-                "memories": memory_table(result.memories),
+                "memories": memory_table(result.memories, round),
                 "works": work_table(result.works, self.arms),
             }
             for name, rows in logs.items():
@@ -276,7 +276,7 @@ class RunFolder:
                 sim_time=sim_time.astimezone(UTC),
                 active=result.active,
                 events=len(result.events),
-                memories=len(result.memories),
+                memories=len(logs["memories"]),
                 works=len(result.works),
                 wall_ms=result.wall_ms,
                 commit_ms=0.0,

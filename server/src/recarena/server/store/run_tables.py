@@ -20,6 +20,7 @@ from recarena.server.store.tables import (
     Rows,
     numpy_column,
     rounds_from,
+    vector_field,
     with_new_columns,
 )
 
@@ -57,14 +58,16 @@ class RunTables:
         self._open: dict[str, Any] = {}
 
     @classmethod
-    def create(cls, path: Path, world: Mapping[str, Rows]) -> RunTables:
-        """A new database: the world's tables filled, those of the rounds empty."""
+    def create(cls, path: Path, world: Mapping[str, Rows], dimension: int = 0) -> RunTables:
+        """A new database: the world's tables filled, those of the rounds empty. `dimension`: size
+        of the vectors of memories, 0: they have none."""
         tables = cls(path, live=False)
         database = tables._connected()
         for name, rows in world.items():
             tables._open[name] = database.create_table(name, data=rows)
         for name, schema in GROWING.items():
-            tables._open[name] = database.create_table(name, schema=schema)
+            own = schema.append(vector_field(dimension)) if name == "memories" and dimension else schema
+            tables._open[name] = database.create_table(name, schema=own)
         return tables
 
     def _connected(self) -> Any:
@@ -140,8 +143,11 @@ class RunTables:
             raise InputError("the table of rounds has gaps", where=str(self.path))
         return rows
 
-    def read(self, name: str, rows: Sequence[RoundRow], first: int, last: int) -> Rows:
+    def read(
+        self, name: str, rows: Sequence[RoundRow], first: int, last: int, also: Sequence[str] = ()
+    ) -> Rows:
         """Rows of a log in committed rounds first..last, in the order in which they were made.
+        `also`: columns to keep, where they are there, beside those that every run has.
 
         Rounds stand in the table one after another, so that a place is known from the counts in
         `rounds` and no column need be searched. InputError where counts and rows differ.
@@ -150,7 +156,11 @@ class RunTables:
         if not counts[first - 1 :].any():
             return LOGS[name].empty_table()
         found = self._in_order(name, counts, first, last)
-        return with_new_columns(found, LOGS[name])
+        made = with_new_columns(found, LOGS[name])
+        for column in also:
+            if column in found.column_names:
+                made = made.append_column(found.schema.field(column), found[column])
+        return made
 
     def _in_order(self, name: str, counts: Counts, first: int, last: int) -> Rows:
         start, size = int(counts[: first - 1].sum()), int(counts[first - 1 :].sum())

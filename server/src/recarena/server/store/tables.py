@@ -15,8 +15,12 @@ from numpy.typing import NDArray
 from recarena.server.types import (
     EVENT_COLUMNS,
     MEMORY_COLUMNS,
+    NOBODY,
+    NOTHING,
     EventColumns,
+    Floats,
     MemoryColumns,
+    MemoryKind,
     Outcome,
     WorkRecord,
 )
@@ -47,8 +51,11 @@ MEMORIES = pa.schema(
             for name, dtype in MEMORY_COLUMNS.items()
         ),
         pa.field("text", pa.string()),
+        pa.field("rests_on", pa.string()),
     ]
 )
+VECTOR = "vector"
+"""Column of `memories` in runs whose users' memories are embedded."""
 WORKS = pa.schema(
     {
         "round": pa.int32(),
@@ -153,10 +160,47 @@ def event_table(events: EventColumns) -> Rows:
     return pa.Table.from_arrays([*rows, *words], schema=EVENTS)
 
 
-def memory_table(memories: MemoryColumns) -> Rows:
-    """Memories of one round as rows of `memories`."""
-    rows = _dense(memories, MEMORY_COLUMNS)
-    return pa.Table.from_arrays([*rows, sparse_text(len(memories), memories.text)], schema=MEMORIES)
+def vector_field(dimension: int) -> Any:
+    """The column VECTOR for vectors of this size."""
+    return pa.field(VECTOR, pa.list_(pa.float32(), dimension))
+
+
+def memory_table(memories: MemoryColumns, round: int) -> Rows:
+    """Memories of one round as rows of `memories`; after them a row of kind RECALL for each user
+    to whose mind older ones came."""
+    size = len(memories)
+    ids = {row: json.dumps(found) for row, found in memories.rests_on.items()}
+    columns = [*_dense(memories, MEMORY_COLUMNS), sparse_text(size, memories.text)]
+    made = pa.Table.from_arrays([*columns, sparse_text(size, ids)], schema=MEMORIES)
+    if memories.vector is not None:
+        made = _with_vectors(made, memories.vector)
+    if memories.recalled:
+        recalls = _recall_rows(round, size, memories.recalled)
+        made = pa.concat_tables([made, recalls], promote_options="default")
+    return made
+
+
+def _with_vectors(table: Rows, vectors: Floats) -> Rows:
+    field = vector_field(vectors.shape[1])
+    blank = pa.array(~vectors.any(axis=1))
+    column = pa.FixedSizeListArray.from_arrays(
+        pa.array(vectors.ravel(), pa.float32()), vectors.shape[1], mask=blank
+    )
+    return table.append_column(field, column)
+
+
+def _recall_rows(round: int, first: int, recalled: Mapping[int, tuple[int, ...]]) -> Rows:
+    """One row a user, in their order."""
+    users = sorted(recalled)
+    made: dict[str, Any] = {name: np.zeros(len(users), d) for name, d in MEMORY_COLUMNS.items()}
+    made |= {"seq": first + np.arange(len(users)), "user": users}
+    made |= {"item": np.full(len(users), NOTHING), "source": np.full(len(users), NOBODY)}
+    made |= {"kind": np.full(len(users), MemoryKind.RECALL)}
+    made["round"] = np.full(len(users), round)
+    made["text"] = pa.nulls(len(users), pa.string())
+    made["rests_on"] = [json.dumps(recalled[user]) for user in users]
+    arrays = [pa.array(made[field.name], field.type) for field in MEMORIES]
+    return pa.Table.from_arrays(arrays, schema=MEMORIES)
 
 
 def _dense(columns: EventColumns | MemoryColumns, names: Iterable[str]) -> list[Column]:
@@ -173,8 +217,17 @@ def events_from(table: Rows) -> EventColumns:
 
 def memories_from(table: Rows) -> MemoryColumns:
     """Rows of `memories`, in their order."""
+    recalled: dict[int, tuple[int, ...]] = {}
+    is_recall = numpy_column(table, "kind") == MemoryKind.RECALL
+    if is_recall.any():
+        recalls = table.filter(pa.array(is_recall))
+        ids = text_of(recalls, "rests_on")
+        for row, user in enumerate(recalls["user"].to_pylist()):
+            recalled[user] = (*recalled.get(user, ()), *json.loads(ids[row]))
+        table = table.filter(pa.array(~is_recall))
     arrays = {name: numpy_column(table, name) for name in MEMORY_COLUMNS}
-    return MemoryColumns(**arrays, text=text_of(table))
+    rests_on = {row: tuple(json.loads(ids)) for row, ids in text_of(table, "rests_on").items()}
+    return MemoryColumns(**arrays, text=text_of(table), rests_on=rests_on, recalled=recalled)
 
 
 def work_table(works: Sequence[WorkRecord], arms: Sequence[str]) -> Rows:

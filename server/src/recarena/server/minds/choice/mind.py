@@ -11,12 +11,30 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from recarena.server.memory.remember import remember
 from recarena.server.minds.choice import feeling
 from recarena.server.minds.choice.coefficients import Coefficients
 from recarena.server.minds.choice.utility import Utility, heard_of
-from recarena.server.ports import PageDecision, PageView, SocialDecision, WorldView
+from recarena.server.ports import (
+    Activities,
+    Manner,
+    Openings,
+    PageDecision,
+    PageView,
+    SocialDecision,
+    WorldView,
+)
 from recarena.server.randomness import Purpose, gumbel, keys, logistic, uniform
-from recarena.server.types import NOBODY, NOTHING, Bools, EventKind, Floats, Ints
+from recarena.server.types import (
+    NOBODY,
+    NOTHING,
+    Bools,
+    EventColumns,
+    EventKind,
+    Floats,
+    Ints,
+    MemoryColumns,
+)
 
 _NEXT, _SEARCH, _LEAVE = 0, 1, 2
 _ACTIONS = np.array([EventKind.NEXT, EventKind.SEARCH, EventKind.LEAVE], np.int8)
@@ -31,7 +49,11 @@ class ChoiceMind:
         self.coefficients = coefficients or Coefficients()
         self._utility = Utility(self.coefficients)
 
-    async def choose_activity(self, world: WorldView, round: int, users: Ints) -> NDArray[np.int8]:
+    def manners(self) -> list[Manner]:
+        """Everybody, in cohorts of the run's size."""
+        return [Manner(lambda users: users)]
+
+    async def choose_activity(self, world: WorldView, round: int, users: Ints) -> Activities:
         """logit P(active) = a_u + phi (S_u - 1/2) + psi log(1 + gap); then recommender or social
         network, the latter drawing with unread posts and an unshared watch."""
         b, people = self.coefficients, world.population
@@ -50,16 +72,27 @@ class ChoiceMind:
         is_active = logistic(keys(seed, Purpose.ENTER, round, users)) < active
         is_social = logistic(keys(seed, Purpose.GO_SOCIAL, round, users)) < social
         busy = np.where(is_social, EventKind.ENTER_SOCIAL, EventKind.ENTER_RECOMMENDER)
-        return np.where(is_active, busy, EventKind.IDLE).astype(np.int8)
+        return Activities(np.where(is_active, busy, EventKind.IDLE).astype(np.int8))
 
-    async def opens_with_words(
-        self, world: WorldView, round: int, users: Ints
-    ) -> NDArray[np.int16]:
+    async def opens_with_words(self, world: WorldView, round: int, users: Ints) -> Openings:
         """Asks for the genre it would search for, with a fixed probability."""
         opens = logistic(keys(world.seed, Purpose.CONVERSE, round, users)) < np.float32(
             self.coefficients.conversation
         )
-        return np.where(opens, self._genre_wanted(world, round, users) + 1, 0).astype(np.int16)
+        code = np.where(opens, self._genre_wanted(world, round, users) + 1, 0)
+        return Openings(code.astype(np.int16))
+
+    async def remember(
+        self, world: WorldView, round: int, events: EventColumns
+    ) -> MemoryColumns:
+        """One memory per watch and per thing said, heard or read."""
+        return remember(events, world.network)
+
+    def committed(self, round: int, memories: MemoryColumns) -> None:
+        """Nothing: what moves the choice mind is in the world."""
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
 
     async def act(self, world: WorldView, view: PageView) -> PageDecision:
         """Draws from {items} + {NEXT, SEARCH, LEAVE} without replacement until one of the latter

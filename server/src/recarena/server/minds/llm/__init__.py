@@ -1,0 +1,1 @@
+"""Minds that are language models, in two ways of asking: merged and faithful."""

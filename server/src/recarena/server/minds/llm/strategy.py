@@ -1,0 +1,91 @@
+"""What a way of asking has to answer for one user."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from recarena.server.llm.calls import Failure, Form, Outcome, Prompt, Turn
+from recarena.server.llm.thinker import Thinker
+from recarena.server.memory.bank import Recollection
+from recarena.server.minds.llm.diary import Diary
+from recarena.server.minds.llm.prompts import prompt_file
+from recarena.server.minds.llm.views import Shown
+from recarena.server.ports import PageView, WorldView
+from recarena.server.types import NOBODY, NOTHING, EventKind
+
+
+@dataclass(slots=True)
+class PageTaken:
+    """What one user did with a page."""
+
+    watched: list[int] = field(default_factory=list[int])
+    """Positions."""
+    ratings: list[int] = field(default_factory=list[int])
+    """Beside watched; 0: not rated."""
+    feelings: list[str] = field(default_factory=list[str])
+    action: EventKind = EventKind.LEAVE
+    query: str = ""
+    failed: str = ""
+
+
+@dataclass(slots=True)
+class Talked:
+    """What one user did in the social network."""
+
+    kind: int = 0
+    """EventKind CHAT, POST, or 0."""
+    partner: int = NOBODY
+    item: int = NOTHING
+    sentiment: float = 0.0
+    words: str = ""
+    failed: str = ""
+
+
+class Strategy(Protocol):
+    """A way of asking. Notes what is to be remembered in the diary."""
+
+    async def activity(self, diary: Diary, world: WorldView, user: int) -> tuple[EventKind, str]:
+        """What the user turns to; and why it does nothing where that was not decided."""
+        ...
+
+    async def page(self, diary: Diary, world: WorldView, view: PageView, row: int) -> PageTaken:
+        """What the user does with a page."""
+        ...
+
+    async def social(self, diary: Diary, world: WorldView, user: int) -> Talked:
+        """What the user does in the social network."""
+        ...
+
+    async def importance(self, diary: Diary, user: int, text: str) -> float | None:
+        """How important a memory is, in 0..1; None: as a formula says."""
+        ...
+
+    async def reflect(
+        self, diary: Diary, user: int, found: Sequence[Recollection]
+    ) -> list[tuple[str, tuple[int, ...]]]:
+        """Conclusions, each with the ids of the memories it rests on."""
+        ...
+
+
+class Asking:
+    """Asks a thinker with a prompt file and a view."""
+
+    def __init__(self, thinker: Thinker, catalogue: str, answer_tokens: int) -> None:
+        self._thinker, self._catalogue, self._tokens = thinker, catalogue, answer_tokens
+
+    async def ask(self, name: str, shown: Shown, task: str, form: Form[object]) -> Outcome[object]:
+        """The outcome of one decision."""
+        file = prompt_file(name, self._catalogue)
+        turns = (Turn("user", shown.text(task)),)
+        prompt = Prompt(file.id, file.text, turns, self._tokens, form.name, form.schema)
+        return await self._thinker.decide(prompt, form, shown.asker)
+
+
+def told(outcome: Outcome[object]) -> str:
+    """Why a default was taken, as the event log says it; "" where none was."""
+    if outcome.failure is None:
+        return ""
+    kind: Failure = outcome.failure
+    return f"(no usable answer: {kind})"
