@@ -176,9 +176,9 @@ class Settings(Section):
     execution: ExecutionSettings = ExecutionSettings()
     llm: LlmSettings = LlmSettings()
     memory: MemorySettings = MemorySettings()
-    choice: dict[str, float] = {}
+    choice: dict[str, float] = Field(default_factory=dict[str, float])
     """Coefficients of the choice mind that differ from their defaults."""
-    dynamics: dict[str, float] = {}
+    dynamics: dict[str, float] = Field(default_factory=dict[str, float])
     """Dynamics of the world that differ from their defaults."""
 
     @model_validator(mode="after")

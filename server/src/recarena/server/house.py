@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from recarena.server.assembly import mind_entries
 from recarena.server.config import NAME, Settings, parse_settings
 from recarena.server.datasets.specs import open_world
 from recarena.server.door import Door
 from recarena.server.errors import AlreadyThere, Conflict, InputError, NotFound, RecArenaError
+from recarena.server.llm.recorder import copy_recording
 from recarena.server.runs import Run, RunState, create_run, settings_entries, settings_of
 from recarena.server.store.fork import fork as fork_folder
 from recarena.server.store.run_folder import RunFolder
@@ -78,6 +80,7 @@ class House:
         fresh = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
         create_run(fresh, settings, data, run_id=run_id, epoch=epoch).close()
         await run.close()
+        copy_recording(path, fresh, 0)
         del self._open[run_id]
         old = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
         path.rename(old)
@@ -133,7 +136,7 @@ def fork_run(
             raise InputError(
                 f"{checked.rounds} rounds in all, but {round} are copied", where="rounds"
             )
-        changes = settings_entries(checked)
+        changes = settings_entries(checked) | mind_entries(checked, source.world())
     folder = fork_folder(
         source,
         target,
@@ -142,5 +145,6 @@ def fork_run(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         **changes,
     )
+    copy_recording(source.path, target, round)
     folder.set_status(RunState.PAUSED)
     return folder

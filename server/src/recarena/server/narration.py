@@ -17,6 +17,9 @@ from recarena.server.types import (
 )
 from recarena.server.wording import search_text, spoken_title
 
+DEFAULTS = (EventKind.IDLE, EventKind.ENTER_SOCIAL, EventKind.LEAVE)
+"""Events whose text says that nobody decided so: no answer of the model could be used."""
+
 
 @dataclass(frozen=True, slots=True)
 class Narrator:
@@ -37,12 +40,13 @@ class Narrator:
         """One event as a sentence, words of users in quotes."""
         kind = EventKind(int(events.kind[row]))
         who, item = self.name(int(events.user[row])), int(events.item[row])
+        why = f" {events.text[row]}" if kind in DEFAULTS and row in events.text else ""
         if kind is EventKind.IDLE:
-            return f"{who} does nothing."
+            return f"{who} does nothing{why}."
         if kind is EventKind.ENTER_RECOMMENDER:
             return f"{who} opens the recommender."
         if kind is EventKind.ENTER_SOCIAL:
-            return f"{who} opens the social network."
+            return f"{who} opens the social network{why}."
         if kind is EventKind.PAGE:
             return self._page(events, row, who)
         if kind is EventKind.SHOWN:
@@ -50,7 +54,8 @@ class Narrator:
         if kind is EventKind.WATCH:
             stars = int(events.value[row])
             rated = f", rates it {stars}/5" if stars else ""
-            return f"{who} watches {self.title(item)}{rated}: “{self.words(events, row)}”"
+            said = self.words(events, row)
+            return f"{who} watches {self.title(item)}{rated}" + (f": “{said}”" if said else ".")
         if kind is EventKind.NEXT:
             return f"{who} turns to the next page."
         if kind is EventKind.SEARCH:
@@ -58,12 +63,13 @@ class Narrator:
         if kind is EventKind.CONVERSE:
             return f"{who} asks the recommender: “{self.words(events, row)}”"
         if kind is EventKind.LEAVE:
-            return f"{who} leaves the recommender."
+            return f"{who} leaves the recommender{why}."
         if kind is EventKind.POST:
             return f"{who} posts: “{self.words(events, row)}”"
         partner = self.name(int(events.other[row]))
         if row in events.text:
-            return f"{who} chats with {partner}: “{events.text[row]}”"
+            said = " / ".join(events.text[row].splitlines())
+            return f"{who} chats with {partner}: “{said}”"
         code = int(events.code[row])
         said, reply = words.chat(code, self.title(item) if item >= 0 else None)
         how = "answers a post of" if words.is_answer(code) else "chats with"
@@ -84,11 +90,11 @@ class Narrator:
     def words(self, events: EventColumns, row: int) -> str:
         """The words of one event: the user's own, or made from its template; "" for none."""
         kind = EventKind(int(events.kind[row]))
-        if row in events.text and kind not in (EventKind.PAGE, EventKind.SHOWN):
+        if row in events.text and kind not in (EventKind.PAGE, EventKind.SHOWN, *DEFAULTS):
             return events.text[row]
         code, item = int(events.code[row]), int(events.item[row])
         if kind is EventKind.WATCH:
-            return words.feeling(code, self.catalog.genre_names)
+            return words.feeling(code, self.catalog.genre_names) if code else ""
         if kind is EventKind.POST:
             return words.post(code, self.title(item))
         if kind is EventKind.CHAT:
@@ -104,10 +110,13 @@ class Narrator:
         code, source = int(memories.code[row]), int(memories.source[row])
         title = self.title(item) if item >= 0 else None
         own = memories.text.get(row)
+        if kind in (MemoryKind.OBSERVED, MemoryKind.INSIGHT):
+            return own or ""
         if kind is MemoryKind.WATCHED:
             stars = int(memories.value[row])
-            felt = own or words.feeling(code, self.catalog.genre_names)
-            return f"I watched {title} and rated it {stars}: {felt}"
+            felt = own or (words.feeling(code, self.catalog.genre_names) if code else "")
+            rated = f" and rated it {stars}" if stars else ""
+            return f"I watched {title}{rated}: {felt}".removesuffix(": ")
         said = own or (
             words.post(code, title)
             if kind in (MemoryKind.READ, MemoryKind.POSTED) and title

@@ -304,6 +304,11 @@ class Mind(Protocol):
     """Decides for users, a batch at a time. Reads the world and changes nothing; what a mind
     remembers changes when a round is committed (`committed`), never within one."""
 
+    async def prepare(self) -> dict[str, object]:
+        """Looks whether the mind can decide at all, before the first round that is played; returns
+        what the manifest is to say of it. InputError where it cannot."""
+        ...
+
     def manners(self) -> list[Manner]:
         """One for each kind of mind; each user is of one of them."""
         ...
@@ -324,9 +329,7 @@ class Mind(Protocol):
         """What each user does in the social network."""
         ...
 
-    async def remember(
-        self, world: WorldView, round: int, events: EventColumns
-    ) -> MemoryColumns:
+    async def remember(self, world: WorldView, round: int, events: EventColumns) -> MemoryColumns:
         """The memories that a round leaves, by its events (all users', in the order of the log).
         RunPaused where the round may not be committed."""
         ...

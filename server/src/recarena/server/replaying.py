@@ -1,6 +1,7 @@
 """Runs played again from their own event log: without recommenders, without a network.
 
-What recommenders showed stands in the log; what users do with it they decide anew. Where each
+What recommenders showed stands in the log; what users do with it they decide anew, those with LLM
+minds from the recording of their calls. Where each
 round comes out as it was, the log is what its seed, its settings and those answers make, and
 nothing else.
 """
@@ -15,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recarena.server import evidence
+from recarena.server.assembly import CHOICE, LLM, recorded_mind_of
 from recarena.server.catalog import Catalog
 from recarena.server.config import Settings
 from recarena.server.datasets.world_data import WorldData
 from recarena.server.errors import InputError, LogDeparted
-from recarena.server.minds.choice import ChoiceMind
 from recarena.server.ports import Feedback, Lists, Mind, RankRequest, RoundTally, SearchRequest
 from recarena.server.rounds import RoundRules, play_round
 from recarena.server.runs import settings_of
@@ -45,8 +46,6 @@ SURFACE_NAMES: dict[int, str] = {
     Surface.SEARCH: "the search",
     Surface.CONVERSATION: "the conversation",
 }
-MIND = "choice"
-"""The kind of mind that decides the same again from its seed."""
 
 
 class LoggedRound:
@@ -253,8 +252,19 @@ async def play_again(
     """
     where = str(folder.path)
     settings, data = _settings_of(folder, where), folder.world()
+    mind = mind or recorded_mind_of(settings, data, folder)
+    try:
+        async for row in _play_again(folder, settings, data, mind, rules):
+            yield row
+    finally:
+        await mind.close()
+
+
+async def _play_again(
+    folder: RunFolder, settings: Settings, data: WorldData, mind: Mind, rules: RoundRules | None
+) -> AsyncIterator[RoundRow]:
+    where = str(folder.path)
     world = World(data, settings.seed, settings.world_dynamics())
-    mind = mind or ChoiceMind(settings.coefficients())
     arm_of_user, store = folder.arm_of_user(), VolatileStore(keep=False)
     rows = folder.round_rows()
     for row, (events, _) in zip(rows, folder.rounds(1, len(rows)), strict=True):
@@ -278,6 +288,7 @@ async def play_again(
         except LogDeparted as error:
             raise LogDeparted(f"{error}{_explanation(folder, row.round)}") from None
         world.apply(result)
+        mind.committed(result.round, result.memories)
         yield row
 
 
@@ -285,8 +296,8 @@ def _settings_of(folder: RunFolder, where: str) -> Settings:
     """InputError where the run cannot be decided anew."""
     if "settings" not in folder.manifest:
         raise InputError("the manifest has no settings to play by", where=where)
-    kind = dict(folder.manifest.get("mind", {})).get("kind", MIND)
-    if kind != MIND:
+    kind = dict(folder.manifest.get("mind", {})).get("kind", CHOICE)
+    if kind not in (CHOICE, LLM):
         raise InputError(
             f"users with a mind of the kind {kind!r} decide otherwise the next time", where=where
         )

@@ -19,12 +19,12 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from recarena.server.assembly import mind_entries, mind_of
 from recarena.server.config import Settings, parse_settings
 from recarena.server.datasets.world_data import WorldData
 from recarena.server.door import Assignment, Door, HostedRecommender
 from recarena.server.errors import Conflict, RecArenaError, RunPaused
 from recarena.server.feedback import feedback_of, history_feedback, tally
-from recarena.server.minds.choice import ChoiceMind
 from recarena.server.ports import Feedback, Mind, Recommender, RunStore
 from recarena.server.randomness import Purpose, keys, uniform
 from recarena.server.rounds import play_round
@@ -35,7 +35,6 @@ from recarena.server.world import World
 log = structlog.get_logger()
 
 DRAIN_GRACE_S = 5.0
-MIND_NOTE = "users are simulated by a discrete-choice model; no language model and no people"
 
 
 class RunState(StrEnum):
@@ -82,7 +81,7 @@ def new_manifest(run_id: str, settings: Settings, world: WorldData, epoch: int) 
             "catalog_version": world.catalog.version,
             "origin": world.origin,
         },
-        "mind": {"kind": "choice", "is_llm": False, "note": MIND_NOTE},
+        **mind_entries(settings, world),
         **settings_entries(settings),
     }
 
@@ -133,10 +132,12 @@ def surfaces_of(recommender: Recommender) -> tuple[str, ...]:
     return tuple(name for name in SURFACES if there[name])
 
 
-def replay(world: World, store: RunStore) -> None:
-    """Brings a fresh world to the store's last committed round."""
+def replay(world: World, mind: Mind, store: RunStore) -> None:
+    """Brings a fresh world, and a mind that remembers nothing, to the store's last committed
+    round."""
     for number, (events, memories) in enumerate(store.rounds(1, store.last_round), start=1):
         world.apply(RoundResult(number, 0, events, memories))
+        mind.committed(number, memories)
 
 
 class Run:
@@ -149,9 +150,10 @@ class Run:
         self.epoch = int(folder.manifest.get("epoch", 1))
         self.data = folder.world()
         self.world = World(self.data, self.settings.seed, self.settings.world_dynamics())
-        replay(self.world, folder)
         self.arm_of_user = folder.arm_of_user()
-        self.mind = mind or ChoiceMind(self.settings.coefficients())
+        self.mind = mind or mind_of(self.settings, self.data, folder)
+        replay(self.world, self.mind, folder)
+        self._is_prepared = False
         self.recommenders: list[HostedRecommender] = []
         stored = str(folder.status.get("state", RunState.CREATED))
         self.state = RunState(stored)
@@ -228,6 +230,7 @@ class Run:
         again."""
         await self._cancel()
         await self._dismiss(come_back=True)
+        await self.mind.close()
         self.folder.close()
         self.is_closed = True
         self._notify()
@@ -244,6 +247,7 @@ class Run:
         try:
             # Also when all rounds are there: a recommender may still be owed the last feedback.
             await self._gather()
+            await self._prepare()
             self._set_state(RunState.RUNNING)
             while self.round < self._last_wanted:
                 await self._play_one()
@@ -273,6 +277,13 @@ class Run:
         async with asyncio.TaskGroup() as group:
             for recommender in self.recommenders:
                 group.create_task(recommender.arrived())
+
+    async def _prepare(self) -> None:
+        """Lets the mind say whether it can decide, where there is something left to decide."""
+        if self.round < self._last_wanted and not self._is_prepared:
+            if found := await self.mind.prepare():
+                self.folder.note("mind", found)
+            self._is_prepared = True
 
     def _assignment(self, number: int) -> Assignment:
         in_arm = self.arm_of_user == number
@@ -322,6 +333,7 @@ class Run:
     async def _commit(self, result: RoundResult, sim_time: datetime) -> None:
         await self.folder.commit(result, sim_time)
         self.world.apply(result)
+        self.mind.committed(result.round, result.memories)
         self.newest = result
         self._notify()
 

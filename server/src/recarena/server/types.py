@@ -250,7 +250,7 @@ class MemoryColumns:
     @classmethod
     def empty(cls) -> MemoryColumns:
         """No memories."""
-        made: dict[str, NDArray[Any]] = {n: np.empty(0, d) for n, d in MEMORY_COLUMNS.items()}
+        made: dict[str, Any] = {n: np.empty(0, d) for n, d in MEMORY_COLUMNS.items()}
         return cls(**made, text={})
 
 

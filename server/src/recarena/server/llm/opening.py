@@ -81,27 +81,28 @@ def recording_at(path: Path) -> Path:
     return file
 
 
-def open_thinker(settings: LlmSettings, folder: Path, *, sync: bool = False) -> Thinker:
-    """The thinker of a run, which records beside its tables. InputError as `check`."""
-    check(settings)
+def open_thinker(
+    settings: LlmSettings, folder: Path | None, *, sync: bool = False, source: Path | None = None
+) -> Thinker:
+    """The thinker of a run, which records beside its tables (None: nowhere). Keys are read when
+    the first call is to be made. `source`: a recording to take calls from, before that of the
+    settings. InputError where a recording is none."""
     assert settings.provider is not None
-    recorder = Recorder(folder / FILE, sync=sync)
-    source = None
-    if settings.recording:
-        source = Recorder(recording_at(Path(settings.recording)), read_only=True)
+    other: Recorder | None = None
+    if source or settings.recording:
+        other = Recorder(source or recording_at(Path(settings.recording)), read_only=True)
+    recorder = Recorder(folder / FILE if folder else None, sync=sync,
+                        salt=other.salt if other else None)  # fmt: skip
     spent, tokens = recorder.spent()
     budget = Budget(settings.max_cost, settings.max_tokens, settings.currency, spent, tokens)
-    keys, make = 1, None
-    if settings.replay is not Replay.STRICT:
-        endpoint = endpoint_of(settings)
-        keys = len(endpoint.keys)
 
-        def make() -> Transport:
-            if settings.workers > 1:
-                return WorkerTransport(endpoint, settings.workers)
-            return SdkTransport(endpoint)
+    def sender() -> tuple[Transport, int]:
+        endpoint = endpoint_of(settings)
+        if settings.workers > 1:
+            return WorkerTransport(endpoint, settings.workers), len(endpoint.keys)
+        return SdkTransport(endpoint), len(endpoint.keys)
 
     return Thinker(
         APIS[settings.provider], settings, recorder, budget, price_of(settings),
-        transport=make, keys=keys, source=source,
+        sender=None if settings.replay is Replay.STRICT else sender, source=other,
     )  # fmt: skip

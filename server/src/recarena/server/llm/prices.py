@@ -69,7 +69,7 @@ class PriceTable:
     @classmethod
     def embedded(cls, own: Iterable[Price] = ()) -> PriceTable:
         """The rows that come with the product, after those of one's own."""
-        text = resources.files(__package__).joinpath("prices.toml").read_text("utf-8")
+        text = resources.files("recarena.server.llm").joinpath("prices.toml").read_text("utf-8")
         rows = [Price.model_validate(row) for row in tomllib.loads(text)["price"]]
         return cls((*own, *rows))
 
@@ -77,9 +77,7 @@ class PriceTable:
         """The newest row in force; of rows of the same day the first, of those with and without *
         the one without. None where there is none."""
         fitting = [
-            row
-            for row in self.rows
-            if row.matches(provider, model) and row.effective_from <= on
+            row for row in self.rows if row.matches(provider, model) and row.effective_from <= on
         ]
         exact = [row for row in fitting if not row.model.endswith("*")] or fitting
         return max(exact, key=lambda row: row.effective_from, default=None)

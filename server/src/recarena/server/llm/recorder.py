@@ -7,6 +7,7 @@ killed run pays for none of its calls twice and a recorded run needs no provider
 from __future__ import annotations
 
 import asyncio
+import secrets
 import sqlite3
 import zlib
 from collections.abc import Iterable
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 from recarena.server.errors import InputError, RunPaused
 from recarena.server.llm.calls import Asker, Outcome, Usage
@@ -29,8 +31,9 @@ CREATE TABLE IF NOT EXISTS calls (
     hash TEXT NOT NULL, sample INTEGER NOT NULL, round INTEGER, user INTEGER, purpose TEXT,
     step INTEGER, provider TEXT, model TEXT, prompt TEXT, request BLOB, status INTEGER,
     response BLOB, input INTEGER, output INTEGER, cache_read INTEGER, cache_write INTEGER,
-    cost REAL, latency_ms REAL, paid INTEGER NOT NULL, PRIMARY KEY (hash, sample)
+    cost REAL, worst REAL, latency_ms REAL, paid INTEGER NOT NULL, PRIMARY KEY (hash, sample)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS decisions (
     round INTEGER NOT NULL, user INTEGER NOT NULL, purpose TEXT NOT NULL, step INTEGER NOT NULL,
     source TEXT NOT NULL, failure TEXT, problem TEXT, calls INTEGER, input INTEGER, output INTEGER,
@@ -52,30 +55,57 @@ class Recorded:
     response: bytes
     usage: Usage
     cost: float | None
+    worst: float | None = None
+    """What was set aside for it: counts where the cost is unknown."""
 
 
 class Recorder:
     """One recording, open for reading and writing, or for reading only."""
 
-    def __init__(self, path: Path, *, sync: bool = False, read_only: bool = False) -> None:
-        """InputError where the file is none of ours. With sync=True what is recorded survives a
-        power cut, otherwise the end of the process."""
-        self.path = path
+    def __init__(
+        self, path: Path | None, *, sync: bool = False, read_only: bool = False,
+        salt: bytes | None = None,
+    ) -> None:  # fmt: skip
+        """InputError where the file is none of ours. None: in memory, gone with this object. With
+        sync=True what is recorded survives a power cut, otherwise the end of the process. `salt`:
+        of a new recording that takes calls from another one."""
+        self.path = path or Path("(memory)")
         try:
-            mode = "ro" if read_only else "rwc"
-            self._db = sqlite3.connect(f"file:{path}?mode={mode}", uri=True, isolation_level=None)
+            mode = "mode=ro" if read_only else "mode=rwc"
+            where = f"file:{quote(str(path.absolute()))}?{mode}" if path else ":memory:"
+            self._db = sqlite3.connect(where, uri=True, isolation_level=None)
             if not read_only:
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.execute(f"PRAGMA synchronous = {'FULL' if sync else 'NORMAL'}")
                 self._db.executescript(_SCHEMA)
                 self._db.execute(f"PRAGMA user_version = {VERSION}")
-            self._db.execute("SELECT hash FROM calls LIMIT 1")
-        except sqlite3.Error as error:
+                self._db.execute(
+                    "INSERT OR IGNORE INTO meta VALUES ('salt', ?)",
+                    (salt or secrets.token_bytes(16),),
+                )
+            self.salt: bytes = self._db.execute(
+                "SELECT value FROM meta WHERE name = 'salt'"
+            ).fetchone()[0]
+            """What the marks of quotations are made from: a secret of the recording, so that a
+            recorder knows the marks of its own run and nobody else does."""
+        except (sqlite3.Error, TypeError) as error:
             raise InputError(
                 f"no recording of calls ({error})", where=str(path),
                 remedy="Name a run folder whose users had LLM minds, or its llm.sqlite",
             ) from None  # fmt: skip
         self._written: asyncio.Future[None] | None = None
+
+    def copy_to(self, path: Path, round: int) -> None:
+        """A recording for a run that goes on from a round of this one, or begins anew (0): all
+        calls, none of them paid for there, and the decisions up to the round."""
+        copy = sqlite3.connect(path)
+        try:
+            self._db.backup(copy)
+            copy.execute("UPDATE calls SET paid = 0")
+            copy.execute("DELETE FROM decisions WHERE round > ?", (round,))
+            copy.commit()
+        finally:
+            copy.close()
 
     def close(self) -> None:
         """Writes what is left."""
@@ -133,10 +163,10 @@ class Recorder:
         row = (
             hash, sample, asker.round, asker.user, asker.purpose, asker.step, provider, model,
             prompt, zlib.compress(request, 1), call.status, zlib.compress(call.response, 1),
-            used.input, used.output, used.cache_read, used.cache_write, call.cost, latency_ms,
-            int(paid),
+            used.input, used.output, used.cache_read, used.cache_write, call.cost, call.worst,
+            latency_ms, int(paid),
         )  # fmt: skip
-        written = self._put(f"INSERT OR IGNORE INTO calls VALUES ({','.join('?' * 19)})", row)
+        written = self._put(f"INSERT OR IGNORE INTO calls VALUES ({','.join('?' * 20)})", row)
         await asyncio.shield(written)
 
     def decided(self, asker: Asker, outcome: Outcome[Any], tolerated: bool) -> None:
@@ -163,12 +193,10 @@ class Recorder:
 
     async def keep_vectors(self, embedder: str, vectors: dict[str, bytes]) -> None:
         """Returns when vectors are recorded, by the hash of their text."""
-        for hash, vector in vectors.items():
-            written = self._put(
-                "INSERT OR IGNORE INTO vectors VALUES (?, ?, ?)", (embedder, hash, vector)
-            )
-        if vectors:
-            await asyncio.shield(written)
+        statement = "INSERT OR IGNORE INTO vectors VALUES (?, ?, ?)"
+        written = {self._put(statement, (embedder, *one)) for one in vectors.items()}
+        for one in written:
+            await asyncio.shield(one)
 
     def _put(self, statement: str, row: tuple[Any, ...]) -> asyncio.Future[None]:
         """One row; its transaction closes a moment later, with those that come in until then, and
@@ -207,14 +235,34 @@ class Recorder:
     # ------------------------------------------------------------------ sums
 
     def spent(self) -> tuple[float, int]:
-        """Money and tokens of all calls that were paid for from this recording; a call of unknown
-        cost counts 0 here (see `unknown`)."""
+        """Money and tokens of all calls that this run paid for; a call of unknown cost counts what
+        was set aside for it."""
+        numbers = ("input", "output", "cache_read", "cache_write")
+        tokens = " + ".join(f"COALESCE({name}, 0)" for name in numbers)
         row = self._db.execute(
-            "SELECT COALESCE(SUM(cost), 0), COALESCE(SUM(COALESCE(input, 0) + COALESCE(output, 0) "
-            "+ COALESCE(cache_read, 0) + COALESCE(cache_write, 0)), 0) FROM calls WHERE paid = 1"
+            "SELECT COALESCE(SUM(COALESCE(cost, worst, 0)), 0), "
+            f"COALESCE(SUM({tokens}), 0) FROM calls WHERE paid = 1"
         ).fetchone()
         return float(row[0]), int(row[1])
+
+    def failures_before(self, round: int) -> tuple[int, dict[str, int]]:
+        """Decisions of earlier rounds, and those that fell back, by purpose and kind."""
+        rows = self._db.execute(
+            "SELECT purpose, failure, COUNT(*) FROM decisions WHERE round < ? AND round > 0 "
+            "GROUP BY purpose, failure",
+            (round,),
+        ).fetchall()
+        failed = {f"{purpose}: {failure}": count for purpose, failure, count in rows if failure}
+        return sum(count for *_, count in rows), failed
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Rows of a query, for reports."""
         return self._db.execute(query, values).fetchall()
+
+
+def copy_recording(source: Path, target: Path, round: int) -> None:
+    """Copies the recording of a run folder, if it has one, for a run that goes on from a round of
+    it: what was paid for once is not paid for again."""
+    if (source / FILE).is_file():
+        with Recorder(source / FILE, read_only=True) as recorder:
+            recorder.copy_to(target / FILE, round)

@@ -37,7 +37,7 @@ class LlmSettings(Section):
     api_key_env: tuple[str, ...] = ()
     """Names of the environment variables that hold the keys, never the keys; each may hold several,
     separated by commas. Default: ANTHROPIC_API_KEY or OPENAI_API_KEY."""
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] = Field(default_factory=dict[str, Any])
     """Passed on in each call as they are: temperature = 0.7, reasoning = { effort = "low" } ..."""
     strategy: Literal["merged", "faithful"] = "merged"
     activity: Literal["habits", "llm"] | None = None
@@ -74,6 +74,8 @@ class LlmSettings(Section):
     currency: str = "USD"
     prices: tuple[Price, ...] = ()
     """Prices of one's own, before those that come with the product."""
+    probe: bool = True
+    """Whether the model is looked at before the first round: one call."""
     replay: Replay = Replay.REUSE
     recording: str = ""
     """A run folder or an llm.sqlite whose calls are taken where they are the same."""
@@ -82,7 +84,7 @@ class LlmSettings(Section):
     def _consistent(self) -> LlmSettings:
         if self.provider is None:
             for name, field in type(self).model_fields.items():
-                if getattr(self, name) != field.default:
+                if getattr(self, name) != field.get_default(call_default_factory=True):
                     raise ValueError(
                         f"{name} is set, but no provider (anthropic, openai or openai-compatible)"
                     )

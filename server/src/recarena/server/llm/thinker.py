@@ -61,6 +61,27 @@ class Answer:
     replayed: bool
     hash: str
 
+    @property
+    def text(self) -> str:
+        """Its words, "" without any."""
+        return self.reply.text if self.reply else ""
+
+
+@dataclass(slots=True)
+class _Spent:
+    """What a decision came to, over its answers."""
+
+    usage: Usage = NOTHING_USED
+    cost: float | None = 0.0
+    calls: int = 0
+
+    def add(self, answer: Answer) -> None:
+        self.calls += 1
+        if answer.reply:
+            self.usage = self.usage.plus(answer.reply.usage)
+        known = self.cost is not None and answer.cost is not None
+        self.cost = (self.cost or 0.0) + (answer.cost or 0.0) if known else None
+
 
 class Thinker:
     """Asks one model of one provider for decisions."""
@@ -73,29 +94,39 @@ class Thinker:
         budget: Budget,
         price: Price | None,
         *,
-        transport: Callable[[], Transport] | None,
-        keys: int = 1,
+        sender: Callable[[], tuple[Transport, int]] | None,
         source: Recorder | None = None,
     ) -> None:
-        """`transport` makes what sends calls when the first is to be made; None: there is none
-        (strict replay). `source`: another recording to take calls from."""
+        """`sender` makes what sends calls, and says with how many keys, when the first is to be
+        made; None: there is none (strict replay). `source`: another recording to take calls
+        from."""
         self.api, self.settings, self.recorder, self.budget = api, settings, recorder, budget
-        self._price, self._source = price, source
-        self._make_transport = transport
+        self.price, self.source = price, source
+        self._make_sender = sender
         self._transport: Transport | None = None
-        self._keys = keys
         self._pool: KeyPool | None = None
         self._under_way: set[asyncio.Task[Any]] = set()
         self._sent: set[asyncio.Task[Any] | None] = set()
         self.tally = Tally(settings.failure_limit)
 
+    def _sender(self) -> tuple[Transport, KeyPool]:
+        """What sends, and the keys with their paces. InputError where a key or the SDK is
+        missing."""
+        if self._transport is None or self._pool is None:
+            assert self._make_sender is not None
+            self._transport, keys = self._make_sender()
+            s = self.settings
+            self._pool = KeyPool(keys, start=s.concurrency_start, ceiling=s.concurrency)
+        return self._transport, self._pool
+
     @property
     def pool(self) -> KeyPool:
-        """The keys and their paces."""
-        if self._pool is None:
-            s = self.settings
-            self._pool = KeyPool(self._keys, start=s.concurrency_start, ceiling=s.concurrency)
-        return self._pool
+        """The keys and their paces. InputError as the first call would raise it."""
+        return self._sender()[1]
+
+    def round_begins(self, round: int) -> None:
+        """Failures count on from those of the rounds before."""
+        self.tally.round_begins(*self.recorder.failures_before(round))
 
     async def decide(self, prompt: Prompt, form: Form[T], asker: Asker) -> Outcome[T]:
         """Asks; an answer that cannot be read is sent back once with what is wrong with it. The
@@ -103,63 +134,44 @@ class Thinker:
 
         RunPaused where the provider fails for good, a cap is reached or more fails than may.
         """
-        usage, cost, calls, failed = NOTHING_USED, 0.0, 0, False
-        unknown_cost = replayed = False
-        problem: Unreadable | None = None
-        asked = prompt
-        for attempt in range(2):
-            answer = await self._ask(asked, asker)
-            calls += 1
-            replayed = answer.replayed
-            if answer.cost is None:
-                unknown_cost = True
-            else:
-                cost += answer.cost
-            if answer.reply is None:
-                problem, text, failed = Unreadable(Failure.REJECTED, answer.problem), "", True
-            else:
-                usage = usage.plus(answer.reply.usage)
-                text = answer.reply.text
-                try:
-                    value, clean = _read(answer.reply, form)
-                except Unreadable as error:
-                    problem = error
-                    failed = error.kind is Failure.REFUSAL
-                else:
-                    source = Source.REPAIRED if attempt else Source.LLM
-                    if replayed:
-                        source = Source.REPLAY
-                    outcome = Outcome[T](
-                        value, source, None, str(problem) if problem else "", usage,
-                        None if unknown_cost else cost, calls, answer.hash, text,
-                    )  # fmt: skip
-                    return self._decided(asker, outcome, clean)
-            if failed:
-                break
-            asked = prompt.then(text, _remark(problem))
-        assert problem is not None
-        fallback = Outcome[T](
-            None, Source.FALLBACK, problem.kind, problem.problem, usage,
-            None if unknown_cost else cost, calls, answer.hash, text,
+        spent = _Spent()
+        answer = await self.ask(prompt, asker)
+        spent.add(answer)
+        found = _read(answer, form)
+        first = found
+        if isinstance(found, Unreadable) and found.kind not in (Failure.REFUSAL, Failure.REJECTED):
+            answer = await self.ask(prompt.then(answer.text, _remark(found)), asker)
+            spent.add(answer)
+            found = _read(answer, form)
+        problem = first.problem if isinstance(first, Unreadable) else ""
+        source, failure, value, clean = Source.LLM, None, None, True
+        if isinstance(found, Unreadable):
+            source, failure, problem = Source.FALLBACK, found.kind, found.problem
+        else:
+            value, clean = found
+            if answer.replayed:
+                source = Source.REPLAY
+            elif spent.calls > 1:
+                source = Source.REPAIRED
+        outcome: Outcome[T] = Outcome(
+            value, source, failure, problem, spent.usage, spent.cost, spent.calls, answer.hash,
+            answer.text,
         )  # fmt: skip
-        return self._decided(asker, fallback, True)
-
-    def _decided(self, asker: Asker, outcome: Outcome[T], clean: bool) -> Outcome[T]:
         self.recorder.decided(asker, outcome, not clean)
         self.tally.add(asker, outcome, clean)
         return outcome
 
     # ------------------------------------------------------------------ one answer
 
-    async def _ask(self, prompt: Prompt, asker: Asker) -> Answer:
-        """From the recording, or else from the model."""
+    async def ask(self, prompt: Prompt, asker: Asker) -> Answer:
+        """One answer, from the recording or else from the model; it counts as no decision."""
         body = encode(self.api.body(self.settings.model, prompt, self.settings.parameters))
         hash = hash_of(self.api.name, body)
         recorded = self.recorder.find(hash)
-        if recorded is None and self._source and (recorded := self._source.find(hash)):
+        if recorded is None and self.source and (recorded := self.source.find(hash)):
             await self._keep(hash, replace(recorded, cost=0.0), asker, prompt, body, 0.0, False)
         if recorded is None:
-            if self.settings.replay is Replay.STRICT or self._make_transport is None:
+            if self.settings.replay is Replay.STRICT or self._make_sender is None:
                 raise NotRecorded(
                     f"{asker}: this call is not in the recording, and a strict replay makes none. "
                     "The recommender, the settings or the prompts differ from the recorded run's; "
@@ -178,7 +190,7 @@ class Thinker:
         return Answer(reply, "", cost, replayed, hash)
 
     async def _unhurried(self, call: Any) -> Recorded:
-        """The call goes on where who asked for it is cancelled: it is paid for, so it is recorded."""
+        """The call goes on where who asked is cancelled: it is paid for, so it is recorded."""
         task: asyncio.Task[Recorded] = asyncio.ensure_future(call)
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
@@ -195,8 +207,8 @@ class Thinker:
         """Sends until an answer is there, and records it."""
         tokens = len(body) + OVERHEAD
         worst = None
-        if self._price:
-            worst = self._price.at_most(tokens, prompt.max_tokens)
+        if self.price:
+            worst = self.price.at_most(tokens, prompt.max_tokens)
         reservation = await self.budget.reserve(worst, tokens + prompt.max_tokens)
         try:
             arrived, sorted_, took = await self._send(body, asker)
@@ -205,12 +217,12 @@ class Thinker:
                 usage = self.api.read(json.loads(arrived.body)).usage
             else:
                 usage = NOTHING_USED
-            cost = self._price.of(usage) if self._price else None
+            cost = self.price.of(usage) if self.price else None
         except BaseException:
             self.budget.release(reservation)
             raise
         self.budget.settle(reservation, cost, usage.total)
-        recorded = Recorded(arrived.status, arrived.body, usage, cost)
+        recorded = Recorded(arrived.status, arrived.body, usage, cost, worst)
         await self._keep(hash, recorded, asker, prompt, body, took * 1000, True)
         return recorded
 
@@ -292,12 +304,10 @@ class Thinker:
         self.pool.give_back(pace, paces.get(verdict.sort, Verdict.FAULT), verdict.wait)
 
     async def _post(self, key: int, body: bytes) -> Arrived:
-        if self._transport is None:
-            assert self._make_transport is not None
-            self._transport = self._make_transport()
+        transport, _ = self._sender()
         try:
             async with asyncio.timeout(self.settings.timeout_s):
-                return await self._transport.post(key, body)
+                return await transport.post(key, body)
         except TimeoutError:
             raise NotArrived(f"no answer within {self.settings.timeout_s:g} s") from None
 
@@ -309,10 +319,10 @@ class Thinker:
             task.cancel()
         if self._transport:
             await self._transport.close()
-            self._transport = None
+            self._transport = self._pool = None
         self.recorder.close()
-        if self._source:
-            self._source.close()
+        if self.source:
+            self.source.close()
 
 
 def hash_of(api: str, body: bytes) -> str:
@@ -320,14 +330,21 @@ def hash_of(api: str, body: bytes) -> str:
     return hashlib.sha256(api.encode() + b"\n" + body).hexdigest()
 
 
-def _read(reply: Reply, form: Form[T]) -> tuple[Any, bool]:
+def _read(answer: Answer, form: Form[T]) -> tuple[T, bool] | Unreadable:
+    """The value and whether it was read without tolerance, or why there is none."""
+    reply = answer.reply
+    if reply is None:
+        return Unreadable(Failure.REJECTED, answer.problem)
     if reply.stop is Stop.REFUSAL:
-        raise Unreadable(Failure.REFUSAL, "the model refused")
+        return Unreadable(Failure.REFUSAL, "the model refused")
     if reply.stop is Stop.LENGTH:
-        raise Unreadable(Failure.TRUNCATED, "the answer was cut off; make it shorter")
+        return Unreadable(Failure.TRUNCATED, "the answer was cut off; make it shorter")
     if not reply.text.strip():
-        raise Unreadable(Failure.EMPTY, "the answer is empty")
-    return form.read(reply.text)
+        return Unreadable(Failure.EMPTY, "the answer is empty")
+    try:
+        return form.read(reply.text)
+    except Unreadable as error:
+        return error
 
 
 def _remark(problem: Unreadable) -> str:
@@ -341,4 +358,3 @@ def _back_off(failures: int, body: bytes) -> float:
     """Doubling, scattered by the call itself so that calls do not come back together."""
     scatter = 0.5 + body[len(body) // 2] / 255
     return min(BACK_OFF_S * 2 ** (failures - 1) * scatter, BACK_OFF_CAP_S)
-

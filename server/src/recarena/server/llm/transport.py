@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 from recarena.server.errors import InputError
@@ -121,21 +122,16 @@ class SdkTransport:
 def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Those that we read."""
     return {
-        name.lower(): value
-        for name, value in headers.items()
-        if name.lower().startswith(HEADERS)
+        name.lower(): value for name, value in headers.items() if name.lower().startswith(HEADERS)
     }
 
 
 def import_sdks() -> None:
     """InputError where they are not installed."""
-    try:
-        import aiohttp  # noqa: F401
-        import anthropic  # noqa: F401
-        import openai  # noqa: F401
-    except ImportError as error:
+    missing = [name for name in ("anthropic", "openai", "aiohttp") if not find_spec(name)]
+    if missing:
         raise InputError(
-            f"minds of the kind llm need a package that is not installed ({error.name})",
+            f"LLM minds need packages that are not installed ({', '.join(missing)})",
             remedy="Install recarena-server[llm], or leave --mind away: the choice mind needs "
             "neither a key nor a network",
-        ) from None
+        )

@@ -70,9 +70,7 @@ class Frames(asyncio.Protocol):
     def send(self, number: int, small: int, one: bytes, two: bytes) -> None:
         """Writes a frame."""
         if self._transport and not self._transport.is_closing():
-            self._transport.write(
-                self._header.pack(number, small, len(one), len(two)) + one + two
-            )
+            self._transport.write(self._header.pack(number, small, len(one), len(two)) + one + two)
 
     def close(self) -> None:
         """Ends the stream."""
@@ -198,8 +196,9 @@ async def _serve(descriptor: int) -> None:
     def on_frame(number: int, key: int, first: bytes, body: bytes) -> None:
         nonlocal transport
         if transport is None:
-            told: dict[str, Any] = json.loads(first)
-            transport = SdkTransport(Endpoint(**(told | {"keys": tuple(told["keys"])})))
+            told: Any = json.loads(first)
+            told["keys"] = tuple(told["keys"])
+            transport = SdkTransport(Endpoint(**told))
             return
         task = asyncio.ensure_future(send(number, key, first.decode(), body))
         tasks.add(task)

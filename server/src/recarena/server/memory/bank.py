@@ -69,9 +69,7 @@ class MemoryBank:
         self, settings: MemorySettings, seed: int, dimension: int, similar_above: float
     ) -> None:
         self.settings, self._seed = settings, seed
-        self._similar = (
-            similar_above if settings.similar_above is None else settings.similar_above
-        )
+        self._similar = similar_above if settings.similar_above is None else settings.similar_above
         self.size = 0
         self._grown: dict[str, NDArray[Any]] = {n: np.empty(64, d) for n, d in _COLUMNS.items()}
         self._vectors = np.zeros((64, dimension), np.float32)
@@ -81,6 +79,11 @@ class MemoryBank:
         self._importance: dict[int, float] = {}
         """User -> importance summed since the last reflection."""
         self._reflected: dict[int, int] = {}
+
+    @property
+    def remembers(self) -> bool:
+        """Whether users have a memory at all."""
+        return self.settings.model is not MemoryModel.NONE
 
     def column(self, name: str) -> NDArray[Any]:
         """One of the columns, a row a memory."""

@@ -15,12 +15,12 @@ from recarena.server.errors import InputError
 from recarena.server.types import Floats
 
 _WORD = re.compile(r"\w+")
-_STOP = frozenset(
-    "a about after all also an and are as at be been but by did do for from had has have he her "
-    "him his i if in into is it its just me more my no not of on one or our out said she so some "
-    "that the their them then they this to too up very was we were what when which who will with "
-    "would you your".split()
-)
+_STOP_WORDS = """
+a about after all also an and are as at be been but by did do for from had has have he her him his
+i if in into is it its just me more my no not of on one or our out said she so some that the their
+them then they this to too up very was we were what when which who will with would you your
+"""
+_STOP = frozenset(_STOP_WORDS.split())
 
 
 class Embedder(Protocol):
@@ -50,6 +50,10 @@ class Embedder(Protocol):
         """[texts, dimension] of length 1; zeros for a text without words."""
         ...
 
+    def embed_now(self, texts: Sequence[str]) -> Floats:
+        """The same without waiting, for texts that were embedded before."""
+        ...
+
 
 class HashEmbedder:
     """Words and letters hashed into a vector (feature hashing, Weinberger et al., 2009): whole
@@ -75,7 +79,7 @@ class HashEmbedder:
                     at, weight = _features(word, self.dimension)
                     np.add.at(made[row], at, weight)
         length = np.sqrt((made * made).sum(axis=1, keepdims=True))
-        return made / np.where(length > 0, length, np.float32(1))
+        return (made / np.where(length > 0, length, 1)).astype(np.float32)
 
 
 @lru_cache(maxsize=65536)
@@ -163,13 +167,26 @@ class CachedEmbedder:
 
     async def embed(self, texts: Sequence[str]) -> Floats:
         """See Embedder."""
-        missing = [text for text in dict.fromkeys(texts) if text not in self._known]
-        fresh: dict[str, Floats] = {}
-        if missing:
-            fresh = dict(zip(missing, await self._inner.embed(missing), strict=True))
+        missing = self._missing(texts)
+        fresh = await self._inner.embed(missing) if missing else None
+        return self._taken(texts, missing, fresh)
+
+    def embed_now(self, texts: Sequence[str]) -> Floats:
+        """See Embedder."""
+        missing = self._missing(texts)
+        fresh = self._inner.embed_now(missing) if missing else None
+        return self._taken(texts, missing, fresh)
+
+    def _missing(self, texts: Sequence[str]) -> list[str]:
+        """Texts that are not known yet; "" is known to everybody."""
+        return [text for text in dict.fromkeys(texts) if text and text not in self._known]
+
+    def _taken(self, texts: Sequence[str], missing: list[str], vectors: Floats | None) -> Floats:
+        fresh = {} if vectors is None else dict(zip(missing, vectors, strict=True))
         made = np.zeros((len(texts), self.dimension), np.float32)
         for row, text in enumerate(texts):
-            made[row] = fresh[text] if text in fresh else self._known[text]
+            if text:
+                made[row] = fresh[text] if text in fresh else self._known[text]
         if len(self._known) + len(fresh) > self._size:
             self._known.clear()
         self._known.update(fresh)

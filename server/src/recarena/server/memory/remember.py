@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recarena.server.hearing import deliver
 from recarena.server.network import Network
@@ -57,7 +56,7 @@ def remember(events: EventColumns, network: Network) -> MemoryColumns:
         "value": events.value[row],
         "code": events.code[row],
     }
-    made: dict[str, NDArray[Any]] = {
+    made: dict[str, Any] = {
         name: columns[name].astype(dtype) for name, dtype in MEMORY_COLUMNS.items()
     }
     text: dict[int, str] = {}

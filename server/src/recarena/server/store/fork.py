@@ -41,10 +41,12 @@ def fork(
     if len(arms) < len(source.arms):
         raise InputError(f"the fork needs at least {len(source.arms)} arms", where="arms")
     renamed = dict(zip(source.arms, arms, strict=False))
+    same = manifest.get("memory") == source.manifest.get("memory")
+    also = (VECTOR,) if same else ()
     with new_folder(target, manifest, source.world(), source.arm_of_user(), sync=fsync) as tables:
         for name in LOGS:
             for first, last in windows([getattr(row, name) for row in rows], 1):
-                found = source.tables.read(name, rows, first, last, (VECTOR,))
+                found = source.tables.read(name, rows, first, last, also)
                 tables.append(name, _renamed(found, renamed) if name == "works" else found)
         versions = tables.versions()
         now = {f"{name}_version": versions[name] for name in LOGS}

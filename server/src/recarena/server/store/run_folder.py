@@ -245,6 +245,12 @@ class RunFolder:
             },
         )
 
+    def note(self, entry: str, values: Mapping[str, Any]) -> None:
+        """Adds values to an object in the manifest: what was found out after it was written."""
+        self._may_write()
+        self.manifest[entry] = {**dict(self.manifest.get(entry, {})), **values}
+        write_json(self.path / "manifest.json", self.manifest)
+
     # ------------------------------------------------------------------ writing
 
     async def commit(self, result: RoundResult, sim_time: datetime) -> None:

@@ -66,7 +66,11 @@ class RunTables:
         for name, rows in world.items():
             tables._open[name] = database.create_table(name, data=rows)
         for name, schema in GROWING.items():
-            own = schema.append(vector_field(dimension)) if name == "memories" and dimension else schema
+            own = (
+                schema.append(vector_field(dimension))
+                if name == "memories" and dimension
+                else schema
+            )
             tables._open[name] = database.create_table(name, schema=own)
         return tables
 

@@ -49,6 +49,10 @@ class ChoiceMind:
         self.coefficients = coefficients or Coefficients()
         self._utility = Utility(self.coefficients)
 
+    async def prepare(self) -> dict[str, object]:
+        """It always can."""
+        return {}
+
     def manners(self) -> list[Manner]:
         """Everybody, in cohorts of the run's size."""
         return [Manner(lambda users: users)]
@@ -82,9 +86,7 @@ class ChoiceMind:
         code = np.where(opens, self._genre_wanted(world, round, users) + 1, 0)
         return Openings(code.astype(np.int16))
 
-    async def remember(
-        self, world: WorldView, round: int, events: EventColumns
-    ) -> MemoryColumns:
+    async def remember(self, world: WorldView, round: int, events: EventColumns) -> MemoryColumns:
         """One memory per watch and per thing said, heard or read."""
         return remember(events, world.network)
 

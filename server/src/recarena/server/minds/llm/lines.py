@@ -33,11 +33,12 @@ class Line:
 
 def tagged(text: str) -> list[Line]:
     """The lines that begin with a tag in brackets, as they come."""
-    found: list[Line] = []
-    for line in text.splitlines():
-        if match := _LINE.match(line.strip()):
-            found.append(Line(match["tag"].strip(_EDGES).upper(), match["rest"].strip(_EDGES)))
-    return found
+    matches = (_LINE.match(line.strip()) for line in text.splitlines())
+    return [
+        Line(match["tag"].strip(_EDGES).upper(), match["rest"].strip(_EDGES))
+        for match in matches
+        if match
+    ]
 
 
 def choice(text: str, tags: Sequence[str]) -> Line:

@@ -56,4 +56,9 @@ def prompt_ids() -> dict[str, str]:
 
 
 def _text(name: str) -> str:
-    return resources.files(__package__).joinpath("prompts", f"{name}.md").read_text("utf-8").strip()
+    return (
+        resources.files("recarena.server.minds.llm")
+        .joinpath("prompts", f"{name}.md")
+        .read_text("utf-8")
+        .strip()
+    )

@@ -50,6 +50,10 @@ class Strategy(Protocol):
         """What the user turns to; and why it does nothing where that was not decided."""
         ...
 
+    async def converse(self, diary: Diary, world: WorldView, user: int, mood: str) -> str:
+        """What the user says to a recommender that can talk; "" for no more than the mood."""
+        ...
+
     async def page(self, diary: Diary, world: WorldView, view: PageView, row: int) -> PageTaken:
         """What the user does with a page."""
         ...

@@ -58,9 +58,7 @@ class Shown:
 class Views:
     """Makes the views of one run's users."""
 
-    def __init__(
-        self, data: WorldData, bank: MemoryBank, embedder: Embedder, salt: bytes
-    ) -> None:
+    def __init__(self, data: WorldData, bank: MemoryBank, embedder: Embedder, salt: bytes) -> None:
         self.bank, self._embedder, self._salt = bank, embedder, salt
         self._catalog: Catalog = data.catalog
         self._people: Population = data.population
@@ -107,7 +105,7 @@ class Views:
             )
             if offered
         )
-        data["may"] = [name for name in shown.may if purpose != "page" or name != "-"]
+        data["may"] = list(shown.may)
         return shown
 
     async def of_item(self, diary: Diary, user: int, item: int, world: WorldView) -> Shown:
@@ -244,8 +242,10 @@ class Views:
         first, last = self._past_start[user], self._past_start[user + 1]
         wanted = max(count - len(facts), 0)
         if self.bank.remembers and wanted:
-            for at in range(last - 1, max(last - 1 - wanted, first - 1), -1):
-                facts.append((int(self._past_item[at]), int(self._past_rating[at])))
+            facts += [
+                (int(self._past_item[at]), int(self._past_rating[at]))
+                for at in range(last - 1, max(last - 1 - wanted, first - 1), -1)
+            ]
         return [
             {"title": self._title(quote, number)} | ({"rating": stars} if stars else {})
             for number, stars in facts
