@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -124,6 +125,15 @@ def create_run(
 def settings_of(folder: RunFolder) -> Settings:
     """The settings that a run was made with."""
     return parse_settings(folder.manifest["settings"], str(folder.path / "manifest.json"))
+
+
+def adjust_llm(folder: RunFolder, changes: Mapping[str, Any]) -> None:
+    """Puts changes over the settings of a run's LLM minds: caps, limits and how calls are made,
+    which decide nothing. InputError where they are wrong."""
+    stored = dict(folder.manifest["settings"])
+    changed = {**stored, "llm": {**dict(stored.get("llm", {})), **changes}}
+    settings = parse_settings(changed, str(folder.path / "manifest.json"))
+    folder.note("settings", {"llm": settings.model_dump(mode="json")["llm"]})
 
 
 def surfaces_of(recommender: Recommender) -> tuple[str, ...]:

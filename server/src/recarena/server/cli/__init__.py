@@ -8,7 +8,7 @@ from importlib import metadata
 
 import typer
 
-from recarena.server.cli import doctor, playing, reading, serving, tokens, worlds
+from recarena.server.cli import doctor, playing, reading, remembering, serving, tokens, worlds
 
 app = typer.Typer(
     name="recarena",
@@ -45,6 +45,7 @@ app.command("run")(playing.run)
 app.command("resume")(playing.resume)
 app.command("fork")(reading.fork)
 app.command("show")(reading.show)
+app.command("memory")(remembering.memory)
 app.command("log")(reading.log)
 app.command("digest")(reading.digest)
 app.command("export")(reading.export)

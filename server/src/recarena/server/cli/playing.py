@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from recarena.server.cli import minding
 from recarena.server.cli.output import JSON, set_up_logging
 
 if TYPE_CHECKING:
@@ -42,6 +43,22 @@ def run(
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds to play.")] = None,
     name: Annotated[str, typer.Option(help="Name of the run; default: made up.")] = "",
     runs: Annotated[Path, typer.Option(help="Folder of the run folders.")] = Path("runs"),
+    mind: minding.Mind = "",
+    base_url: minding.BaseUrl = "",
+    strategy: minding.Strategy = None,
+    llm_share: minding.Share = None,
+    llm_users: minding.LlmUsers = None,
+    memory: minding.Memory = None,
+    max_cost: minding.MaxCost = None,
+    max_tokens: minding.MaxTokens = None,
+    failure_limit: minding.FailureLimit = None,
+    concurrency: minding.Concurrency = None,
+    workers: minding.Workers = None,
+    recording: minding.Recording = "",
+    replay: minding.Replay = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Say what LLM minds will cost, and play nothing.")
+    ] = False,
     listen: Listen = "127.0.0.1:0",
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen without TLS off loopback.")
@@ -64,11 +81,22 @@ def run(
 
     set_up_logging("warning", as_json)
     refuse_open_plaintext(listen, insecure)
-    settings = _settings(config, recommender or [], remote or [], seed, rounds)
+    llm = minding.mind_values(
+        mind, base_url=base_url, strategy=strategy, share=llm_share, users=llm_users or [],
+        max_cost=max_cost, max_tokens=max_tokens, failure_limit=failure_limit,
+        concurrency=concurrency, workers=workers, recording=recording, replay=replay,
+    )  # fmt: skip
+    arms = _arms(recommender or [], remote or [])
+    settings = _settings(config, arms, seed, rounds, llm, memory, must_have_arms=not estimate)
     for arm in settings.arms:
         if arm.command:
             words_of(arm.command)
     data = open_world(world)
+    if estimate:
+        minding.show_estimate(settings, data, as_json)
+        return
+    minding.check_minds(settings)
+    minding.say_estimate(settings, data)
     path = runs / _run_name(name, runs, data.name)
     create_run(path, settings, data).close()
     try:
@@ -82,6 +110,11 @@ def run(
 
 def resume(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run.")],
+    max_cost: minding.MaxCost = None,
+    max_tokens: minding.MaxTokens = None,
+    failure_limit: minding.FailureLimit = None,
+    concurrency: minding.Concurrency = None,
+    workers: minding.Workers = None,
     listen: Listen = "127.0.0.1:0",
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen without TLS off loopback.")
@@ -97,28 +130,46 @@ def resume(
 
     set_up_logging("warning", as_json)
     refuse_open_plaintext(listen, insecure)
+    changes = minding.mind_values(
+        "", max_cost=max_cost, max_tokens=max_tokens, failure_limit=failure_limit,
+        concurrency=concurrency, workers=workers,
+    )  # fmt: skip
+    minding.adjust(folder, changes)
     raise typer.Exit(play(folder, Manner(listen, as_json)))
+
+
+def _arms(recommenders: list[str], remotes: list[str]) -> list[dict[str, Any]]:
+    from recarena.server.cli.programs import command_of
+
+    arms: list[dict[str, Any]] = [
+        {"recommender": name, "command": command} for name, command in map(command_of, recommenders)
+    ]
+    return arms + [{"recommender": name} for name in remotes]
 
 
 def _settings(
     config: Path | None,
-    recommenders: list[str],
-    remotes: list[str],
+    arms: list[dict[str, Any]],
     seed: int | None,
     rounds: int | None,
+    llm: dict[str, Any],
+    memory: str | None,
+    *,
+    must_have_arms: bool,
 ) -> Settings:
     """Settings of the file with the options put over them."""
-    from recarena.server.cli.programs import command_of
     from recarena.server.config import parse_settings, read_toml
     from recarena.server.errors import InputError
 
     values: dict[str, Any] = read_toml(config) if config else {}
-    arms: list[dict[str, Any]] = [
-        {"recommender": name, "command": command} for name, command in map(command_of, recommenders)
-    ]
-    arms += [{"recommender": name} for name in remotes]
     if arms:
         values["arms"] = arms
+    if llm:
+        values["llm"] = {**dict(values.get("llm", {})), **llm}
+    if memory:
+        values["memory"] = {**dict(values.get("memory", {})), "model": memory}
+    if not values.get("arms") and not must_have_arms:
+        values["arms"] = [{"recommender": "popular"}]
     if not values.get("arms"):
         raise InputError(
             "no recommender is named",

@@ -45,7 +45,7 @@ def show(
         out.print(f"  {name}: {value}")
     ties = ", ".join(f"{tie['name']} ({tie['kind']})" for tie in person["ties"][:12])
     out.print(f"[bold]Ties[/bold] ({len(person['ties'])}): {ties}")
-    out.print(f"[bold]Memories[/bold] ({len(person['memories'])}, words from templates)")
+    out.print(f"[bold]Memories[/bold] ({len(person['memories'])})")
     for memory in person["memories"]:
         out.print(f"  round {memory['round']:>3}  {memory['text']}", markup=False)
 
@@ -55,7 +55,7 @@ def _person(run: RunFolder, user_id: str) -> dict[str, Any]:
     from recarena.server.types import MemoryKind
 
     world = run.world()
-    user = _user_number(run, world.population.number_of, user_id)
+    user = user_number(run, world.population.number_of, user_id)
     people, network = world.population, world.network
     narrator = Narrator(world.catalog, people)
     memories = run.memories_of(user)
@@ -87,7 +87,7 @@ def _person(run: RunFolder, user_id: str) -> dict[str, Any]:
     }
 
 
-def _user_number(run: RunFolder, numbers: dict[str, int], user_id: str) -> int:
+def user_number(run: RunFolder, numbers: dict[str, int], user_id: str) -> int:
     import difflib
 
     from recarena.server.errors import NotFound
@@ -127,7 +127,7 @@ def log(
 
     run = RunFolder.open(folder)
     world = run.world()
-    users = [_user_number(run, world.population.number_of, one) for one in user or []]
+    users = [user_number(run, world.population.number_of, one) for one in user or []]
     names = [one.name.lower() for one in EventKind]
     for one in kind or []:
         if one.lower() not in names:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from recarena.server.llm.account import account
+from recarena.server.runs import settings_of
 from recarena.server.types import EventKind, Outcome
 
 if TYPE_CHECKING:
@@ -40,12 +43,14 @@ def summary(folder: RunFolder) -> dict[str, Any]:
     ratings = np.zeros(len(arms))
     failed = np.zeros(len(arms), np.int64)
     per_user = np.zeros(len(arm_of_user), np.int64)
+    thinking, user_rounds = users_with_minds(folder), 0
     for events, _ in folder.rounds(1, folder.last_round):
         arm = arm_of_user[events.user]
         np.add.at(kinds, (arm, events.kind), 1)
         ratings += np.bincount(arm, weights=events.value * (events.kind == EventKind.WATCH),
                                minlength=len(arms))  # fmt: skip
         failed += np.bincount(arm[events.outcome > Outcome.VIOLATIONS], minlength=len(arms))
+        user_rounds += int(thinking[np.unique(events.user)].sum())
         spoke = np.isin(events.kind, [EventKind.WATCH, EventKind.POST, EventKind.SEARCH])
         per_user += np.bincount(events.user[spoke], minlength=len(per_user))
     latency: dict[int, list[float]] = {}
@@ -78,10 +83,51 @@ def summary(folder: RunFolder) -> dict[str, Any]:
         "seed": folder.manifest["seed"],
         "world": folder.manifest["world"]["name"],
         "mind": folder.manifest["mind"],
+        "llm": account(folder.path, folder.last_round, user_rounds, _currency(folder)),
         "digest": folder.digest,
         "example_user": users[int(per_user.argmax())],
         "arms": rows,
     }
+
+
+def users_with_minds(folder: RunFolder) -> NDArray[np.bool_]:
+    """[users]: who has an LLM mind."""
+    settings, world = settings_of(folder), folder.world()
+    if not settings.llm.provider:
+        return np.zeros(len(world.population), bool)
+    from recarena.server.minds.llm.opening import users_with_llm
+
+    return users_with_llm(world, settings.llm, settings.seed)
+
+
+def _currency(folder: RunFolder) -> str:
+    return str(folder.manifest["settings"].get("llm", {}).get("currency", "USD"))
+
+
+def llm_lines(told: dict[str, Any]) -> list[str]:
+    """What the model was asked and what it cost, for people."""
+    cost = (
+        f"unknown ({told['calls_of_unknown_cost']:,} calls without a known price or usage)"
+        if told["cost"] is None
+        else f"{told['cost']:,.4f} {told['currency']}"
+    )
+    each = (
+        ""
+        if told["cost"] is None
+        else f", {told['cost_per_user_round'] or 0:.6f} {told['currency']}"
+    )
+    calls, tokens = told["calls_per_user_round"] or 0, told["input_tokens_per_user_round"]
+    lines = [
+        f"Model: {told['decisions']:,} decisions, {told['calls']:,} answers, "
+        f"{told['calls_paid']:,} calls paid for; cost {cost}.",
+        f"Per user and round: {calls:.2f} answers, "
+        f"{'unknown' if tokens is None else format(tokens, ',.0f')} tokens in{each}.",
+        f"Asked twice: {told['asked_twice']:,}. Read with tolerance: "
+        f"{told['read_with_tolerance']:,}. Defaults taken: {told['failed']:,}"
+        + (f" ({told['failed_share']:.1%})." if told["decisions"] else "."),
+    ]
+    kinds = [f"{one['count']:,} {one['purpose']} {one['kind']}" for one in told["failures"]]
+    return lines + ([f"  {', '.join(kinds)}"] if kinds else [])
 
 
 def summary_table(result: dict[str, Any]) -> RenderableType:
@@ -102,7 +148,10 @@ def summary_table(result: dict[str, Any]) -> RenderableType:
     for label, name, digits in ROWS:
         table.add_row(label, *(_number(arm[name], digits) for arm in result["arms"]))
     note = Text(f"Mind: {result['mind']['kind']}. {result['mind']['note'].capitalize()}.")
-    return Group(title, table, note, Text(f"Digest of the event log: {result['digest'] or '-'}"))
+    asked = [Text(line) for line in llm_lines(result["llm"])] if result["llm"] else []
+    return Group(
+        title, table, note, *asked, Text(f"Digest of the event log: {result['digest'] or '-'}")
+    )
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -18,8 +18,8 @@ from recarena.server.llm.transport import Endpoint, SdkTransport, Transport, imp
 from recarena.server.llm.workers import WorkerTransport
 
 KEYLESS = (
-    "Set it, or do without a key: leave --mind away (the choice mind), or name a server of your "
-    "own with --provider openai-compatible --base-url http://localhost:11434/v1"
+    "Set it, or do without a key: leave --mind away (the choice mind), or take a server of your "
+    "own: --mind openai-compatible:MODEL --base-url http://localhost:11434/v1"
 )
 
 

@@ -58,7 +58,7 @@ class LlmMind:
         remembering: Remembering, thinker: Thinker, catalog: Catalog,
     ) -> None:  # fmt: skip
         self.mine, self.habits, self.thinker = mine, habits, thinker
-        self._settings, self._strategy, self._remembering = settings, strategy, remembering
+        self._settings, self.strategy, self._remembering = settings, strategy, remembering
         self._catalog = catalog
         self._diary = Diary(0)
 
@@ -96,7 +96,7 @@ class LlmMind:
             return Activities(chosen)
         rows = np.flatnonzero(self.mine[users])
         answers = await _each(
-            users[rows], lambda user: self._strategy.activity(self._diary, world, user)
+            users[rows], lambda user: self.strategy.activity(self._diary, world, user)
         )
         chosen[rows] = [kind for kind, _ in answers]
         failed = {int(row): why for row, (_, why) in zip(rows, answers, strict=True) if why}
@@ -109,7 +109,7 @@ class LlmMind:
 
         async def say(row: int) -> str:
             mood = self._catalog.genre_names[int(code[row]) - 1]
-            return await self._strategy.converse(self._diary, world, int(users[row]), mood)
+            return await self.strategy.converse(self._diary, world, int(users[row]), mood)
 
         words = await _each(rows, say)
         return Openings(
@@ -126,7 +126,7 @@ class LlmMind:
 
     async def _act(self, world: WorldView, view: PageView) -> PageDecision:
         rows = np.arange(len(view.users))
-        taken = await _each(rows, lambda row: self._strategy.page(self._diary, world, view, row))
+        taken = await _each(rows, lambda row: self.strategy.page(self._diary, world, view, row))
         return page_decision(world, view, taken)
 
     async def socialise(self, world: WorldView, round: int, users: Ints) -> SocialDecision:
@@ -138,7 +138,7 @@ class LlmMind:
         return await self._talk(world, users)
 
     async def _talk(self, world: WorldView, users: Ints) -> SocialDecision:
-        talked = await _each(users, lambda user: self._strategy.social(self._diary, world, user))
+        talked = await _each(users, lambda user: self.strategy.social(self._diary, world, user))
         return social_decision(talked)
 
     async def remember(self, world: WorldView, round: int, events: EventColumns) -> MemoryColumns:
@@ -146,7 +146,7 @@ class LlmMind:
         and what those concluded who sat down to reflect."""
         self.thinker.tally.check()
         memories = await self._remembering.of_round(
-            world, self._diary, events, self._strategy.importance, self._strategy.reflect
+            world, self._diary, events, self.strategy.importance, self.strategy.reflect
         )
         self.thinker.tally.check()
         return memories
