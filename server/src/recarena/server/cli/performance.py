@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,17 +29,7 @@ class Manner:
 
 def play(path: Path, manner: Manner) -> int:
     """Plays the run at `path` until it settles or is interrupted; the exit code."""
-    with asyncio.Runner(loop_factory=_loop_of(path)) as runner:
-        return runner.run(_play(path, manner))
-
-
-def _loop_of(path: Path) -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop for runs whose users ask a model, where it is installed."""
-    if RunFolder.open(path).manifest.get("mind", {}).get("is_llm"):
-        from recarena.server.llm.workers import quick_loop
-
-        return quick_loop()
-    return None
+    return asyncio.run(_play(path, manner))
 
 
 async def _play(path: Path, manner: Manner) -> int:
