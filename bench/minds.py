@@ -3,24 +3,47 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from recarena.server.ports import PageDecision, PageView, SocialDecision, WorldView
-from recarena.server.types import NOTHING, EventKind, Ints
+from recarena.server.ports import (
+    Activities,
+    Manner,
+    Openings,
+    PageDecision,
+    PageView,
+    SocialDecision,
+    WorldView,
+)
+from recarena.server.types import NOTHING, EventColumns, EventKind, Ints, MemoryColumns
 
 
 class LookAndLeave:
     """A `Mind` whose users all open the recommender, look at one page and leave."""
 
-    async def choose_activity(self, world: WorldView, round: int, users: Ints) -> NDArray[np.int8]:
-        """Everybody goes to the recommender."""
-        return np.full(len(users), EventKind.ENTER_RECOMMENDER, np.int8)
+    async def prepare(self) -> dict[str, object]:
+        """Nothing to prepare."""
+        return {}
 
-    async def opens_with_words(
-        self, world: WorldView, round: int, users: Ints
-    ) -> NDArray[np.int16]:
+    def manners(self) -> list[Manner]:
+        """Everybody at once."""
+        return [Manner(lambda users: users)]
+
+    async def choose_activity(self, world: WorldView, round: int, users: Ints) -> Activities:
+        """Everybody goes to the recommender."""
+        return Activities(np.full(len(users), EventKind.ENTER_RECOMMENDER, np.int8))
+
+    async def opens_with_words(self, world: WorldView, round: int, users: Ints) -> Openings:
         """Nobody says a word."""
-        return np.zeros(len(users), np.int16)
+        return Openings(np.zeros(len(users), np.int16))
+
+    async def remember(self, world: WorldView, round: int, events: EventColumns) -> MemoryColumns:
+        """Nobody remembers anything."""
+        return MemoryColumns.empty()
+
+    def committed(self, round: int, memories: MemoryColumns) -> None:
+        """Nothing to take over."""
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
 
     async def act(self, world: WorldView, view: PageView) -> PageDecision:
         """Nothing is watched."""

@@ -342,7 +342,7 @@ async def test_a_session_is_given_no_more_works_at_once_than_it_takes(server, cl
     chosen = settings("raw", rounds=1, visits={"step_cap": 1}, session={"max_users_per_work": 4})
     run = await begin(server, chosen)
     everybody = np.arange(run.world.users, dtype=np.int32)
-    activity = await run.mind.choose_activity(run.world, 1, everybody)
+    activity = (await run.mind.choose_activity(run.world, 1, everybody)).kind
     works = -(-int((activity == EventKind.ENTER_RECOMMENDER).sum()) // 4)
     assert works > 3
     await client.join(max_outstanding_work=2)

@@ -245,7 +245,7 @@ def test_the_log_applied_to_the_first_world_gives_the_last(seed, users, rounds):
     spec = f"new:users={users},seed={seed % 1000},history=3"
     world, store = asyncio.run(played(spec, seed, rounds, RoundRules()))
     again = World(open_world(spec), seed)
-    replay(again, store)
+    replay(again, ChoiceMind(), store)
     assert_same_world(again, world)
 
 
@@ -256,7 +256,7 @@ async def test_a_run_that_is_opened_again_has_the_world_that_it_had(tmp_path):
     await run.close()
     with contextlib.closing(RunFolder.open(tmp_path / "run")) as folder:
         again = World(folder.world(), run.settings.seed, run.settings.world_dynamics())
-        replay(again, folder)
+        replay(again, ChoiceMind(), folder)
         assert_same_world(again, run.world)
         assert folder.verify_digest() == folder.digest
 
@@ -352,8 +352,8 @@ def test_what_users_choose_and_say_does_not_depend_on_the_batch(lived_in, cut, r
     async def decided(users: np.ndarray) -> list[np.ndarray]:
         said = await mind.socialise(lived_in, round, users)
         return [
-            await mind.choose_activity(lived_in, round, users),
-            await mind.opens_with_words(lived_in, round, users),
+            (await mind.choose_activity(lived_in, round, users)).kind,
+            (await mind.opens_with_words(lived_in, round, users)).code,
             said.kind, said.partner, said.item, said.sentiment, said.code,
         ]  # fmt: skip
 

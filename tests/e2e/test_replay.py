@@ -316,7 +316,7 @@ async def test_a_folder_of_an_older_version_says_what_it_does_not_have(server):
     ("change", "says"),
     [
         (lambda manifest: manifest.pop("settings"), "no settings to play by"),
-        (lambda manifest: manifest["mind"].update(kind="llm"), "a mind of the kind 'llm'"),
+        (lambda manifest: manifest["mind"].update(kind="human"), "a mind of the kind 'human'"),
         (lambda manifest: manifest["settings"].update(warp=9), "warp"),
     ],
 )

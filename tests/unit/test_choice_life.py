@@ -31,7 +31,7 @@ def assert_same_decision(one: PageDecision, other: PageDecision) -> None:
 # ------------------------------------------------------------------------------ coming and going
 def activity(world: World, round: int = 1) -> np.ndarray:
     users = np.arange(world.users, dtype=np.int32)
-    return asyncio.run(ChoiceMind().choose_activity(world, round, users))
+    return asyncio.run(ChoiceMind().choose_activity(world, round, users)).kind
 
 
 def test_users_without_ties_never_go_to_the_social_network():
@@ -108,7 +108,7 @@ def test_a_search_is_for_what_was_praised_or_else_for_a_genre(lived: World):
 def test_opening_with_words_asks_for_a_genre():
     world = World(alike(MANY), 5)
     users = np.arange(MANY, dtype=np.int32)
-    code = asyncio.run(ChoiceMind().opens_with_words(world, 1, users))
+    code = asyncio.run(ChoiceMind().opens_with_words(world, 1, users)).code
     share = (code > 0).mean()
     assert share == pytest.approx(1 / (1 + np.exp(2.5)), abs=0.02)
     assert set(code.tolist()) <= set(range(len(world.catalog.genre_names) + 1))

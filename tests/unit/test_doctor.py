@@ -131,7 +131,7 @@ def test_an_extra_that_is_missing_is_a_note_and_half_of_one_a_warning(
 ):
     versions(monkeypatch, prometheus_client=None, opentelemetry_sdk="1.0.0")
     found = {one.name: one for one in installed.extras()}
-    assert set(found) == {"extra llm", "extra metrics", "extra tracing"}
+    assert set(found) == {"extra llm", "extra metrics", "extra minilm", "extra tracing"}
     assert found["extra metrics"].level is Level.NOTE
     assert "recarena-server[metrics]" in found["extra metrics"].remedy
     assert found["extra tracing"].level is Level.WARN
