@@ -34,6 +34,10 @@ _DELIMITERS = (
 )
 _SPACE = re.compile(r"\s+")
 _HIDDEN = frozenset(("Cc", "Cf", "Co", "Cs", "Cn"))
+_IGNORABLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0")
+"""Letters and marks that nobody sees, beside those of the hidden categories."""
+_CUT = "..."
+"""What stands for the rest of a text that is too long, as NFKC has it."""
 
 
 def clean(text: str, kind: str) -> str:
@@ -41,21 +45,24 @@ def clean(text: str, kind: str) -> str:
     may be. Letters of all scripts stay as they are."""
     limit = LIMITS[kind]
     text = unicodedata.normalize("NFKC", text[: 8 * limit])
-    text = _SPACE.sub(" ", text)
-    text = "".join(
-        char for char in text if unicodedata.category(char) not in _HIDDEN and not _selects(char)
-    )
+    text = "".join(char for char in _SPACE.sub(" ", text) if not _hidden(char))
     text = unicodedata.normalize("NFKC", text)
+    while (made := _defused(text)) != text:
+        text = made
+    return text if len(text) <= limit else text[: limit - len(_CUT)].rstrip() + _CUT
+
+
+def _defused(text: str) -> str:
+    """Without the delimiters that are found at once; what is put for one may complete another."""
     for pattern, put in _DELIMITERS:
         text = pattern.sub(put, text)
-    text = _ROLE.sub(r"\1\2 -", text)
-    text = _SPACE.sub(" ", text).strip()
-    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+    return _SPACE.sub(" ", _ROLE.sub(r"\1\2 -", text)).strip()
 
 
-def _selects(char: str) -> bool:
-    """Variation selectors can carry hidden text."""
-    return "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef"
+def _hidden(char: str) -> bool:
+    """Whether nobody sees it; variation selectors can carry hidden text."""
+    selects = "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef"
+    return selects or char in _IGNORABLE or unicodedata.category(char) in _HIDDEN
 
 
 class Quotes:
