@@ -10,15 +10,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from recarena.server.llm.calls import Failure, Unreadable
 from recarena.server.minds.llm.quoting import clean
 
 _LINE = re.compile(
-    r"^\W*(?:\(?\d+[.):]\s*)?\W*\[\s*(?P<tag>[^\[\]]{1,80}?)\s*\]\W*?(?:::?|：|-)?\s*(?P<rest>.*)$"
+    r"^[\W_]*(?:\d+[.):][\W_]*)?\[\s*(?P<tag>[^\[\]]{1,80}?)\s*\]"
+    r"[\s*_\"'`\]]*(?:[:：]{1,2}|-)?\s*(?P<rest>.*)$"
 )
 _EDGES = " \t\"'`*_“”‘’«»„"
-_YEAR = re.compile(r"\s*\(\d{4}\)\s*$")
+_YEAR = re.compile(r"\s*\((\d{4})\)\s*$")
+_NUMBERED = re.compile(r"^\(?(\d{1,2})[.):]\s+")
+_STARS = re.compile(
+    r"[^\w+-]*(?P<stars>-?\d++(?:[.,]\d++)?+)[\s*_]*+(?:stars?\b\s*)?"
+    r"(?:(?:/|out\s+of)\s*(?P<of>\d++)\s*(?:stars?\b)?)?[\s*_]*+(?!-\d)[;:,.-]?\s*(?P<words>.*)$",
+    re.DOTALL | re.IGNORECASE,
+)
 _ARTICLE = re.compile(r"^(?:the|a|an)\s+|,\s*(?:the|a|an)$", re.IGNORECASE)
 
 
@@ -87,19 +95,19 @@ def page(text: str, titles: Sequence[str | None], may: Sequence[str]) -> PageLin
 def positions_of(text: str, titles: Sequence[str | None]) -> tuple[int, ...]:
     """Positions of the titles in a list with semicolons between them. A title may hold one itself:
     the longest run of pieces that is a title counts."""
-    pieces = [piece.strip(_EDGES) for piece in text.split(";")]
-    pieces = [piece for piece in pieces if piece]
+    pieces = [piece for piece in text.split(";") if piece.strip(_EDGES)]
     if not pieces:
         raise Unreadable(Failure.EMPTY, "no title is named")
+    longest = 1 + max((one.count(";") for one in titles if one is not None), default=0)
     found: list[int] = []
     at = 0
     while at < len(pieces):
-        for end in range(len(pieces), at, -1):
+        for end in range(min(len(pieces), at + longest), at, -1):
             position = position_of("; ".join(pieces[at:end]), titles)
             if position is not None:
                 break
         else:
-            raise Unreadable(Failure.UNKNOWN_TITLE, f"{pieces[at]!r} is not on the page")
+            raise Unreadable(Failure.UNKNOWN_TITLE, f"{_short(pieces[at])} is not on the page")
         if position not in found:
             found.append(position)
         at = end
@@ -108,25 +116,45 @@ def positions_of(text: str, titles: Sequence[str | None]) -> tuple[int, ...]:
 
 def position_of(said: str, titles: Sequence[str | None]) -> int | None:
     """Position of the one title that was meant, None for none. Exact first, then without the year,
-    then without the article. Unreadable where two fit equally."""
-    said = re.sub(r"^\(?\d{1,2}[.):]\s+", "", said)
-    for shorten in _SHORTENINGS:
-        wanted = shorten(said)
-        fits = [at for at, one in enumerate(titles) if one is not None and shorten(one) == wanted]
-        if len(fits) == 1:
-            return fits[0]
-        if fits:
-            raise Unreadable(Failure.AMBIGUOUS_TITLE, f"{said!r} fits {len(fits)} of the titles")
+    then without the article, then the same without a number in front that may be one of the page.
+    Two that have years must have the same. Unreadable where two fit equally."""
+    said = said.strip(_EDGES)
+    ways = [said]
+    if (number := _NUMBERED.match(said)) and int(number[1]) <= len(titles):
+        ways.append(said[number.end() :])
+    for way in ways:
+        for shorten in _SHORTENINGS:
+            fits = [at for at, one in enumerate(titles) if one and _fits(way, one, shorten)]
+            if len(fits) == 1:
+                return fits[0]
+            if fits:
+                raise Unreadable(
+                    Failure.AMBIGUOUS_TITLE, f"{_short(said)} fits {len(fits)} of the titles"
+                )
     return None
 
 
+def _fits(said: str, title: str, shorten: Callable[[str], str]) -> bool:
+    wanted = shorten(said)
+    if not wanted or shorten(title) != wanted:
+        return False
+    years = [_YEAR.search(_plain(one)) for one in (said, title)]
+    return len({year[1] for year in years if year}) < 2
+
+
+def _short(text: str) -> str:
+    """As it is said in problems."""
+    return repr(clean(text, "title"))
+
+
+@lru_cache(maxsize=4096)
 def _plain(text: str) -> str:
-    cleaned = clean(text, "title").strip(_EDGES).casefold()
-    return re.sub(r"\s*;\s*", "; ", cleaned)
+    cleaned = clean(text, "title").casefold()
+    return re.sub(r"(?:\s*;)+\s*", "; ", cleaned).strip(_EDGES + ";")
 
 
 def _without_year(text: str) -> str:
-    return _YEAR.sub("", _plain(text))
+    return _YEAR.sub("", _plain(text)).strip(_EDGES)
 
 
 def _without_article(text: str) -> str:
@@ -139,19 +167,22 @@ _SHORTENINGS: tuple[Callable[[str], str], ...] = (_plain, _without_year, _withou
 def feeling(text: str) -> tuple[int, str]:
     """Stars and words."""
     line = choice(text, ("FEEL",))
-    match = re.match(r"\W*(\d+)\s*(?:/\s*5|stars?|out of 5)?\s*[;:,.-]?\s*(.*)$", line.rest, re.S)
+    match = _STARS.match(line.rest)
     if not match:
         raise Unreadable(Failure.NOT_IN_FORM, "the line needs stars and words: [FEEL]:: 4;words")
-    stars = int(match[1])
-    if not 1 <= stars <= 5:
-        raise Unreadable(Failure.OUT_OF_RANGE, f"{stars} stars, but there are 1 to 5")
-    return stars, match[2].strip(_EDGES)
+    said, of = match["stars"], match["of"]
+    if said not in ("1", "2", "3", "4", "5") or of not in (None, "5"):
+        raise Unreadable(
+            Failure.OUT_OF_RANGE,
+            f"{_short(said)} of {_short(of or '5')}: there are 1 to 5 whole stars",
+        )
+    return int(said), match["words"].strip(_EDGES)
 
 
 def importance(text: str) -> int:
     """1 to 10."""
     line = choice(text, ("IMPORTANCE",))
-    match = re.match(r"\W*(\d+)\s*(?:/\s*10|out of 10)?\W*$", line.rest)
+    match = re.match(r"[^\w+-]*(-?\d{1,9})\s*(?:/\s*10|out of 10)?\W*$", line.rest)
     if not match:
         raise Unreadable(Failure.NOT_IN_FORM, "the line needs one number: [IMPORTANCE]:: 7")
     value = int(match[1])
@@ -179,11 +210,12 @@ def social(text: str, names: Sequence[str], may: Sequence[str]) -> SocialLine:
         return SocialLine(None, line.rest)
     name, _, words = line.rest.partition(";")
     wanted = clean(name, "name").strip(_EDGES).casefold()
-    fits = [at for at, one in enumerate(names) if clean(one, "name").casefold() == wanted]
+    known = [clean(one, "name").strip(_EDGES).casefold() for one in names]
+    fits = [at for at, one in enumerate(known) if one == wanted]
     if not fits:
-        raise Unreadable(Failure.UNKNOWN_TITLE, f"{name.strip()!r} is none of the friends")
+        raise Unreadable(Failure.UNKNOWN_TITLE, f"{_short(name)} is none of the friends")
     if len(fits) > 1:
-        raise Unreadable(Failure.AMBIGUOUS_TITLE, f"{name.strip()!r} is {len(fits)} of the friends")
+        raise Unreadable(Failure.AMBIGUOUS_TITLE, f"{_short(name)} is {len(fits)} of the friends")
     return SocialLine(fits[0], words.strip(_EDGES))
 
 
