@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import ipaddress
 import os
+import socket
 import tempfile
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +104,35 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         fcntl.flock(inside, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         fcntl.flock(gate, fcntl.LOCK_UN)
         return (yield)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_live_model() -> Generator[None]:
+    """No test reaches a model that costs money: there are no keys, the providers are nobody here,
+    also for the programs that tests start, and this process connects to the loopback only."""
+    with pytest.MonkeyPatch.context() as patch:
+        for provider in ("ANTHROPIC", "OPENAI"):
+            patch.delenv(f"{provider}_API_KEY", raising=False)
+            patch.setenv(f"{provider}_BASE_URL", "http://127.0.0.1:9")
+        for method in ("connect", "connect_ex"):
+            patch.setattr(socket.socket, method, only_here(getattr(socket.socket, method)))
+        yield
+
+
+def only_here(connect: Callable[[socket.socket, Any], Any]) -> Callable[[socket.socket, Any], Any]:
+    """Fails where the address is not of this machine. Not by an OSError, which is tried again."""
+
+    def guarded(self: socket.socket, address: Any) -> Any:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not is_loopback(str(address[0])):
+            raise AssertionError(f"no test may connect to {address!r}")
+        return connect(self, address)
+
+    return guarded
+
+
+def is_loopback(host: str) -> bool:
+    """Names other than localhost are not looked up."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
