@@ -7,6 +7,7 @@ them than on sending; the SDKs' own clients send them (docs/decisions/0014-ready
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -15,6 +16,8 @@ from recarena.server.llm.calls import Prompt, Reply, Stop, Usage
 from recarena.server.llm.schemas import bounds_in_words, strict
 
 Json = Mapping[str, Any]
+MOST_TOKENS = 2**40
+"""A call never has as many."""
 
 
 class Unknowable(ValueError):
@@ -44,6 +47,17 @@ class Api(Protocol):
     def spend_limit(self, status: int, response: Json) -> bool:
         """Whether an error says that there is no money left rather than no room."""
         ...
+
+
+def decode(body: bytes) -> Json:
+    """The object that a response holds. Unknowable where it holds none."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        raise Unknowable("the response is not JSON") from None
+    if not isinstance(value, dict):
+        raise Unknowable("the response is not a JSON object")
+    return value
 
 
 def encode(body: Json) -> bytes:
@@ -77,11 +91,11 @@ class AnthropicMessages:
         blocks = response.get("content")
         if not isinstance(blocks, list):
             raise Unknowable("no content")
-        text = "".join(str(b.get("text", "")) for b in blocks if b.get("type") == "text")
+        text = "".join(_text(b, "text") for b in _objects(blocks) if b.get("type") == "text")
         stop = {"max_tokens": Stop.LENGTH, "refusal": Stop.REFUSAL}.get(
             str(response.get("stop_reason")), Stop.DONE
         )
-        used: Json = response.get("usage") or {}
+        used = _object(response.get("usage"))
         return Reply(
             text,
             stop,
@@ -104,7 +118,7 @@ class AnthropicMessages:
 
     def spend_limit(self, status: int, response: Json) -> bool:
         """A billing error, or one that speaks of credit or of a spend limit."""
-        error: Json = response.get("error") or {}
+        error = _object(response.get("error"))
         said = f"{error.get('type')} {error.get('message')}".lower()
         return any(word in said for word in ("billing_error", "credit balance", "spend_limit",
                                              "spend limit", "usage limits"))  # fmt: skip
@@ -124,9 +138,7 @@ class _OpenAi:
 
     def spend_limit(self, status: int, response: Json) -> bool:
         """insufficient_quota, billing_... and …spend_limit_reached."""
-        error: Any = response.get("error") or {}
-        if not isinstance(error, Mapping):
-            return False
+        error = _object(response.get("error"))
         said = f"{error.get('code')} {error.get('type')}".lower()
         return any(word in said for word in ("insufficient_quota", "billing", "spend_limit"))
 
@@ -163,18 +175,18 @@ class OpenAiResponses(_OpenAi):
         output = response.get("output")
         if not isinstance(output, list):
             raise Unknowable("no output")
-        parts = [part for item in output if item.get("type") == "message"
-                 for part in item.get("content") or []]  # fmt: skip
-        text = "".join(str(p.get("text", "")) for p in parts if p.get("type") == "output_text")
+        parts = [part for item in _objects(output) if item.get("type") == "message"
+                 for part in _objects(item.get("content"))]  # fmt: skip
+        text = "".join(_text(p, "text") for p in parts if p.get("type") == "output_text")
         refused = [p for p in parts if p.get("type") == "refusal"]
-        why: Json = response.get("incomplete_details") or {}
+        why = _object(response.get("incomplete_details"))
         stop = Stop.DONE
         if refused or why.get("reason") == "content_filter":
             stop = Stop.REFUSAL
         elif response.get("status") == "incomplete":
             stop = Stop.LENGTH
-        used: Json = response.get("usage") or {}
-        cached = _count(used.get("input_tokens_details") or {}, "cached_tokens") or 0
+        used = _object(response.get("usage"))
+        cached = _count(_object(used.get("input_tokens_details")), "cached_tokens") or 0
         return Reply(text, stop, _without_cached(used, "input_tokens", "output_tokens", cached))
 
 
@@ -207,22 +219,25 @@ class ChatCompletions(_OpenAi):
 
     def read(self, response: Json) -> Reply:
         """The first choice."""
-        choices = response.get("choices")
-        if not isinstance(choices, list) or not choices:
+        choices = _objects(response.get("choices"))
+        if not choices:
             raise Unknowable("no choices")
-        message: Json = choices[0].get("message") or {}
+        message = _object(choices[0].get("message"))
         reason = str(choices[0].get("finish_reason"))
         stop = {"length": Stop.LENGTH, "content_filter": Stop.REFUSAL}.get(reason, Stop.DONE)
         if message.get("refusal"):
             stop = Stop.REFUSAL
-        used: Json = response.get("usage") or {}
-        cached = _count(used.get("prompt_tokens_details") or {}, "cached_tokens") or 0
+        used = _object(response.get("usage"))
+        cached = _count(_object(used.get("prompt_tokens_details")), "cached_tokens") or 0
         return Reply(
-            str(message.get("content") or ""),
+            _text(message, "content"),
             stop,
             _without_cached(used, "prompt_tokens", "completion_tokens", cached),
         )
 
+
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
 
 APIS: dict[str, Api] = {
     api.name: api for api in (AnthropicMessages(), OpenAiResponses(), ChatCompletions())
@@ -230,9 +245,28 @@ APIS: dict[str, Api] = {
 """By the provider's name in the settings."""
 
 
+def _object(value: object) -> Json:
+    """An object, or an empty one where a server put something else."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _objects(value: object) -> list[Json]:
+    """Those of a list."""
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+
+
+def _text(part: Json, name: str) -> str:
+    """Words that can be encoded: half of a character that a server cut in two becomes a ?."""
+    value = part.get(name)
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
+
+
 def _count(used: Json, name: str) -> int | None:
+    """A number of tokens; what cannot be one is unknown."""
     value = used.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < MOST_TOKENS:
+        return None
+    return value
 
 
 def _without_cached(used: Json, into: str, out: str, cached: int) -> Usage:
@@ -252,22 +286,11 @@ def _seconds_until(moment: str) -> float | None:
 
 def _duration(text: str) -> float | None:
     """Seconds of 1h2m3.5s, 120ms or a bare number."""
-    units = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-    total, number, unit = 0.0, "", ""
-    found = False
-    for char in [*text.strip().lower(), "\0"]:
-        if char.isdigit() or char == ".":
-            if unit:
-                if unit not in units:
-                    return None
-                total, number, unit = total + float(number) * units[unit], "", ""
-            number += char
-        elif number and char.isalpha():
-            unit += char
-            found = True
+    told = text.strip().lower()
+    parts = [(float(number), unit) for number, unit in _PART.findall(told)]
+    if parts and not _PART.sub("", told):
+        return sum(number * _SECONDS[unit] for number, unit in parts)
     try:
-        if not found:
-            return float(text)
-        return total + float(number) * units[unit]
-    except (KeyError, ValueError):
+        return float(told)
+    except ValueError:
         return None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from recarena.server.errors import RunPaused
-from recarena.server.llm.apis import Api
+from recarena.server.llm.apis import Api, Unknowable, decode
 from recarena.server.llm.transport import Arrived
 
 
@@ -73,7 +72,7 @@ def sort_response(api: Api, arrived: Arrived, wait_cap_s: float) -> Sorted:
 
 
 def _wait(api: Api, headers: Mapping[str, str], cap: float) -> float | None:
-    """Retry-After or the headers' own reset, at most the cap."""
+    """Retry-After or the headers' own reset, at most the cap; None where they say nothing."""
     waits: list[float] = []
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
@@ -83,15 +82,15 @@ def _wait(api: Api, headers: Mapping[str, str], cap: float) -> float | None:
             continue
     if not waits and (reset := api.wait_of(headers)) is not None:
         waits.append(reset)
-    return min(max(waits[0], 0.0), cap) if waits else None
+    # Who says 0 does not say how long; taken at its word it would be asked again without a pause.
+    return min(waits[0], cap) if waits and waits[0] > 0 < cap else None
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def _object(body: bytes) -> Mapping[str, Any]:
     try:
-        value = json.loads(body)
-    except ValueError:
+        return decode(body)
+    except Unknowable:
         return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _said(body: Mapping[str, Any], raw: bytes) -> str:
@@ -99,4 +98,4 @@ def _said(body: Mapping[str, Any], raw: bytes) -> str:
     error = body.get("error")
     message = error.get("message") if isinstance(error, Mapping) else error
     words = str(message or raw[:200].decode("utf-8", "replace") or "no words")
-    return " ".join(words.split())[:300]
+    return " ".join(words.encode("utf-8", "replace").decode().split())[:300]

@@ -39,7 +39,7 @@ class JsonForm(Generic[M]):
         stripped = text.strip()
         try:
             value, clean = json.loads(stripped), True
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             value, clean = _object_in(stripped), False
         if not isinstance(value, dict):
             raise Unreadable(Failure.NOT_IN_FORM, "the answer is not one JSON object")
@@ -59,6 +59,8 @@ def _object_in(text: str) -> object:
             return decoder.raw_decode(text, match.start())[0]
         except json.JSONDecodeError:
             continue
+        except (ValueError, RecursionError):
+            return None  # numbers of thousands of digits, or thousands of brackets
     return None
 
 
@@ -68,9 +70,9 @@ def _unreadable(error: ValidationError) -> Unreadable:
     kinds = ("less_than", "greater_than", "literal", "enum", "too_long", "too_short")
     out = any(word in str(first["type"]) for word in kinds)
     where = ".".join(str(part) for part in first["loc"])
-    return Unreadable(
-        Failure.OUT_OF_RANGE if out else Failure.WRONG_FIELDS, f"{where}: {first['msg']}"
-    )
+    # The names of unknown fields are the model's own words, and may be half of a character.
+    problem = f"{where}: {first['msg']}".encode("utf-8", "replace").decode()
+    return Unreadable(Failure.OUT_OF_RANGE if out else Failure.WRONG_FIELDS, problem)
 
 
 class TextForm(Generic[T]):

@@ -43,12 +43,21 @@ def _worded(part: Any) -> Any:
         return [_worded(one) for one in part]
     if not isinstance(part, Mapping):
         return part
-    made = {name: _worded(value) for name, value in part.items() if name not in _BOUNDS}
+    made: dict[str, Any] = {}
+    for name, value in part.items():
+        if name == "properties":
+            made[name] = {field: _worded(one) for field, one in value.items()}
+        elif name not in _BOUNDS:
+            made[name] = _worded(value)
     words: list[str] = []
     if "minimum" in part or "maximum" in part:
         words.append(f"from {part.get('minimum', 'any')} to {part.get('maximum', 'any')}")
+    if "minItems" in part:
+        words.append(f"at least {part['minItems']}")
     if "maxItems" in part:
         words.append(f"at most {part['maxItems']}")
+    if "minLength" in part:
+        words.append(f"at least {part['minLength']} characters")
     if "maxLength" in part:
         words.append(f"at most {part['maxLength']} characters")
     if words:

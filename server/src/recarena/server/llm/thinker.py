@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from recarena.server.llm.apis import Api, Unknowable, encode
+from recarena.server.llm.apis import Api, Unknowable, decode, encode
 from recarena.server.llm.budget import Budget
 from recarena.server.llm.calls import (
     NOTHING_USED,
@@ -186,7 +185,7 @@ class Thinker:
         if recorded.status != 200:
             said = recorded.response.decode("utf-8", "replace")[:300]
             return Answer(None, f"HTTP {recorded.status}: {said}", cost, replayed, hash)
-        reply = self.api.read(json.loads(recorded.response))
+        reply = self.api.read(decode(recorded.response))
         return Answer(reply, "", cost, replayed, hash)
 
     async def _unhurried(self, call: Any) -> Recorded:
@@ -214,7 +213,7 @@ class Thinker:
             arrived, sorted_, took = await self._send(body, asker)
             usage = Usage()
             if sorted_.sort is Sort.GOOD:
-                usage = self.api.read(json.loads(arrived.body)).usage
+                usage = self.api.read(decode(arrived.body)).usage
             else:
                 usage = NOTHING_USED
             cost = self.price.of(usage) if self.price else None
@@ -260,8 +259,8 @@ class Thinker:
                 arrived = await self._post(pace.key, body)
                 verdict = sort_response(self.api, arrived, self.settings.retry_after_cap_s)
                 if verdict.sort is Sort.GOOD:
-                    self._check(arrived)
-            except (NotArrived, Unknowable, ValueError) as error:
+                    self.api.read(decode(arrived.body))
+            except (NotArrived, Unknowable) as error:
                 arrived, verdict = None, Sorted(Sort.TRANSIENT, str(error))
             except BaseException:
                 self.pool.give_back(pace, Verdict.FAULT)
@@ -287,13 +286,6 @@ class Thinker:
                 )
             if verdict.wait is None:
                 await asyncio.sleep(_back_off(failures + limited, body))
-
-    def _check(self, arrived: Arrived) -> None:
-        """Unknowable or ValueError where a response of status 200 is none of the provider's."""
-        body = json.loads(arrived.body)
-        if not isinstance(body, dict):
-            raise Unknowable("the response is not a JSON object")
-        self.api.read(body)
 
     def _learn(self, pace: Pace, verdict: Sorted) -> None:
         if verdict.sort is Sort.KEY_DEAD:
