@@ -158,7 +158,8 @@ class MemoryBank:
     def to_reflect_on(self, user: int, round: int, count: int) -> list[Recollection]:
         """The most important of what was remembered since the last reflection, oldest first."""
         rows = self.alive(user, round)
-        rows = rows[self.column("round")[rows] > self._reflected.get(user, 0)]
+        # A round's own memories come after what was reflected on in it.
+        rows = rows[self.column("round")[rows] >= self._reflected.get(user, 0)]
         order = np.lexsort((-rows, -self.column("importance")[rows]))[:count]
         return self._recollections(np.sort(rows[order]))
 
@@ -182,7 +183,8 @@ class MemoryBank:
         """[rows]: S in rounds."""
         s = self.settings
         made = np.float32(s.strength) * (1 + 2 * self.column("importance")[rows])
-        made *= np.float32(s.recall_strengthens) ** self.column("recalls")[rows]
+        with np.errstate(over="ignore"):  # what was recalled for ever is there for ever
+            made *= np.float32(s.recall_strengthens) ** self.column("recalls")[rows]
         firm = self.column("layer")[rows] == Layer.CONSOLIDATED
         firm |= self.column("kind")[rows] == MemoryKind.INSIGHT
         return made * np.where(firm, np.float32(s.consolidated), np.float32(1))
