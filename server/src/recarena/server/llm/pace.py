@@ -112,7 +112,7 @@ class KeyPool:
         except asyncio.CancelledError:
             if future.done() and not future.cancelled() and not future.exception():
                 self.give_back(future.result(), Verdict.FAULT)
-            else:
+            elif future in self._waiting:  # it may have been passed over meanwhile
                 self._waiting.remove(future)
             raise
 
