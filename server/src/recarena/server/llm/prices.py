@@ -56,7 +56,7 @@ class Price(Section):
 
     def at_most(self, input_tokens: int, output_tokens: int) -> float:
         """Money for so many tokens at the dearest of the prices that may apply."""
-        dearest = max(self.input, self.cache_write or 0.0)
+        dearest = max(self.input, self.cache_read or 0.0, self.cache_write or 0.0)
         return (input_tokens * dearest + output_tokens * self.output) / 1e6
 
 
