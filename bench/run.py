@@ -36,6 +36,7 @@ FAMILIES = {
     "help": Family("startup", "how long `recarena --help` takes"),
     "choice": Family("choice", "rounds of the choice mind with a recommender in the process"),
     "commit": Family("commit", "committing a round to the run folder"),
+    "llm": Family("llm", "decisions of LLM minds through the real SDKs, against the bare SDKs"),
     "memory": Family("memory", "memory per user"),
     "remote": Family("remote", "a round of 100,000 users with a recommender over gRPC"),
     "sessions": Family("sessions", "200 sessions at once in one server, for a minute"),

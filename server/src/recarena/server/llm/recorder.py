@@ -31,7 +31,8 @@ CREATE TABLE IF NOT EXISTS calls (
     hash TEXT NOT NULL, sample INTEGER NOT NULL, round INTEGER, user INTEGER, purpose TEXT,
     step INTEGER, provider TEXT, model TEXT, prompt TEXT, request BLOB, status INTEGER,
     response BLOB, input INTEGER, output INTEGER, cache_read INTEGER, cache_write INTEGER,
-    cost REAL, worst REAL, latency_ms REAL, paid INTEGER NOT NULL, PRIMARY KEY (hash, sample)
+    cost REAL, worst REAL, worst_tokens INTEGER, latency_ms REAL, paid INTEGER NOT NULL,
+    PRIMARY KEY (hash, sample)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS decisions (
@@ -57,6 +58,8 @@ class Recorded:
     cost: float | None
     worst: float | None = None
     """What was set aside for it: counts where the cost is unknown."""
+    worst_tokens: int | None = None
+    """The same in tokens."""
 
 
 class Recorder:
@@ -164,9 +167,9 @@ class Recorder:
             hash, sample, asker.round, asker.user, asker.purpose, asker.step, provider, model,
             prompt, zlib.compress(request, 1), call.status, zlib.compress(call.response, 1),
             used.input, used.output, used.cache_read, used.cache_write, call.cost, call.worst,
-            latency_ms, int(paid),
+            call.worst_tokens, latency_ms, int(paid),
         )  # fmt: skip
-        written = self._put(f"INSERT OR IGNORE INTO calls VALUES ({','.join('?' * 20)})", row)
+        written = self._put(f"INSERT OR IGNORE INTO calls VALUES ({','.join('?' * 21)})", row)
         await asyncio.shield(written)
 
     def decided(self, asker: Asker, outcome: Outcome[Any], tolerated: bool) -> None:
@@ -235,10 +238,9 @@ class Recorder:
     # ------------------------------------------------------------------ sums
 
     def spent(self) -> tuple[float, int]:
-        """Money and tokens of all calls that this run paid for; a call of unknown cost counts what
-        was set aside for it."""
-        numbers = ("input", "output", "cache_read", "cache_write")
-        tokens = " + ".join(f"COALESCE({name}, 0)" for name in numbers)
+        """Money and tokens of all calls that this run paid for; where they are unknown, what was
+        set aside counts."""
+        tokens = "COALESCE(input + output + cache_read + cache_write, worst_tokens, 0)"
         row = self._db.execute(
             "SELECT COALESCE(SUM(COALESCE(cost, worst, 0)), 0), "
             f"COALESCE(SUM({tokens}), 0) FROM calls WHERE paid = 1"

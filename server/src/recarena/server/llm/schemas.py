@@ -8,7 +8,18 @@ from typing import Any
 _BOUNDS = ("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems")
 
 
+_MADE: dict[int, tuple[Mapping[str, Any], dict[str, Any]]] = {}
+
+
 def strict(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """As `made_strict`, made once for each schema, which must not change."""
+    known = _MADE.get(id(schema))
+    if known is None or known[0] is not schema:
+        known = _MADE[id(schema)] = (schema, made_strict(schema))
+    return known[1]
+
+
+def made_strict(schema: Mapping[str, Any]) -> dict[str, Any]:
     """All fields required and no others allowed, without titles and defaults, references put in
     place: the form that all providers of structured output take."""
     return _strict(schema, schema.get("$defs") or {})

@@ -208,7 +208,8 @@ class Thinker:
         worst = None
         if self.price:
             worst = self.price.at_most(tokens, prompt.max_tokens)
-        reservation = await self.budget.reserve(worst, tokens + prompt.max_tokens)
+        worst_tokens = tokens + prompt.max_tokens
+        reservation = await self.budget.reserve(worst, worst_tokens)
         try:
             arrived, sorted_, took = await self._send(body, asker)
             usage = Usage()
@@ -221,7 +222,7 @@ class Thinker:
             self.budget.release(reservation)
             raise
         self.budget.settle(reservation, cost, usage.total)
-        recorded = Recorded(arrived.status, arrived.body, usage, cost, worst)
+        recorded = Recorded(arrived.status, arrived.body, usage, cost, worst, worst_tokens)
         await self._keep(hash, recorded, asker, prompt, body, took * 1000, True)
         return recorded
 

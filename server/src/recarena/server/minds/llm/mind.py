@@ -3,6 +3,7 @@ choice mind, in one world."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TypeVar
@@ -61,6 +62,7 @@ class LlmMind:
         self._settings, self.strategy, self._remembering = settings, strategy, remembering
         self._catalog = catalog
         self._diary = Diary(0)
+        self._room = asyncio.Semaphore(ahead_of(settings.concurrency))
 
     @property
     def bank(self) -> MemoryBank:
@@ -95,7 +97,7 @@ class LlmMind:
         if not self._settings.asks_for_activity:
             return Activities(chosen)
         rows = np.flatnonzero(self.mine[users])
-        answers = await _each(
+        answers = await self._each(
             users[rows], lambda user: self.strategy.activity(self._diary, world, user)
         )
         chosen[rows] = [kind for kind, _ in answers]
@@ -111,7 +113,7 @@ class LlmMind:
             mood = self._catalog.genre_names[int(code[row]) - 1]
             return await self.strategy.converse(self._diary, world, int(users[row]), mood)
 
-        words = await _each(rows, say)
+        words = await self._each(rows, say)
         return Openings(
             code, {int(row): said for row, said in zip(rows, words, strict=True) if said}
         )
@@ -126,7 +128,9 @@ class LlmMind:
 
     async def _act(self, world: WorldView, view: PageView) -> PageDecision:
         rows = np.arange(len(view.users))
-        taken = await _each(rows, lambda row: self.strategy.page(self._diary, world, view, row))
+        taken = await self._each(
+            rows, lambda row: self.strategy.page(self._diary, world, view, row)
+        )
         return page_decision(world, view, taken)
 
     async def socialise(self, world: WorldView, round: int, users: Ints) -> SocialDecision:
@@ -138,8 +142,22 @@ class LlmMind:
         return await self._talk(world, users)
 
     async def _talk(self, world: WorldView, users: Ints) -> SocialDecision:
-        talked = await _each(users, lambda user: self.strategy.social(self._diary, world, user))
+        talked = await self._each(
+            users, lambda user: self.strategy.social(self._diary, world, user)
+        )
         return social_decision(talked)
+
+    async def _each(
+        self, numbers: NDArray[np.integer], decide: Callable[[int], Awaitable[T]]
+    ) -> list[T]:
+        """What each comes to; of all users, those who are at it at once are so many as keep the
+        calls going."""
+
+        async def in_turn(number: int) -> T:
+            async with self._room:
+                return await decide(number)
+
+        return await at_most(NO_LIMIT, [partial(in_turn, one) for one in numbers.tolist()])
 
     async def remember(self, world: WorldView, round: int, events: EventColumns) -> MemoryColumns:
         """What the events left, in the words and with the importance that their users gave it;
@@ -160,8 +178,11 @@ class LlmMind:
         await self.thinker.close()
 
 
-async def _each(numbers: NDArray[np.integer], decide: Callable[[int], Awaitable[T]]) -> list[T]:
-    return await at_most(NO_LIMIT, [partial(decide, one) for one in numbers.tolist()])
+def ahead_of(concurrency: int) -> int:
+    """Users who are decided for at once: some more than calls can be under way, so that a prompt
+    waits for room and room never for a prompt; not all, or the first call would wait until the
+    last prompt is made."""
+    return concurrency + concurrency // 4 + 8
 
 
 def page_decision(world: WorldView, view: PageView, taken: Sequence[PageTaken]) -> PageDecision:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from functools import lru_cache
 
 LIMITS = {
     "title": 120, "description": 200, "explanation": 240, "words": 400, "name": 60, "profile": 200,
@@ -40,6 +41,7 @@ _CUT = "..."
 """What stands for the rest of a text that is too long, as NFKC has it."""
 
 
+@lru_cache(maxsize=65536)
 def clean(text: str, kind: str) -> str:
     """One line without hidden characters, role tags and delimiters, NFKC, no longer than its kind
     may be. Letters of all scripts stay as they are."""
