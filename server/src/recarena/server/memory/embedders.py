@@ -19,7 +19,10 @@ _STOP_WORDS = """
 a about after all also an and are as at be been but by did do for from had has have he her him his
 i if in into is it its just me more my no not of on one or our out said she so some that the their
 them then they this to too up very was we were what when which who will with would you your
+watched took gave told posted star stars 0 1 2 3 4 5
 """
+"""Words that say nothing of what a text is about, the last line those in which memories are put:
+with them every two watches would be similar."""
 _STOP = frozenset(_STOP_WORDS.split())
 
 
