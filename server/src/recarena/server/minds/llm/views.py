@@ -147,7 +147,11 @@ class Views:
             shown.friends = list(friends)
             shown.names = self._told_apart(friends)
             data["friends"] = [
-                {"n": n, "name": quote(name, "name"), "relation": self._relation(user, one, world)}
+                {
+                    "n": n,
+                    "name": quote(name, "name"),
+                    "relation": self._relation(quote, user, one, world),
+                }
                 for n, (one, name) in enumerate(zip(friends, shown.names, strict=True), 1)
             ]
         can_post = bool(world.network.degrees()[user])
@@ -213,7 +217,7 @@ class Views:
         about = self._persona(quote, partner)
         if self._people.names[partner] == self._people.names[user]:
             about["name"] = quote(f"{self._people.names[partner]} (the other)", "name")
-        about["relation"] = self._relation(user, partner, world)
+        about["relation"] = self._relation(quote, user, partner, world)
         if facts := self._watched(quote, partner, 5):
             about["watched"] = facts
         elif (item := int(world.last_item[partner])) != NOTHING:
@@ -291,11 +295,11 @@ class Views:
             for one, name in zip(users, names, strict=True)
         ]
 
-    def _relation(self, user: int, other: int, world: WorldView) -> str:
+    def _relation(self, quote: Quotes, user: int, other: int, world: WorldView) -> str:
         ties = world.network.ties_of(user)
         for at in range(ties.start, ties.stop):
             if world.network.other[at] == other:
-                return world.network.kinds[int(world.network.kind[at])]
+                return quote(world.network.kinds[int(world.network.kind[at])], "name")
         return "stranger"
 
     def _item(self, quote: Quotes, item: int, explanation: str) -> dict[str, Any]:
