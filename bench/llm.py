@@ -17,6 +17,7 @@ import numpy as np
 from figures import Figure, Target, median
 from worlds import SEED, made
 
+from recarena.server.llm.apis import encode
 from recarena.server.llm.opening import open_thinker
 from recarena.server.llm.settings import LlmSettings
 from recarena.server.llm.workers import quick_loop
@@ -144,6 +145,7 @@ class Scene:
 
     def __init__(self, users: int) -> None:
         self.users = users
+        self._bodies: list[dict[str, Any]] = []
         self.world = World(made(users), SEED)
         popular = np.argsort(-self.world.popularity, kind="stable").astype(np.int32)
         items = np.array([popular[n % 20 : n % 20 + 5] for n in range(users)], np.int32)
@@ -165,7 +167,8 @@ class Scene:
                 await mind.close()
                 return [json.loads(one) for one in sent if one]
 
-            return run(asked())
+            self._bodies = run(asked())
+            return self._bodies
 
     def decide(self, provider: str, url: str, concurrency: int, workers: int = 1) -> Speed:
         """A decision for each user: prompt, budget, pace, call, reading, recording."""
@@ -173,8 +176,7 @@ class Scene:
             mind = self._mind(provider, url, concurrency, workers, Path(folder))
 
             async def decided() -> Speed:
-                if workers > 1:  # processes take a moment to begin; a run has them from its start
-                    await self._warm(mind)
+                await self._warm(mind)
                 wall, cpu = time.perf_counter(), time.process_time()
                 await self._act(mind)
                 took = time.perf_counter() - wall
@@ -190,8 +192,10 @@ class Scene:
         assert not decision.failed, decision.failed
 
     async def _warm(self, mind: LlmMind) -> None:
+        """Both processes send a few calls, which are not counted, and load what that takes."""
         transport, _ = mind.thinker._sender()  # pyright: ignore[reportPrivateUsage]
-        await asyncio.gather(*(transport.post(0, b"{}") for _ in range(8)))
+        body = encode(self._bodies[0])
+        await asyncio.gather(*(transport.post(0, body) for _ in range(64)))
 
     def _mind(
         self, provider: str, url: str, concurrency: int, workers: int, folder: Path

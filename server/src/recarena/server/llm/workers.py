@@ -29,6 +29,7 @@ _ASKED = struct.Struct("<IHII")
 _ANSWERED = struct.Struct("<IHII")
 """Number of the call, status (0: not arrived), length of the headers, of the body."""
 STOP_GRACE_S = 5.0
+ENDED = "the process that sends calls has ended"
 
 
 class Frames(asyncio.Protocol):
@@ -85,21 +86,26 @@ class _Worker:
         self._process: asyncio.subprocess.Process | None = None
         self._frames: Frames | None = None
         self._awaited: dict[int, asyncio.Future[Arrived]] = {}
+        self.in_flight = 0
+        """Calls that are not answered yet, those that wait for the process to start among them."""
         self._number = 0
         self._starting = asyncio.Lock()
-
-    @property
-    def in_flight(self) -> int:
-        """Calls that are not answered yet."""
-        return len(self._awaited)
 
     async def post(self, key: int, body: bytes, path: str) -> Arrived:
         """The response; NotArrived also where the process ends meanwhile (the next call starts
         another one)."""
+        self.in_flight += 1
+        try:
+            return await self._post(key, body, path)
+        finally:
+            self.in_flight -= 1
+
+    async def _post(self, key: int, body: bytes, path: str) -> Arrived:
         async with self._starting:
             if self._frames is None:
                 await self._start()
-        assert self._frames is not None
+        if self._frames is None:
+            raise NotArrived(ENDED)
         self._number = (self._number + 1) % 2**32
         number = self._number
         future: asyncio.Future[Arrived] = asyncio.get_running_loop().create_future()
@@ -139,7 +145,7 @@ class _Worker:
             self._frames = None
         for future in self._awaited.values():
             if not future.done():
-                future.set_exception(NotArrived("the process that sends calls has ended"))
+                future.set_exception(NotArrived(ENDED))
 
     async def close(self) -> None:
         """Ends the process."""

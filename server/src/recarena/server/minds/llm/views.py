@@ -62,6 +62,8 @@ class Views:
         self.bank, self._embedder, self._salt = bank, embedder, salt
         self._catalog: Catalog = data.catalog
         self._people: Population = data.population
+        self._cues: dict[int, str] = {}
+        self._genres_of: dict[int, str] = {}
         history = data.history
         order = np.lexsort((history.time, history.user))
         self._past_item, self._past_rating = history.item[order], history.rating[order]
@@ -85,6 +87,7 @@ class Views:
         now = [item for item in view.watched_now[row].tolist() if item != NOTHING]
         if now:
             data["watched_in_this_visit"] = [self._title(quote, item) for item in now]
+        seen = {*now, *seen_now, *self._seen(world, user, items)}
         page: list[dict[str, Any]] = []
         for position, item in enumerate(items):
             shown.titles.append(None if item == NOTHING else self._catalog.label(item))
@@ -92,7 +95,7 @@ class Views:
                 page.append(
                     self._item(quote, item, view.explanations.get((row, position), ""))
                     | {"n": position + 1}
-                    | ({"seen": True} if self._seen(world, user, item, [*now, *seen_now]) else {})
+                    | ({"seen": True} if item in seen else {})
                 )
         data["page"] = page
         shown.may = tuple(
@@ -304,16 +307,19 @@ class Views:
 
     def _item(self, quote: Quotes, item: int, explanation: str) -> dict[str, Any]:
         made: dict[str, Any] = {"title": self._title(quote, item)}
-        if genres := self._catalog.genres_of(item):
-            made["genres"] = quote(", ".join(genres), "title")
+        if genres := self._genres(item):
+            made["genres"] = quote(genres, "title")
         if about := self._catalog.descriptions[item]:
             made["about"] = quote(about, "description")
         if explanation:
             made["why"] = quote(explanation, "explanation")
         return made
 
-    def _seen(self, world: WorldView, user: int, item: int, now: Sequence[int]) -> bool:
-        return item in now or bool(world.watched.has(np.array([user]), np.array([item]))[0])
+    def _seen(self, world: WorldView, user: int, items: Sequence[int]) -> list[int]:
+        """Those that the user has watched before."""
+        numbers = np.array(items, np.int32)
+        there = world.watched.has(np.full(len(numbers), user), np.maximum(numbers, 0))
+        return numbers[there & (numbers >= 0)].tolist()
 
     def _title(self, quote: Quotes, item: int) -> str:
         return quote(self._catalog.label(item), "title")
@@ -323,8 +329,15 @@ class Views:
 
     def _cue(self, item: int) -> str:
         """What reminds one of an item: its title and what it is about."""
-        title = spoken_title(self._catalog.titles[item])
-        return " ".join([title, *self._catalog.genres_of(item), self._catalog.descriptions[item]])
+        if item not in self._cues:
+            words = (spoken_title(self._catalog.titles[item]), self._genres(item))
+            self._cues[item] = " ".join([*words, self._catalog.descriptions[item]])
+        return self._cues[item]
+
+    def _genres(self, item: int) -> str:
+        if item not in self._genres_of:
+            self._genres_of[item] = ", ".join(self._catalog.genres_of(item))
+        return self._genres_of[item]
 
     def _told(self, one: Recollection) -> str:
         """A memory with where it comes from."""
