@@ -101,6 +101,7 @@ class Recorder:
     def copy_to(self, path: Path, round: int) -> None:
         """A recording for a run that goes on from a round of this one, or begins anew (0): all
         calls, none of them paid for there, and the decisions up to the round."""
+        self._commit()  # a copy would wait for an open transaction without end
         copy = sqlite3.connect(path)
         try:
             self._db.backup(copy)
