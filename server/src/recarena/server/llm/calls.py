@@ -37,7 +37,8 @@ class Prompt:
 
     def then(self, answer: str, remark: str) -> Prompt:
         """The conversation with an answer and what is said to it."""
-        turns = (*self.turns, Turn("assistant", answer or "(nothing)"), Turn("user", remark))
+        said = answer if answer.strip() else "(nothing)"  # blanks alone are not taken
+        turns = (*self.turns, Turn("assistant", said), Turn("user", remark))
         return Prompt(self.id, self.system, turns, self.max_tokens, self.form, self.schema)
 
 

@@ -290,8 +290,8 @@ class Thinker:
 
     def _learn(self, pace: Pace, verdict: Sorted) -> None:
         if verdict.sort is Sort.KEY_DEAD:
+            self.pool.bury(pace, verdict.text)  # first, or who waits would get it
             self.pool.give_back(pace, Verdict.FAULT)
-            self.pool.bury(pace, verdict.text)
             return
         paces = {Sort.GOOD: Verdict.CLEAN, Sort.LIMITED: Verdict.LIMITED}
         self.pool.give_back(pace, paces.get(verdict.sort, Verdict.FAULT), verdict.wait)
@@ -308,8 +308,10 @@ class Thinker:
         """Waits for the calls under way, which are paid for, then closes all connections."""
         if self._under_way:
             await asyncio.wait(set(self._under_way), timeout=HOME_COMING_S)
-        for task in set(self._under_way):
+        late = set(self._under_way)
+        for task in late:
             task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
         if self._transport:
             await self._transport.close()
             self._transport = self._pool = None
@@ -350,4 +352,4 @@ def _remark(problem: Unreadable) -> str:
 def _back_off(failures: int, body: bytes) -> float:
     """Doubling, scattered by the call itself so that calls do not come back together."""
     scatter = 0.5 + body[len(body) // 2] / 255
-    return min(BACK_OFF_S * 2 ** (failures - 1) * scatter, BACK_OFF_CAP_S)
+    return min(BACK_OFF_S * 2 ** min(failures - 1, 20) * scatter, BACK_OFF_CAP_S)
