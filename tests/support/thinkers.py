@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -130,6 +131,15 @@ async def thinking(
             yield stub, thinker
         finally:
             await thinker.close()
+
+
+async def until(holds: Callable[[], object]) -> None:
+    """Returns when it holds, which it does soon."""
+    for _ in range(10_000):
+        if holds():
+            return
+        await asyncio.sleep(0.001)
+    raise TimeoutError
 
 
 def replied(provider: str, text: str = json.dumps(GOOD), **more: Any) -> dict[str, Any]:
