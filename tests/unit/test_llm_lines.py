@@ -265,3 +265,10 @@ def test_at_most_three_insights_are_taken():
 def test_an_activity_is_one_of_three():
     assert lines.activity("[Social]:: I am bored") == "SOCIAL"
     assert failure(lines.activity, "[SLEEP]::") is Failure.NOT_IN_FORM
+
+
+def test_a_speaker_whose_name_has_other_capitals_elsewhere_is_heard():
+    said = "[Grace Yılmaz]:: Have you seen it?\n[grace yılmaz]:: I have.\n[İnci Şahin]:: No."
+    assert lines.dialogue(said, ("Grace Yılmaz", "İnci Şahin")) == [
+        (0, "Have you seen it?"), (0, "I have."), (1, "No."),
+    ]  # fmt: skip

@@ -35,7 +35,7 @@ class Line:
     """One tagged line."""
 
     tag: str
-    """In capitals."""
+    """As it was written: capitals of all scripts are not each other's."""
     rest: str
 
 
@@ -43,15 +43,13 @@ def tagged(text: str) -> list[Line]:
     """The lines that begin with a tag in brackets, as they come."""
     matches = (_LINE.match(line.strip()) for line in text.splitlines())
     return [
-        Line(match["tag"].strip(_EDGES).upper(), match["rest"].strip(_EDGES))
-        for match in matches
-        if match
+        Line(match["tag"].strip(_EDGES), match["rest"].strip(_EDGES)) for match in matches if match
     ]
 
 
 def choice(text: str, tags: Sequence[str]) -> Line:
     """The one line with one of the tags. Unreadable without any, or with several that differ."""
-    found = [line for line in tagged(text) if line.tag in tags]
+    found = [Line(line.tag.upper(), line.rest) for line in tagged(text) if line.tag.upper() in tags]
     if not found:
         forms = ", ".join(f"[{tag}]::" for tag in tags)
         raise Unreadable(Failure.NOT_IN_FORM, f"no line begins with {forms}")
@@ -241,7 +239,7 @@ def dialogue(text: str, names: tuple[str, str]) -> list[tuple[int, str]]:
 
 def insights(text: str) -> list[str]:
     """1 to 3 conclusions."""
-    found = [line.rest for line in tagged(text) if line.tag == "INSIGHT" and line.rest]
+    found = [line.rest for line in tagged(text) if line.tag.upper() == "INSIGHT" and line.rest]
     if not found:
         raise Unreadable(Failure.NOT_IN_FORM, "no line begins with [INSIGHT]::")
     return found[:3]
