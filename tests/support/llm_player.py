@@ -1,0 +1,48 @@
+"""A run with LLM minds in a process of its own, which may be killed: begun where it is not there
+yet, gone on with where it is. Says "playing" when it plays, and how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+from recarena.recommenders.popular import Popular
+from recarena.server.cli.output import set_up_logging
+from recarena.server.config import Settings, parse_settings
+from recarena.server.datasets.specs import open_world
+from recarena.server.runs import Run, create_run
+from recarena.server.store.run_folder import RunFolder
+from support.twin import TwinDoor
+
+WORLD = "new:users=30,seed=4"
+
+
+def settings(url: str, **llm: Any) -> Settings:
+    asked = {"provider": "anthropic", "model": "stub", "base_url": url, "probe": False}
+    return parse_settings(
+        {
+            "seed": 12, "rounds": 12, "arms": [{"recommender": "popular"}], "llm": asked | llm,
+            "memory": {"reflect_above": 0.5, "reflect_every": 2},
+        },
+        "player",
+    )  # fmt: skip
+
+
+async def main(path: Path, url: str) -> None:
+    if (path / "manifest.json").exists():
+        folder = RunFolder.open(path, writable=True)
+    else:
+        folder = create_run(path, settings(url), open_world(WORLD))
+    run = Run(folder, TwinDoor({"popular": Popular}))
+    run.start()
+    print("playing", run.round, flush=True)
+    await run.settled()
+    print("ended", run.state, run.round, run.error, flush=True)
+    await run.close()
+
+
+if __name__ == "__main__":
+    set_up_logging("warning", as_json=True)
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
