@@ -10,10 +10,11 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import os
 import socket
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from recarena.server.llm.transport import (
@@ -123,6 +124,7 @@ class _Worker:
                 *(sys.executable, "-m", __name__, str(theirs.fileno())),
                 pass_fds=[theirs.fileno()],
                 stdin=asyncio.subprocess.DEVNULL,
+                env=_without(self._endpoint.keys),
             )
         ours.setblocking(False)
         frames = Frames(_ANSWERED, self._answered, lambda: self._ended(frames))
@@ -158,6 +160,15 @@ class _Worker:
             except TimeoutError:
                 self._process.kill()
                 await self._process.wait()
+
+
+def _without(keys: Sequence[str]) -> dict[str, str]:
+    """The environment without the variables that hold one of these keys."""
+
+    def holds_one(value: str) -> bool:
+        return any(one.strip() in keys for one in value.split(","))
+
+    return {name: value for name, value in os.environ.items() if not holds_one(value)}
 
 
 class WorkerTransport:
