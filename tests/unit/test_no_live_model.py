@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -77,15 +76,8 @@ def test_no_key_is_there_to_be_used(provider):
 
 
 def test_a_program_that_a_test_starts_inherits_this():
-    tell = (
-        "import json, os, anthropic, openai\n"
-        "keys = [name for name in ('ANTHROPIC_API_KEY', 'OPENAI_API_KEY') if name in os.environ]\n"
-        "sdks = [anthropic.Anthropic, openai.OpenAI]\n"
-        "urls = [str(sdk(api_key='any').base_url) for sdk in sdks]\n"
-        "print(json.dumps([keys, urls]))"
-    )
+    tell = "import json, os; print(json.dumps(dict(os.environ)))"
     told = subprocess.run([sys.executable, "-c", tell], capture_output=True, text=True, check=True)
-    keys, urls = json.loads(told.stdout)
-    assert keys == []
-    assert all(url.rstrip("/") == NOBODY for url in urls)
-    assert os.environ["ANTHROPIC_BASE_URL"] == os.environ["OPENAI_BASE_URL"] == NOBODY
+    inherited = json.loads(told.stdout)
+    assert not {"ANTHROPIC_API_KEY", "OPENAI_API_KEY"} & inherited.keys()
+    assert inherited["ANTHROPIC_BASE_URL"] == inherited["OPENAI_BASE_URL"] == NOBODY
