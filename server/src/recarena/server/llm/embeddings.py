@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 from collections.abc import Sequence
 
 import numpy as np
 
 from recarena.server.errors import InputError
-from recarena.server.llm.apis import encode
+from recarena.server.llm.apis import decode, encode
 from recarena.server.llm.failures import NotRecorded, ProviderFailed
 from recarena.server.llm.recorder import Recorder
 from recarena.server.llm.transport import Endpoint, NotArrived, SdkTransport
@@ -126,18 +125,26 @@ async def asked_vectors(transport: SdkTransport, model: str, texts: Sequence[str
             continue
         problem = f"HTTP {arrived.status}: {arrived.body[:200].decode('utf-8', 'replace')}"
         if arrived.status == 200:
-            try:
-                rows = json.loads(arrived.body)["data"]
-                ordered = sorted(rows, key=lambda row: row["index"])
-                vectors = np.array([row["embedding"] for row in ordered], np.float32)
-            except (ValueError, KeyError, TypeError):
-                problem = "the response holds no vectors"
+            vectors = _vectors_in(arrived.body, len(texts))
+            if vectors is None:
+                problem = "the response does not hold a vector for each text"
                 continue
             length = np.sqrt((vectors * vectors).sum(axis=1, keepdims=True))
             return (vectors / np.where(length > 0, length, 1)).astype(np.float32)
         if arrived.status in (400, 401, 403, 404):
             break
     raise ProviderFailed(f"embeddings of {model}: {problem}")
+
+
+def _vectors_in(body: bytes, count: int) -> Floats | None:
+    """As they were sent, in their order; None where there is not one for each text."""
+    try:
+        rows = sorted(decode(body)["data"], key=lambda row: row["index"])
+        vectors = np.array([row["embedding"] for row in rows], np.float32)
+    except (ValueError, KeyError, TypeError):
+        return None
+    whole = vectors.ndim == 2 and len(vectors) == count and vectors.shape[1] > 0
+    return vectors if whole and np.isfinite(vectors).all() else None
 
 
 def _hash(text: str) -> str:
