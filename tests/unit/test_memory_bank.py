@@ -97,16 +97,19 @@ def test_a_memory_without_words_is_a_fact_only():
     assert bank.of_kinds(0, (MemoryKind.WATCHED,), 5) == [0]
 
 
-def test_short_term_memory_hands_the_least_important_of_its_oldest_half_on():
+def test_short_term_memory_hands_the_least_important_on_and_the_old_before_the_new():
     bank = bank_of(short_term=4)
     weights = (0.9, 0.3, 0.8, 0.25, 0.7)
     for round, weight in enumerate(weights, 1):
         lived(bank, round, told(DIFFERENT[round], weight))
-    assert layers(bank) == [Layer.SHORT, Layer.LONG, Layer.SHORT, Layer.SHORT, Layer.SHORT]
+    assert layers(bank) == [Layer.SHORT, Layer.SHORT, Layer.SHORT, Layer.LONG, Layer.SHORT]
     for round in range(6, 16):
         lived(bank, round, told(DIFFERENT[round], 0.5))
     assert layers(bank).count(Layer.SHORT) == 4
     assert layers(bank)[-2:] == [Layer.SHORT, Layer.SHORT]
+    for round in range(16, 60):
+        lived(bank, round, told(DIFFERENT[round % 16], 0.5))
+    assert layers(bank)[0] != Layer.SHORT, "what mattered most once makes room, too"
 
 
 def test_forgetting_begins_when_short_term_memory_lets_go():
@@ -241,11 +244,12 @@ def test_retrieval_adds_up_scaled_recency_importance_and_relevance():
     age = 10 - np.array([1, 2, 6, 9])
     parts = [np.exp2(-age / 4), np.array([0.2, 1.0, 0.4, 0.3]),
              (HASH.embed_now(bank.texts) @ cue.T)[:, 0]]  # fmt: skip
-    score = sum((part - part.min()) / (part.max() - part.min()) for part in parts)
+    scaled = [(part - part.min()) / (part.max() - part.min()) for part in parts]
+    score = scaled[0] + scaled[1] + 2 * scaled[2]
     expected = [bank.texts[row] for row in np.argsort(-score)]
     assert texts(bank.recall(0, 10, cue)) == expected
     assert expected[0] == "westerns again"
-    no_cue = [bank.texts[row] for row in np.argsort(-(score - _scaled(parts[2])))]
+    no_cue = [bank.texts[row] for row in np.argsort(-(scaled[0] + scaled[1]))]
     assert texts(bank.recall(0, 10, NO_CUES)) == no_cue
 
 

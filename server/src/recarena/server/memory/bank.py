@@ -115,8 +115,8 @@ class MemoryBank:
 
     def recall(self, user: int, round: int, cues: Floats) -> list[Recollection]:
         """What comes to mind, best first, beside the newest: the k highest sums of recency,
-        importance and relevance, each scaled to 0..1 over what there is (Park et al., 2023, whose
-        recency decays since the last access). `cues`: [cues, dimension], relevance is the nearest
+        importance and weighted relevance, each scaled to 0..1 over what there is (Park et al.,
+        2023, whose recency decays since the last access). `cues`: [cues, dimension], relevance is the nearest
         cue's cosine."""
         s = self.settings
         rows = self.alive(user, round)
@@ -129,7 +129,8 @@ class MemoryBank:
         score = _scaled(np.exp2(-age / np.float32(s.recency_half_life)))
         score += _scaled(self.column("importance")[rows])
         if len(cues):
-            score += _scaled((self._vectors[rows] @ cues.T).max(axis=1))
+            near = _scaled((self._vectors[rows] @ cues.T).max(axis=1))
+            score += np.float32(s.relevance_weight) * near
         # Rounded: the last digits of sums of products differ from machine to machine.
         order = np.lexsort((-rows, -np.round(score.astype(np.float64), 4)))
         return self._recollections(rows[order[: s.recall]])
@@ -289,13 +290,15 @@ class MemoryBank:
             self.column("layer")[met] = Layer.CONSOLIDATED
 
     def _make_room(self, user: int, round: int) -> None:
-        """What short-term memory cannot hold goes on to long-term memory: the least important of
-        the oldest half."""
+        """What short-term memory cannot hold goes on to long-term memory: the one whose importance,
+        halved every few rounds since it was last in mind, is least; never the newest."""
         short = self._short(user)
         if len(short) <= self.settings.short_term:
             return
-        older = short[: max(len(short) // 2, 1)]
-        weakest = older[int(self.column("importance")[older].argmin())]
+        older = short[: max(len(short) - 1, 1)]
+        age = (round - self.column("last_access")[older]).astype(np.float32)
+        fresh = np.exp2(-age / np.float32(self.settings.recency_half_life))
+        weakest = older[int((self.column("importance")[older] * fresh).argmin())]
         self.column("layer")[weakest] = Layer.LONG
         self.column("last_access")[weakest] = round
 

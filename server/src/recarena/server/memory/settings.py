@@ -46,6 +46,8 @@ class MemorySettings(Section):
     """k: memories that come to mind for a decision."""
     recent: int = Field(default=3, ge=0, le=100)
     """Newest memories that are always there."""
+    relevance_weight: float = Field(default=2.0, ge=0)
+    """What relevance to the decision weighs beside recency and importance, which weigh 1 each."""
     recency_half_life: float = Field(default=8.0, gt=0)
     """Rounds since a memory was last recalled after which its recency counts half."""
     forgetting: bool = True
