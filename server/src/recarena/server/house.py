@@ -17,6 +17,7 @@ from recarena.server.datasets.specs import open_world
 from recarena.server.door import Door
 from recarena.server.errors import AlreadyThere, Conflict, InputError, NotFound, RecArenaError
 from recarena.server.llm.recorder import copy_recording
+from recarena.server.mind_rules import MindRules
 from recarena.server.runs import Run, RunState, create_run, settings_entries, settings_of
 from recarena.server.store.fork import fork as fork_folder
 from recarena.server.store.run_folder import RunFolder
@@ -26,8 +27,9 @@ class House:
     """Opens, creates, resets and forks runs under one folder. A run is opened when it is first
     asked for and stays open until `close`."""
 
-    def __init__(self, folder: Path, door: Door) -> None:
-        self.folder, self._door = folder, door
+    def __init__(self, folder: Path, door: Door, minds: MindRules | None = None) -> None:
+        """`minds`: what those who call `create` may ask for; default: the choice mind."""
+        self.folder, self._door, self._minds = folder, door, minds or MindRules()
         self._open: dict[str, Run] = {}
 
     def run(self, run_id: str) -> Run:
@@ -53,14 +55,17 @@ class House:
         """The runs that were asked for since the house began, in that order."""
         return list(self._open.values())
 
-    def check(self, run_id: str, world: str) -> None:
-        """Raises what `create` would raise for a bad name, a name in use or a bad world."""
+    def check(self, run_id: str, world: str, settings: Settings) -> None:
+        """Raises what `create` would raise for a bad name, a name in use, a bad world or minds
+        that are not allowed."""
+        self._minds.check(settings)
         if run_id and self._path(run_id).exists():
             raise AlreadyThere(f"there is a run {run_id!r} already")
         open_world(world)
 
     async def create(self, run_id: str, world: str, settings: Settings) -> Run:
         """A new run; without a name it gets one."""
+        self._minds.check(settings)
         run_id = run_id or f"run-{uuid.uuid4().hex[:8]}"
         path = self._path(run_id)
         if path.exists():

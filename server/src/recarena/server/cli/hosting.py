@@ -9,6 +9,7 @@ from pathlib import Path
 from recarena.server.cli.output import emit, say
 from recarena.server.cli.signals import stop_asked
 from recarena.server.cli.telemetry import metered, traced
+from recarena.server.mind_rules import MindRules
 from recarena.server.rpc.metrics import MetricsEndpoint
 from recarena.server.rpc.security import Security
 from recarena.server.rpc.server import Server
@@ -25,6 +26,7 @@ class Hosting:
     """HOST:PORT of /metrics."""
     insecure: bool
     as_json: bool
+    minds: MindRules
 
 
 def host(asked: Hosting) -> None:
@@ -35,7 +37,7 @@ def host(asked: Hosting) -> None:
 
 async def _host(asked: Hosting) -> None:
     stopped = stop_asked()
-    server = Server(asked.runs, asked.listen, asked.security)
+    server = Server(asked.runs, asked.listen, asked.security, asked.minds)
     with (
         traced(),
         metered(asked.metrics, server.house.opened, insecure=asked.insecure) as metrics,

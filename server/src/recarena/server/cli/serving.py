@@ -40,6 +40,14 @@ def serve(
             metavar="HOST:PORT", help="Where Prometheus finds /metrics; default: nowhere."
         ),
     ] = None,
+    llm: Annotated[
+        bool,
+        typer.Option("--llm", help="Let runs have LLM minds, with the keys in this environment."),
+    ] = False,
+    llm_url: Annotated[
+        list[str] | None,
+        typer.Option(metavar="URL", help="Server of models that runs may name; repeatable."),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
     insecure: Annotated[
         bool,
@@ -57,8 +65,10 @@ def serve(
     security = _security(tls_cert, tls_key, client_ca, tokens)
     refuse_open_doors(listen, security, insecure)
     from recarena.server.cli.hosting import Hosting, host
+    from recarena.server.mind_rules import MindRules
 
-    host(Hosting(runs, listen, security, metrics, insecure, as_json))
+    minds = MindRules(llm or bool(llm_url), tuple(llm_url or ()))
+    host(Hosting(runs, listen, security, metrics, insecure, as_json, minds))
 
 
 def _security(

@@ -116,8 +116,8 @@ class MemoryBank:
     def recall(self, user: int, round: int, cues: Floats) -> list[Recollection]:
         """What comes to mind, best first, beside the newest: the k highest sums of recency,
         importance and weighted relevance, each scaled to 0..1 over what there is (Park et al.,
-        2023, whose recency decays since the last access). `cues`: [cues, dimension], relevance is the nearest
-        cue's cosine."""
+        2023, whose recency decays since the last access). `cues`: [cues, dimension], relevance is
+        the nearest cue's cosine."""
         s = self.settings
         rows = self.alive(user, round)
         rows = rows[: max(len(rows) - s.recent, 0)]

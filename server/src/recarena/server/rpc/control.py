@@ -76,7 +76,7 @@ class ControlService(simulation_control_service_pb2_grpc.SimulationControlServic
             run_id, world = request.run.run_id, request.run.world
             try:
                 if request.validate_only:
-                    self._house.check(run_id, world)
+                    self._house.check(run_id, world, settings)
                     return pb.CreateRunResponse(run=request.run)
                 run = await self._house.create(run_id, world, settings)
             except InputError as error:

@@ -17,6 +17,7 @@ from grpc_reflection.v1alpha import reflection
 from recarena.server.door import Assignment, HostedRecommender
 from recarena.server.errors import Conflict
 from recarena.server.house import House
+from recarena.server.mind_rules import MindRules
 from recarena.server.rpc.audit import Audit
 from recarena.server.rpc.control import ControlService
 from recarena.server.rpc.guard import Guard
@@ -89,13 +90,15 @@ class Server:
     """A RecArena server with its house of runs. Usable as an async context manager."""
 
     def __init__(
-        self, runs: Path, listen: str = "127.0.0.1:0", security: Security | None = None
-    ) -> None:
-        """Without `security` it is open to everybody who reaches the address."""
+        self, runs: Path, listen: str = "127.0.0.1:0", security: Security | None = None,
+        minds: MindRules | None = None,
+    ) -> None:  # fmt: skip
+        """Without `security` it is open to everybody who reaches the address; without `minds` runs
+        that are made over it have the choice mind."""
         self._listen, self._security = listen, security or Security()
         self.lobby = Lobby()
         self._recommenders = RecommenderService(self.lobby)
-        self.house = House(runs, LobbyDoor(self.lobby, self._recommenders))
+        self.house = House(runs, LobbyDoor(self.lobby, self._recommenders), minds)
         self.address = ""
         self._grpc: grpc.aio.Server | None = None
         self._watching: asyncio.Task[None] | None = None
