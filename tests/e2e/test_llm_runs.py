@@ -334,8 +334,8 @@ async def test_a_cap_pauses_the_run_and_a_higher_one_lets_it_go_on(tmp_path: Pat
             assert run.state is RunState.PAUSED
             assert "of 0.05 USD" in run.error
             assert "recarena resume RUN --max-cost" in run.error
-            spent = mind_of(run).thinker.budget.spent
-            told = summary(run.folder)["llm"]
+        spent = mind_of(run).thinker.budget.spent  # with the calls that came home at the end
+        told = summary(RunFolder.open(path))["llm"]
         assert 0.03 < spent <= 0.05
         assert told["cost"] == pytest.approx(spent)
         with RunFolder.open(path, writable=True) as folder:
@@ -344,8 +344,8 @@ async def test_a_cap_pauses_the_run_and_a_higher_one_lets_it_go_on(tmp_path: Pat
         run.start()
         await run.settled()
         assert run.round == 4, run.error
-        told = summary(run.folder)["llm"]
         await run.close()
+        told = summary(RunFolder.open(path))["llm"]
     assert told["cost"] == pytest.approx(mind_of(run).thinker.budget.spent)
     assert told["cost_per_user_round"] == pytest.approx(told["cost"] / 160)
     assert stub.answered.total() == told["calls_paid"]

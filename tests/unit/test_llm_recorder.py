@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sqlite3
@@ -294,3 +295,13 @@ async def test_vectors_are_kept_by_embedder_and_text():
         await recorder.keep_vectors("other", {"a": b"3333"})
         assert recorder.vectors("one", ["b", "c", "a"]) == {"a": b"1111", "b": b"2222"}
         assert recorder.vectors("other", ["a", "b"]) == {"a": b"3333"}
+
+
+def test_a_recording_of_a_newer_release_is_not_touched(tmp_path: Path):
+    path = tmp_path / FILE
+    Recorder(path).close()
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version = 99")
+    for read_only in (True, False):
+        with pytest.raises(InputError, match="format 99.*Update RecArena"):
+            Recorder(path, read_only=read_only)

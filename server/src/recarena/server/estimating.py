@@ -38,6 +38,8 @@ ROUNDS = 6
 SAMPLE = 6
 """Users whose prompts are measured per round and purpose."""
 CHARACTERS_A_TOKEN = 4.0
+ACTIVE = 0.75
+"""Share of users who are taken to do something in a round where the model is asked for it."""
 LATENCY_S = 2.0
 """Of a call, for the estimate of the time."""
 OUTPUT = {
@@ -95,8 +97,8 @@ class _Scales:
 
 
 def estimate(settings: Settings, data: WorldData) -> Estimate:
-    """The estimate for a run; within about a third of what comes, where users page and talk as the
-    choice mind does. Reads no key and sends nothing."""
+    """The estimate for a run: tokens within about a third where users page, watch and talk as often
+    as the choice mind's do. Reads no key and sends nothing."""
     return asyncio.run(_estimate(settings, data))
 
 
@@ -145,8 +147,6 @@ def _counted(events: EventColumns, mine: Bools, settings: Settings) -> Counter[s
     talks, chats = count(EventKind.ENTER_SOCIAL), count(EventKind.CHAT)
     users = len(np.unique(own.user))
     made = Counter({"user_rounds": users, "page": pages, "social": talks})
-    if settings.llm.asks_for_activity:
-        made["activity"] = users
     busy = count(EventKind.ENTER_RECOMMENDER, EventKind.ENTER_SOCIAL)
     reflections = busy // (settings.memory.reflect_every + 2) if settings.memory.reflection else 0
     if settings.llm.strategy == "faithful":
@@ -160,6 +160,11 @@ def _counted(events: EventColumns, mine: Bools, settings: Settings) -> Counter[s
         made["insight"] = reflections
     else:
         made["reflect"] = reflections
+    if settings.llm.asks_for_activity:
+        # Whom a model decides for does something more often than habit has it.
+        more = max(ACTIVE * users / max(busy, 1), 1.0)
+        made = Counter({purpose: round(more * calls) for purpose, calls in made.items()})
+        made["user_rounds"] = made["activity"] = users
     return made
 
 

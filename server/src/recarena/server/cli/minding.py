@@ -113,8 +113,8 @@ def show_estimate(settings: Settings, data: WorldData, as_json: bool) -> None:
     out.print(table)
     out.print(
         "A dry run of the choice mind says how often users are asked and how long the prompts are "
-        "(4 characters a token).\nModels differ: take it as right within a third. A cap keeps "
-        "you safe: --max-cost or --max-tokens."
+        "(4 characters a token).\nTokens a call are right within about a third; how many calls "
+        "come is the model's doing. A cap keeps you safe: --max-cost or --max-tokens."
     )
 
 
@@ -153,7 +153,7 @@ def say_estimate(settings: Settings, data: WorldData) -> None:
     cost = "unknown cost" if found.cost is None else f"{found.cost:,.2f} {found.currency}"
     say(
         f"About {sum(found.calls.values()):,} calls, {found.input_tokens:,} tokens in, "
-        f"{found.output_tokens:,} out, {cost} (within a third; --estimate says more)."
+        f"{found.output_tokens:,} out, {cost} (by a dry run; --estimate says more)."
     )
 
 

@@ -38,6 +38,12 @@ def keys_of(settings: LlmSettings, environment: Mapping[str, str] = os.environ) 
     return tuple(dict.fromkeys(keys)) or ("none",)
 
 
+def number_of_keys(settings: LlmSettings, environment: Mapping[str, str] = os.environ) -> int:
+    """How many keys there are to send with; 1 where none is set yet."""
+    held = ",".join(environment.get(name, "") for name in settings.keys_from)
+    return max(len({one.strip() for one in held.split(",") if one.strip()}), 1)
+
+
 def price_of(settings: LlmSettings) -> Price | None:
     """Today's price of the model, None where it is not known."""
     table = PriceTable.embedded(settings.prices)

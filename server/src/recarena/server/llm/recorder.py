@@ -77,6 +77,12 @@ class Recorder:
             mode = "mode=ro" if read_only else "mode=rwc"
             where = f"file:{quote(str(path.absolute()))}?{mode}" if path else ":memory:"
             self._db = sqlite3.connect(where, uri=True, isolation_level=None)
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+            if version > VERSION:
+                raise InputError(
+                    f"the recording has format {version}, this release reads up to {VERSION}",
+                    where=str(path), remedy="Update RecArena",
+                )  # fmt: skip
             if not read_only:
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.execute(f"PRAGMA synchronous = {'FULL' if sync else 'NORMAL'}")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recarena.server.catalog import Catalog
-from recarena.server.llm.opening import check
+from recarena.server.llm.opening import check, number_of_keys
 from recarena.server.llm.probe import probe
 from recarena.server.llm.settings import LlmSettings
 from recarena.server.llm.thinker import Thinker
@@ -62,7 +62,7 @@ class LlmMind:
         self._settings, self.strategy, self._remembering = settings, strategy, remembering
         self._catalog = catalog
         self._diary = Diary(0)
-        self._room = asyncio.Semaphore(ahead_of(settings.concurrency))
+        self._room = asyncio.Semaphore(ahead_of(settings.concurrency * number_of_keys(settings)))
 
     @property
     def bank(self) -> MemoryBank:
