@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from recarena.evaluation.leaderboard import as_records, build, notes
+from recarena.evaluation.run_log import RunLog
 from recarena.recommenders.ease import Ease
 from recarena.recommenders.popular import Popular
 from recarena.server.cli.summary import summary
@@ -388,3 +390,22 @@ async def test_what_a_model_is_like_is_looked_at_and_kept(tmp_path: Path):
     assert found["tells_usage"] is False
     assert manifest["memory"]["embedder"] == "hash-1"
     assert manifest["mind"]["prompts"]["merged_page"].startswith("merged_page@")
+
+
+async def test_a_leaderboard_says_what_its_users_cost(tmp_path: Path):
+    price = {
+        "provider": "anthropic", "model": "stub", "effective_from": "2026-01-01", "input": 1.0,
+        "output": 5.0, "source": "made up for the test",
+    }  # fmt: skip
+    async with LlmStub(random_mind(12)) as stub:
+        made = asking(stub, rounds=2, prices=[price])
+        async with played(tmp_path / "run", made, open_world(FORTY)) as run:
+            told = summary(run.folder)["llm"]
+    board = build([RunLog.open(tmp_path / "run")])
+    assert board.thinking is not None
+    assert board.thinking.cost == pytest.approx(told["cost"])
+    assert board.thinking.cost_per_user_round == pytest.approx(told["cost_per_user_round"])
+    assert board.thinking.calls_paid == told["calls_paid"]
+    assert "paid calls" in notes(board)[1]
+    (record,) = as_records(board)
+    assert record["under"]["llm"]["cost"] == pytest.approx(told["cost"])  # type: ignore[index]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import shutil
+import socket
 import sys
 from collections import namedtuple
 from datetime import UTC, datetime
@@ -13,8 +14,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from recarena.server.cli.checks import Level, addresses, folders, installed, machine, secrets
+from recarena.server.cli.checks import (
+    Level,
+    addresses,
+    folders,
+    installed,
+    machine,
+    models,
+    secrets,
+)
 from recarena.server.cli.checks.installed import Requirement, requirements_of
+from recarena.server.errors import InputError
 from support.certificates import Authority
 
 Usage = namedtuple("Usage", ["total", "used", "free"])
@@ -254,3 +264,25 @@ def test_a_file_that_only_its_group_may_read_is_fine():
     mode = SimpleNamespace(st_mode=0o100640)
     path = SimpleNamespace(stat=lambda: mode)
     assert secrets._others_may_read(path) == ""
+
+
+def test_llm_minds_need_packages_a_key_and_a_server_that_answers(monkeypatch: pytest.MonkeyPatch):
+    (one,) = models.minds(llm=False, urls=())
+    assert (one.level, one.text) == (Level.OK, "not asked for")
+    with socket.create_server(("127.0.0.1", 0)) as there:
+        url = f"http://127.0.0.1:{there.getsockname()[1]}/v1"
+        keys, first, second = models.minds(llm=True, urls=[url, "localhost:8000"])
+    assert (keys.level, "no key" in keys.text) == (Level.NOTE, True)
+    assert "ANTHROPIC_API_KEY or OPENAI_API_KEY" in keys.remedy
+    assert (first.level, second.level) == (Level.OK, Level.FAIL)
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    keys, gone = models.minds(llm=True, urls=[url])
+    assert (keys.level, keys.text) == (Level.OK, "OPENAI_API_KEY set")
+    assert gone.level is Level.WARN
+    monkeypatch.setattr(models, "import_sdks", _not_installed)
+    (missing,) = models.minds(llm=True, urls=())
+    assert (missing.level, "recarena-server[llm]" in missing.remedy) == (Level.FAIL, True)
+
+
+def _not_installed() -> None:
+    raise InputError("no packages", remedy="Install recarena-server[llm]")

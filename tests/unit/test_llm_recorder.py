@@ -303,5 +303,5 @@ def test_a_recording_of_a_newer_release_is_not_touched(tmp_path: Path):
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA user_version = 99")
     for read_only in (True, False):
-        with pytest.raises(InputError, match="format 99.*Update RecArena"):
+        with pytest.raises(InputError, match=r"format 99.*Update RecArena"):
             Recorder(path, read_only=read_only)

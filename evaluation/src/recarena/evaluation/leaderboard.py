@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from recarena.evaluation.metrics import METRICS, PRIMARY, measure_all
 from recarena.evaluation.run_log import RunLog
 from recarena.evaluation.statistics import Interval, holm, paired_p_value, world_interval
+from recarena.evaluation.thinking import Thinking, thinking_of, together
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -72,6 +73,8 @@ class Leaderboard:
     """The distinct worlds."""
     warnings: tuple[str, ...]
     """What makes the comparison less than it should be."""
+    thinking: Thinking | None = None
+    """What LLM minds cost in all runs together; None where no user had one."""
 
     @property
     def caveat(self) -> str:
@@ -154,6 +157,7 @@ def build(logs: Iterable[RunLog]) -> Leaderboard:
         worlds=tuple(dict.fromkeys(log.world for log in logs)),
         played=tuple(sorted({world for worlds in measured.values() for world in worlds})),
         warnings=tuple(_warnings(logs, measured)),
+        thinking=together(thinking_of(log.path, log.manifest, log.rounds) for log in logs),
     )
 
 
@@ -248,6 +252,7 @@ def as_records(board: Leaderboard) -> Iterator[dict[str, object]]:
                 "minds": [dict(mind) for mind in board.minds],
                 "worlds": list(board.worlds),
                 "caveat": board.caveat,
+                "llm": board.thinking.as_json() if board.thinking else None,
             },
         }
 
@@ -353,6 +358,8 @@ def _table(board: Leaderboard, names: Sequence[str]) -> Table:
 def notes(board: Leaderboard) -> list[str]:
     """The lines below the table: first who the users were."""
     lines = [board.caveat]
+    if board.thinking:
+        lines.append(board.thinking.sentence())
     if len(board.played) > 1:
         lines.append(
             f"± is the 95 % interval over {len(board.played)} worlds (the unit is the world, not "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,6 +30,10 @@ def doctor(
     metrics: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Where metrics are to be served.")
     ] = None,
+    llm: Annotated[bool, typer.Option("--llm", help="Whether runs are to have LLM minds.")] = False,
+    llm_url: Annotated[
+        list[str] | None, typer.Option(metavar="URL", help="Server of models; repeatable.")
+    ] = None,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Look whether a server would work here; say what to do where not. Changes nothing.
@@ -40,7 +44,8 @@ def doctor(
     """
     failed = False
     table: list[Finding] = []
-    for finding in findings(listen, runs, tls_cert, tls_key, client_ca, tokens, metrics):
+    asked = (listen, runs, tls_cert, tls_key, client_ca, tokens, metrics, llm, llm_url or ())
+    for finding in findings(*asked):
         failed = failed or finding.level == "FAIL"
         if as_json:
             emit(
@@ -65,6 +70,8 @@ def findings(
     client_ca: Path | None = None,
     tokens: Path | None = None,
     metrics: str | None = None,
+    llm: bool = False,
+    llm_urls: Sequence[str] = (),
 ) -> Iterator[Finding]:
     """All findings, in order. Where the packages do not fit, the rest could not even be loaded."""
     from recarena.server.cli.checks import Level, installed
@@ -75,7 +82,7 @@ def findings(
     yield from installed.extras()
     if any(one.level is Level.FAIL for one in first):
         return
-    from recarena.server.cli.checks import addresses, folders, machine, secrets
+    from recarena.server.cli.checks import addresses, folders, machine, models, secrets
 
     yield machine.clock()
     yield machine.open_files()
@@ -86,6 +93,7 @@ def findings(
         yield addresses.can_be_bound("--metrics", metrics)
     yield from secrets.certificates(tls_cert, tls_key, client_ca, listen)
     yield from secrets.tokens(tokens)
+    yield from models.minds(llm=llm, urls=llm_urls)
     yield folders.runs_folder(runs)
     yield folders.disk_space(runs)
     yield from folders.run_folders(runs)
