@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from canned import CannedProcess
 from figures import Figure, Target, median
 from worlds import SEED, made
 
@@ -30,8 +30,6 @@ from recarena.server.minds.llm.opening import Minded, made_mind
 from recarena.server.ports import PageView
 from recarena.server.types import Surface
 from recarena.server.world import World
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
 USERS = 1_000
 PROVIDERS = ("openai", "anthropic")
@@ -60,18 +58,16 @@ class Speed:
 
 def figures(quick: bool) -> Iterator[Figure]:
     """Efficiency at two latencies, two processes against one, and our share of the CPU."""
-    from support.llm_stub import StubProcess
-
     os.environ["OPENAI_API_KEY"] = os.environ["ANTHROPIC_API_KEY"] = "bench"
     scene = Scene(40 if quick else USERS)
     times = 1 if quick else 3
-    with StubProcess("random", SEED) as stub:
+    with CannedProcess() as stub:
         for provider in PROVIDERS:
             yield from _of_provider(scene, stub, provider, times, quick)
 
 
 def _of_provider(
-    scene: Scene, stub: Any, provider: str, times: int, quick: bool
+    scene: Scene, stub: CannedProcess, provider: str, times: int, quick: bool
 ) -> Iterator[Figure]:
     stub.set(latency_s=0.0)
     bodies = scene.bodies(provider, stub.url)
@@ -111,7 +107,7 @@ def _of_provider(
         )  # fmt: skip
     stub.set(latency_s=0.05)
     two, one = _alternately(
-        times,
+        2 * times - 1,
         lambda: scene.decide(provider, stub.url, 128, workers=2),
         lambda: scene.decide(provider, stub.url, 128),
     )

@@ -7,7 +7,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from recarena.server.llm.apis import Api, Unknowable, decode, encode
 from recarena.server.llm.budget import Budget
@@ -39,6 +39,8 @@ from recarena.server.llm.tally import Tally
 from recarena.server.llm.transport import Arrived, NotArrived, Transport
 
 T = TypeVar("T")
+Called: TypeAlias = tuple[Recorded, Reply | None]
+"""A call as it was recorded, and its answer; None: it was rejected."""
 
 HOME_COMING_S = 30.0
 """How long calls under way may take to come home and be recorded when a run stops."""
@@ -176,21 +178,15 @@ class Thinker:
                     "The recommender, the settings or the prompts differ from the recorded run's; "
                     "with --replay reuse what differs would be asked anew"
                 )
-            recorded = await self._unhurried(self._call(hash, body, prompt, asker))
-            return self._answer(hash, recorded, replayed=False)
-        return self._answer(hash, recorded, replayed=True)
+            recorded, reply = await self._unhurried(self._call(hash, body, prompt, asker))
+            return _answer(hash, recorded, reply, replayed=False)
+        good = recorded.status == 200
+        reply = self.api.read(decode(recorded.response)) if good else None
+        return _answer(hash, recorded, reply, replayed=True)
 
-    def _answer(self, hash: str, recorded: Recorded, *, replayed: bool) -> Answer:
-        cost = 0.0 if replayed else recorded.cost
-        if recorded.status != 200:
-            said = recorded.response.decode("utf-8", "replace")[:300]
-            return Answer(None, f"HTTP {recorded.status}: {said}", cost, replayed, hash)
-        reply = self.api.read(decode(recorded.response))
-        return Answer(reply, "", cost, replayed, hash)
-
-    async def _unhurried(self, call: Any) -> Recorded:
+    async def _unhurried(self, call: Any) -> Called:
         """The call goes on where who asked is cancelled: it is paid for, so it is recorded."""
-        task: asyncio.Task[Recorded] = asyncio.ensure_future(call)
+        task: asyncio.Task[Called] = asyncio.ensure_future(call)
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         try:
@@ -202,7 +198,7 @@ class Thinker:
                 task.cancel()  # it still waits for room, and costs nothing
             raise
 
-    async def _call(self, hash: str, body: bytes, prompt: Prompt, asker: Asker) -> Recorded:
+    async def _call(self, hash: str, body: bytes, prompt: Prompt, asker: Asker) -> Called:
         """Sends until an answer is there, and records it."""
         tokens = len(body) + OVERHEAD
         worst = None
@@ -211,12 +207,8 @@ class Thinker:
         worst_tokens = tokens + prompt.max_tokens
         reservation = await self.budget.reserve(worst, worst_tokens)
         try:
-            arrived, sorted_, took = await self._send(body, asker)
-            usage = Usage()
-            if sorted_.sort is Sort.GOOD:
-                usage = self.api.read(decode(arrived.body)).usage
-            else:
-                usage = NOTHING_USED
+            arrived, reply, took = await self._send(body, asker)
+            usage = reply.usage if reply else NOTHING_USED
             cost = self.price.of(usage) if self.price else None
         except BaseException:
             self.budget.release(reservation)
@@ -224,7 +216,7 @@ class Thinker:
         self.budget.settle(reservation, cost, usage.total)
         recorded = Recorded(arrived.status, arrived.body, usage, cost, worst, worst_tokens)
         await self._keep(hash, recorded, asker, prompt, body, took * 1000, True)
-        return recorded
+        return recorded, reply
 
     async def _keep(
         self,
@@ -241,9 +233,10 @@ class Thinker:
             model=self.settings.model, prompt=prompt.id, latency_ms=latency_ms, paid=paid,
         )  # fmt: skip
 
-    async def _send(self, body: bytes, asker: Asker) -> tuple[Arrived, Sorted, float]:
+    async def _send(self, body: bytes, asker: Asker) -> tuple[Arrived, Reply | None, float]:
         """Tries until the provider has answered: waits where there is no room, tries again what
-        failed. ProviderFailed where that is in vain."""
+        failed. The response, its answer (None: the call was rejected) and how many seconds it
+        took. ProviderFailed where that is in vain."""
         failures, limited, tried = 0, 0, list[int]()
         task = asyncio.current_task()
         while True:
@@ -256,11 +249,12 @@ class Thinker:
                 ) from None
             self._sent.add(task)
             began = time.perf_counter()
+            reply: Reply | None = None
             try:
                 arrived = await self._post(pace.key, body)
                 verdict = sort_response(self.api, arrived, self.settings.retry_after_cap_s)
                 if verdict.sort is Sort.GOOD:
-                    self.api.read(decode(arrived.body))
+                    reply = self.api.read(decode(arrived.body))
             except (NotArrived, Unknowable) as error:
                 arrived, verdict = None, Sorted(Sort.TRANSIENT, str(error))
             except BaseException:
@@ -271,7 +265,7 @@ class Thinker:
             took = time.perf_counter() - began
             self._learn(pace, verdict)
             if arrived is not None and verdict.sort in (Sort.GOOD, Sort.REJECTED):
-                return arrived, verdict, took
+                return arrived, reply, took
             if verdict.sort is Sort.FATAL:
                 raise ProviderFailed(f"{self.api.name}: {verdict.text}")
             if verdict.sort is Sort.KEY_DEAD:
@@ -318,6 +312,14 @@ class Thinker:
         self.recorder.close()
         if self.source:
             self.source.close()
+
+
+def _answer(hash: str, recorded: Recorded, reply: Reply | None, *, replayed: bool) -> Answer:
+    cost = 0.0 if replayed else recorded.cost
+    if reply is not None:
+        return Answer(reply, "", cost, replayed, hash)
+    said = recorded.response.decode("utf-8", "replace")[:300]
+    return Answer(None, f"HTTP {recorded.status}: {said}", cost, replayed, hash)
 
 
 def hash_of(api: str, body: bytes) -> str:
