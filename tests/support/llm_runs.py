@@ -15,15 +15,19 @@ from recarena.server.config import Settings, parse_settings
 from recarena.server.datasets.specs import open_world
 from recarena.server.datasets.world_data import WorldData
 from recarena.server.door import Assignment
+from recarena.server.llm.recorder import FILE, Recorder
 from recarena.server.minds.llm.mind import LlmMind
 from recarena.server.minds.llm.views import Views
 from recarena.server.ports import Lists, PageView, RankRequest
 from recarena.server.runs import Run, create_run
-from recarena.server.types import Surface
+from recarena.server.store.run_folder import RunFolder
+from recarena.server.types import EventColumns, Surface
 from support.llm_stub import LlmStub
 from support.twin import Twin, TwinDoor
 
 SPEC = "new:users=20,seed=1"
+FORTY = "new:users=40,seed=1"
+HUNDRED = "new:users=100,seed=1"
 
 
 def settings(stub: LlmStub, *, rounds: int = 2, llm: Any = None, **more: Any) -> Settings:
@@ -101,3 +105,17 @@ def page_of(
         watched_now=np.empty((1, 0), np.int32),
         explanations={(0, at): words for at, words in (explanations or {}).items()},
     )
+
+
+def asking(stub: LlmStub, provider: str = "anthropic", rounds: int = 3, **llm: Any) -> Settings:
+    url = stub.url + ("" if provider == "anthropic" else "/v1")
+    return settings(stub, rounds=rounds, llm={"provider": provider, "base_url": url, **llm})
+
+
+def events_of(folder: RunFolder) -> EventColumns:
+    return EventColumns.concat([events for events, _ in folder.rounds(1, folder.last_round)])
+
+
+def recorded_hashes(path: Path) -> set[str]:
+    with Recorder(path / FILE, read_only=True) as recorder:
+        return {one for (one,) in recorder.rows("SELECT hash FROM calls")}

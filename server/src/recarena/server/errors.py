@@ -15,6 +15,10 @@ RecArenaError
 │   └── NotYours          the caller is not who it says it is
 ├── LogDeparted           a request does not fit the event log that is to answer it
 ├── RunPaused             a failure policy asks to stop at the last committed round
+│   ├── CapReached        the next call to a model could break a cap (llm/budget.py)
+│   ├── ProviderFailed    a provider of models does not answer, or no key any more (llm/failures.py)
+│   ├── TooManyFailures   more of a model's answers could not be read than may (llm/failures.py)
+│   └── NotRecorded       a strict replay asks for a call that is not recorded (llm/failures.py)
 └── RunFailed             the run cannot go on
 """
 

@@ -69,6 +69,8 @@ def mind_values(mind: str, **options: Any) -> dict[str, Any]:
     from recarena.server.errors import InputError
 
     values = {name: value for name, value in options.items() if value not in (None, "", [])}
+    if "recording" in values:
+        values["recording"] = str(Path(values["recording"]).absolute())
     if mind and mind != "choice":
         provider, _, model = mind.partition(":")
         if provider not in PROVIDERS or not model:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from recarena.server.catalog import Catalog
 from recarena.server.llm.opening import check, number_of_keys
 from recarena.server.llm.probe import probe
-from recarena.server.llm.settings import LlmSettings
+from recarena.server.llm.settings import LlmSettings, Replay
 from recarena.server.llm.thinker import Thinker
 from recarena.server.memory.bank import MemoryBank
 from recarena.server.memory.embedders import CachedEmbedder
@@ -75,9 +75,10 @@ class LlmMind:
         return self._remembering.embedder
 
     async def prepare(self) -> dict[str, object]:
-        """Keys, packages and prices; then one question to the model, unless the settings say no."""
+        """Keys, packages and prices; then one question to the model, unless the settings say no or
+        no call may be made."""
         check(self._settings)
-        if not self._settings.probe:
+        if not self._settings.probe or self._settings.replay is Replay.STRICT:
             return {}
         return {"probe": (await probe(self.thinker)).as_json()}
 
