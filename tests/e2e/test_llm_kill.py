@@ -6,9 +6,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import os
 import random
+import signal
 import sys
 from collections import Counter
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -27,24 +30,53 @@ LONGEST_DELAY_S = 0.35
 SESSIONS = 200
 
 
-async def session(path: Path, url: str, log: Path, delay: float | None) -> bool:
-    """One life of the program, ended by SIGKILL after a delay; whether it came to its end."""
+class Nursery:
+    """Processes that play a run, one after another."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._in, self._out = process.stdin, process.stdout
+
+    async def life(self, path: Path, url: str, delay: float | None) -> bool:
+        """One of them, ended by SIGKILL after a delay; whether it came to its end."""
+        self._in.write(f"{path} {url}\n".encode())
+        child = int(await self._word("child"))
+        await self._word("playing")
+        if delay is not None:
+            await asyncio.sleep(delay)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        line = await self._line()
+        if line.startswith("ended"):
+            assert line.startswith("ended succeeded"), line
+            line = await self._line()
+        status = int(line.removeprefix("gone"))
+        assert status in (0, signal.SIGKILL), line
+        return status == 0
+
+    async def _line(self) -> str:
+        return (await asyncio.wait_for(self._out.readline(), PATIENCE)).decode()
+
+    async def _word(self, kind: str) -> str:
+        line = await self._line()
+        assert line.startswith(kind), line
+        return line.removeprefix(kind)
+
+
+@contextlib.asynccontextmanager
+async def nursery(log: Path) -> AsyncIterator[Nursery]:
     with log.open("ab") as err:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "support.llm_player", str(path), url),
-            cwd=TESTS, stdout=asyncio.subprocess.PIPE, stderr=err,
+            *(sys.executable, "-m", "support.llm_player"),
+            cwd=TESTS, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=err,
         )  # fmt: skip
-    assert process.stdout is not None
-    first = await asyncio.wait_for(process.stdout.readline(), PATIENCE)
-    assert first.startswith(b"playing"), first
-    if delay is not None:
-        await asyncio.sleep(delay)
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-    rest, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
-    if process.returncode != -9:
-        assert b"ended succeeded" in rest, rest
-    return process.returncode != -9
+    try:
+        yield Nursery(process)
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        await asyncio.wait_for(process.communicate(), PATIENCE)
 
 
 def recorded(path: Path) -> set[str]:
@@ -66,16 +98,17 @@ async def test_no_recorded_call_is_paid_twice_however_often_the_run_is_killed(
     in_flight: Counter[str] = Counter()
     kills = 0
     with StubProcess("random", 3, latency_s=0.05, latency_spread_s=0.05) as stub:
-        for _ in range(SESSIONS):
-            before, answered = recorded(path), Counter(stub.counts()["answered"])
-            delay = dice.uniform(0, LONGEST_DELAY_S) if kills < KILLS else None
-            ended = await session(path, stub.url, tmp_path / "log", delay)
-            again = Counter(stub.counts()["answered"]) - answered
-            assert not before & set(again), "what was recorded before the session is asked again"
-            in_flight.update(set(again) - recorded(path))
-            kills += not ended
-            if ended:
-                break
+        async with nursery(tmp_path / "log") as lives:
+            for _ in range(SESSIONS):
+                before, answered = recorded(path), Counter(stub.counts()["answered"])
+                delay = dice.uniform(0, LONGEST_DELAY_S) if kills < KILLS else None
+                ended = await lives.life(path, stub.url, delay)
+                again = Counter(stub.counts()["answered"]) - answered
+                assert not before & set(again), "what was recorded before is asked again"
+                in_flight.update(set(again) - recorded(path))
+                kills += not ended
+                if ended:
+                    break
         total = Counter(stub.counts()["answered"])
     assert kills == KILLS
     paid_again = {body: count for body, count in total.items() if count > 1}

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from recarena.server.types import EVENT_COLUMNS, MEMORY_COLUMNS, EventColumns, MemoryColumns
+from recarena.server.types import (
+    EVENT_COLUMNS,
+    MEMORY_COLUMNS,
+    EventColumns,
+    MemoryColumns,
+    MemoryKind,
+)
 
 
 def arrays(dtype: type[np.generic], size: int) -> st.SearchStrategy[np.ndarray]:
@@ -31,6 +37,8 @@ def event_columns(draw: st.DrawFn, min_size: int = 0) -> EventColumns:
 def memory_columns(draw: st.DrawFn) -> MemoryColumns:
     size = draw(st.integers(0, 12))
     columns = {name: draw(arrays(dtype, size)) for name, dtype in MEMORY_COLUMNS.items()}
+    # Rows of this kind are no memories: the store makes them, and takes them out again.
+    columns["kind"][columns["kind"] == MemoryKind.RECALL] = 0
     return MemoryColumns(**columns, text=draw(texts(size)))
 
 

@@ -1,9 +1,14 @@
-"""A run with LLM minds in a process of its own, which may be killed: begun where it is not there
-yet, gone on with where it is. Says "playing" when it plays, and how it ended."""
+"""Runs with LLM minds in processes that may be killed: begun where they are not there yet, gone on
+with where they are.
+
+The program loads everything once. For each line `PATH URL` on its stdin it forks a process that
+plays the run there; it says which (`child PID`), when it plays (`playing`), how the run ended
+(`ended …`) and how the process did (`gone STATUS`)."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +17,7 @@ from recarena.recommenders.popular import Popular
 from recarena.server.cli.output import set_up_logging
 from recarena.server.config import Settings, parse_settings
 from recarena.server.datasets.specs import open_world
+from recarena.server.llm.transport import import_sdks
 from recarena.server.runs import Run, create_run
 from recarena.server.store.run_folder import RunFolder
 from support.twin import TwinDoor
@@ -43,6 +49,22 @@ async def main(path: Path, url: str) -> None:
     await run.close()
 
 
+def nursery() -> None:
+    """Forks as it is told, one after another."""
+    import_sdks()
+    import anthropic  # noqa: F401
+    import openai  # noqa: F401
+
+    for line in sys.stdin:
+        path, url = line.split()
+        if not (child := os.fork()):
+            asyncio.run(main(Path(path), url))
+            sys.stdout.flush()
+            os._exit(0)
+        print("child", child, flush=True)
+        print("gone", os.waitpid(child, 0)[1], flush=True)
+
+
 if __name__ == "__main__":
     set_up_logging("warning", as_json=True)
-    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+    nursery()
