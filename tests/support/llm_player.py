@@ -8,6 +8,7 @@ plays the run there; it says which (`child PID`), when it plays (`playing`), how
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -52,8 +53,9 @@ async def main(path: Path, url: str) -> None:
 def nursery() -> None:
     """Forks as it is told, one after another."""
     import_sdks()
-    import anthropic  # noqa: F401
-    import openai  # noqa: F401
+    # What takes long, but not lancedb itself: it may not be there when a process forks.
+    for name in ("anthropic", "openai", "pyarrow.dataset", "lance_namespace"):
+        importlib.import_module(name)
 
     for line in sys.stdin:
         path, url = line.split()

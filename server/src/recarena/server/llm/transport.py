@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Protocol
 
@@ -63,40 +64,30 @@ class SdkTransport:
 
         self._endpoint = endpoint
         self._httpx = httpx2
+        # Each takes a while to load: only the one that is needed is.
+        self._sdk: Any = import_module(
+            "anthropic" if endpoint.provider == "anthropic" else "openai"
+        )
         self._clients: Sequence[Any] = [self._client(key) for key in endpoint.keys]
 
     def _client(self, key: str) -> Any:
         """One with room for all calls at once: a smaller pool would be a limit of its own."""
-        end = self._endpoint
+        end, sdk = self._endpoint, self._sdk
         limits = self._httpx.Limits(
             max_connections=end.connections, max_keepalive_connections=end.connections
         )
         timeout = self._httpx.Timeout(end.timeout_s, connect=min(end.timeout_s, 30.0))
-        if end.provider == "anthropic":
-            import anthropic
-
-            return anthropic.AsyncAnthropic(
-                api_key=key,
-                base_url=end.base_url or None,
-                max_retries=0,
-                timeout=timeout,
-                http_client=anthropic.DefaultAioHttpClient(limits=limits, timeout=timeout),
-            )
-        import openai
-
-        return openai.AsyncOpenAI(
+        kind = sdk.AsyncAnthropic if end.provider == "anthropic" else sdk.AsyncOpenAI
+        return kind(
             api_key=key,
             base_url=end.base_url or None,
             max_retries=0,
             timeout=timeout,
-            http_client=openai.DefaultAioHttpClient(limits=limits, timeout=timeout),
+            http_client=sdk.DefaultAioHttpClient(limits=limits, timeout=timeout),
         )
 
     async def post(self, key: int, body: bytes, path: str = "") -> Arrived:
         """By the client's own `post`, which adds what its methods add: key, version, time-outs."""
-        import anthropic
-        import openai
-
         try:
             response = await self._clients[key].post(
                 path or self._endpoint.path,
@@ -104,10 +95,10 @@ class SdkTransport:
                 cast_to=self._httpx.Response,
                 options={"headers": {"Content-Type": "application/json"}},
             )
-        except (anthropic.APIStatusError, openai.APIStatusError) as error:
+        except self._sdk.APIStatusError as error:
             answer = error.response
             return Arrived(answer.status_code, kept_headers(answer.headers), answer.content)
-        except (anthropic.APIConnectionError, openai.APIConnectionError) as error:
+        except self._sdk.APIConnectionError as error:
             cause = error.__cause__
             why = f": {type(cause).__name__} {cause}".rstrip() if cause else ""
             raise NotArrived(f"{type(error).__name__}{why}") from None
