@@ -13,6 +13,9 @@ from recarena.server.errors import InputError
 HEADERS = ("retry-after", "retry-after-ms", "anthropic-ratelimit-", "x-ratelimit-", "request-id")
 """Beginnings of the names of the headers that we read."""
 
+SDKS = {"anthropic": "anthropic"}
+"""Module of a provider's SDK; of all others: openai."""
+
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
