@@ -322,13 +322,19 @@ def counted(tally: Tally, good: int, bad: int, kind: Failure = Failure.EMPTY) ->
         tally.add(asker(), outcome, clean=True)
 
 
-def test_below_fifty_decisions_a_share_says_nothing():
+def test_one_or_two_failures_say_nothing_unless_none_may_fail():
     tally = Tally(limit=0.02)
-    counted(tally, 0, 49)
+    counted(tally, 8, 2)
     tally.check()
     counted(tally, 0, 1)
-    with pytest.raises(TooManyFailures, match="50 of 50 decisions"):
+    with pytest.raises(TooManyFailures, match=r"3 of 11 decisions.*--failure-limit 0\.33$"):
         tally.check()
+    none = Tally(limit=0.0)
+    counted(none, 99, 0)
+    none.check()
+    counted(none, 0, 1)
+    with pytest.raises(TooManyFailures, match="1 of 100 decisions"):
+        none.check()
 
 
 def test_too_many_failures_are_told_by_their_kinds():

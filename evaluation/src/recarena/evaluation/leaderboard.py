@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 NAN = float("nan")
 CONFIDENCE = 0.95
+MIND = ("kind", "provider", "model", "strategy")
+"""What makes two minds the same."""
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -204,6 +206,9 @@ def _warnings(
             f"Not every world was played by {', '.join(missing)}: "
             "pairs are compared on the worlds that both have."
         )
+    minds = {tuple(log.mind.get(name) for name in MIND) for log in logs}
+    if len(minds) > 1:
+        yield "The users' minds differ from run to run: differences may be theirs."
     lengths = sorted({log.rounds for log in logs})
     if len(lengths) > 1:
         yield f"Runs are of unequal length, {lengths[0]} to {lengths[-1]} rounds."

@@ -19,6 +19,7 @@ class Thinking:
     failed: int
     """Decisions that fell back on their defaults."""
     calls_paid: int
+    """For committed rounds; the probe is not among them."""
     cost: float | None
     """None where the cost of a call is not known."""
     user_rounds: int
@@ -64,7 +65,8 @@ def thinking_of(path: Path, manifest: Mapping[str, Any], rounds: int) -> Thinkin
         ).fetchone()
         paid, cost, unknown = db.execute(
             "SELECT COUNT(*), COALESCE(SUM(cost), 0.0), COALESCE(SUM(cost IS NULL), 0) FROM calls "
-            "WHERE paid = 1"
+            "WHERE paid = 1 AND round BETWEEN 1 AND ?",
+            (rounds,),
         ).fetchone()
     db.close()
     return Thinking(

@@ -122,6 +122,8 @@ class Narrator:
             if kind in (MemoryKind.READ, MemoryKind.POSTED) and title
             else words.chat(code, title)[0]
         )
+        if own and source < 0:
+            return own
         if source < 0:
             return f"I {'posted' if kind is MemoryKind.POSTED else 'said'}: {said}"
         return f"{self.name(source)} {'posted' if kind is MemoryKind.READ else 'said'}: {said}"

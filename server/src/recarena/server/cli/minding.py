@@ -25,7 +25,10 @@ Mind = Annotated[
     ),
 ]
 BaseUrl = Annotated[
-    str, typer.Option(metavar="URL", help="Where an openai-compatible server is, with /v1.")
+    str,
+    typer.Option(
+        metavar="URL", help="Where the provider is; of OpenAI-compatible servers with /v1."
+    ),
 ]
 Strategy = Annotated[
     str | None, typer.Option(help="merged (one call per page) or faithful (step by step).")
@@ -86,8 +89,14 @@ def mind_values(mind: str, **options: Any) -> dict[str, Any]:
 def check_minds(settings: Settings) -> None:
     """InputError for a missing key, package, price or recording, before anything is made."""
     if settings.llm.provider:
+        from recarena.server.errors import InputError
         from recarena.server.llm.opening import check
 
+        if settings.llm.replay == "strict" and not settings.llm.recording:
+            raise InputError(
+                "a strict replay needs a recording", where="--replay",
+                remedy="Name the run that is to be played again: --recording RUN",
+            )  # fmt: skip
         check(settings.llm)
 
 
@@ -107,10 +116,11 @@ def show_estimate(settings: Settings, data: WorldData, as_json: bool) -> None:
         emit({"event": "estimate", **found.as_json()})
         return
     from rich.table import Table
+    from rich.text import Text
 
     table = Table.grid(padding=(0, 2))
     for label, value in estimate_rows(found):
-        table.add_row(label, value)
+        table.add_row(Text(label), Text(value))
     out = console()
     out.print(table)
     out.print(

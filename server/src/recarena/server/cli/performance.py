@@ -12,8 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from recarena.server.cli.output import console, emit, say
 from recarena.server.cli.programs import Programs
 from recarena.server.cli.signals import stop_asked
-from recarena.server.cli.summary import summary, summary_table
+from recarena.server.cli.summary import RESUME, summary, summary_table
 from recarena.server.errors import Conflict
+from recarena.server.llm.settings import Replay
 from recarena.server.rpc.server import Server
 from recarena.server.runs import Run, RunState
 from recarena.server.store.run_folder import RunFolder
@@ -125,9 +126,13 @@ def _report(path: Path, run: Run, problem: str, interrupted: bool, manner: Manne
         if finished:
             say(f"Finished. Look closer: recarena log {path} --user {result['example_user']}")
         else:
-            why = "Stopped" if interrupted else f"Stopped: {problem}" if problem else "Paused"
-            say(why)
-            say(f"{folder.last_round} rounds are kept. Go on with: recarena resume {path}")
+            told = problem.replace(RESUME, f"recarena resume {path}")
+            say("Stopped" if interrupted else f"Stopped: {told}" if told else "Paused")
+            kept = f"{folder.last_round} rounds are kept."
+            # A replay that misses a call misses it again; and nobody is told two ways to go on.
+            strict = run.settings.llm.replay is Replay.STRICT and not interrupted
+            go_on = "" if RESUME in problem or strict else f" Go on with: recarena resume {path}"
+            say(kept + go_on)
     if finished:
         return 0
     return 130 if interrupted else 1

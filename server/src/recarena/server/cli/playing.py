@@ -115,6 +115,7 @@ def resume(
     failure_limit: minding.FailureLimit = None,
     concurrency: minding.Concurrency = None,
     workers: minding.Workers = None,
+    base_url: minding.BaseUrl = "",
     listen: Listen = "127.0.0.1:0",
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen without TLS off loopback.")
@@ -132,7 +133,7 @@ def resume(
     refuse_open_plaintext(listen, insecure)
     changes = minding.mind_values(
         "", max_cost=max_cost, max_tokens=max_tokens, failure_limit=failure_limit,
-        concurrency=concurrency, workers=workers,
+        concurrency=concurrency, workers=workers, base_url=base_url,
     )  # fmt: skip
     minding.adjust(folder, changes)
     raise typer.Exit(play(folder, Manner(listen, as_json)))

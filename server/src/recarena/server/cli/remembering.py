@@ -13,6 +13,7 @@ from recarena.server.cli.reading import RunFolderPath, user_number
 if TYPE_CHECKING:
     from recarena.server.minds.llm.mind import LlmMind
     from recarena.server.store.run_folder import RunFolder
+    from recarena.server.types import Floats
 
 
 def memory(
@@ -125,13 +126,32 @@ async def _banked(
         "memories": memories,
     }
     if query:
-        cues = await mind.embedder.embed([query])
+        cues = await _embedded(run, mind, query)
         told["query"] = query
         told["comes_to_mind"] = [
             {"id": one.id, "round": one.round, "text": one.text}
             for one in bank.recall(user, now, cues)
         ]
     return told
+
+
+async def _embedded(run: RunFolder, mind: LlmMind, query: str) -> Floats:
+    """The query's vector: recorded, or asked for where that takes a server."""
+    from recarena.server.llm.failures import NotRecorded
+    from recarena.server.llm.recorder import Recorder
+    from recarena.server.minds.llm.opening import embedder_of
+    from recarena.server.runs import settings_of
+
+    try:
+        return await mind.embedder.embed([query])
+    except NotRecorded:
+        memory, nowhere = settings_of(run).memory, Recorder(None)
+        asked = embedder_of(memory, mind.embedder.dimension, nowhere, None, strict=False)
+        try:
+            return await asked.embed([query])
+        finally:
+            await asked.close()
+            nowhere.close()
 
 
 def _grounds(run: RunFolder, user: int) -> dict[int, list[int]]:

@@ -65,8 +65,15 @@ def serve(
     security = _security(tls_cert, tls_key, client_ca, tokens)
     refuse_open_doors(listen, security, insecure)
     from recarena.server.cli.hosting import Hosting, host
+    from recarena.server.errors import InputError
     from recarena.server.mind_rules import MindRules
 
+    for url in llm_url or ():
+        if not url.startswith(("http://", "https://")):
+            raise InputError(
+                f"{url!r} is no address", where="--llm-url",
+                remedy="Write it as http://localhost:8000/v1",
+            )  # fmt: skip
     minds = MindRules(llm or bool(llm_url), tuple(llm_url or ()))
     host(Hosting(runs, listen, security, metrics, insecure, as_json, minds))
 

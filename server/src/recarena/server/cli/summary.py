@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from recarena.server.store.run_folder import RunFolder
 
 
+RESUME = "recarena resume RUN"
+"""How errors of runs name the command that goes on, not knowing the folder."""
 ROWS = (
     ("users", "users", 0),
     ("visits", "enter_recommender", 0),
@@ -78,6 +80,7 @@ def summary(folder: RunFolder) -> dict[str, Any]:
         "run": folder.run_id,
         "folder": str(folder.path),
         "state": folder.status.get("state", ""),
+        "error": folder.status.get("error", ""),
         "rounds": folder.last_round,
         "rounds_planned": folder.manifest["rounds"],
         "seed": folder.manifest["seed"],
@@ -111,10 +114,12 @@ def llm_lines(told: dict[str, Any]) -> list[str]:
         if told["cost"] is None
         else f"{told['cost']:,.4f} {told['currency']}"
     )
+    if told["not_committed"]:
+        cost += f", {told['not_committed']:,.4f} of it for the probe and rounds not committed"
     each = (
         ""
-        if told["cost"] is None
-        else f", {told['cost_per_user_round'] or 0:.6f} {told['currency']}"
+        if told["cost_per_user_round"] is None
+        else f", {told['cost_per_user_round']:.6f} {told['currency']}"
     )
     calls, tokens = told["calls_per_user_round"] or 0, told["input_tokens_per_user_round"]
     lines = [
@@ -148,6 +153,9 @@ def summary_table(result: dict[str, Any]) -> RenderableType:
     for label, name, digits in ROWS:
         table.add_row(label, *(_number(arm[name], digits) for arm in result["arms"]))
     note = Text(f"Mind: {result['mind']['kind']}. {result['mind']['note'].capitalize()}.")
+    if result["error"]:
+        error = result["error"].replace(RESUME, f"recarena resume {result['folder']}")
+        title.append(f"\n{result['state'].capitalize()}: {error}", style="not bold")
     asked = [Text(line) for line in llm_lines(result["llm"])] if result["llm"] else []
     return Group(
         title, table, note, *asked, Text(f"Digest of the event log: {result['digest'] or '-'}")

@@ -16,9 +16,10 @@ def account(
     """Decisions, calls, tokens, money and failures of the committed rounds as JSON values; None
     for a run without a recording. What is not known is null, never 0.
 
-    `user_rounds`: how often a user with an LLM mind was active in a round. Costs are of the calls
-    that this run paid for; tokens and calls are those behind its decisions, also where they were
-    taken from another recording.
+    `user_rounds`: how often a user with an LLM mind was active in a round. `cost` and `calls_paid`
+    are of all calls that this run paid for, also of the probe and of a round that is not committed
+    (`not_committed`: what those came to); everything else is of the committed rounds, tokens and
+    calls also where they were taken from another recording.
     """
     if not (folder / FILE).is_file():
         return None
@@ -43,9 +44,15 @@ def account(
             "SELECT COUNT(*), COALESCE(SUM(cost), 0), COALESCE(SUM(cost IS NULL), 0) FROM calls "
             "WHERE paid = 1"
         )[0]
+        within = recorder.rows(
+            "SELECT COALESCE(SUM(cost), 0), COALESCE(SUM(cost IS NULL), 0) FROM calls "
+            "WHERE paid = 1 AND round BETWEEN 1 AND ?",
+            last_round,
+        )[0]
     decisions = sum(sources.values())
     failed = sum(count for *_, count in failures)
     known_cost = None if without_cost else cost
+    cost_within = None if within[1] else within[0]
 
     def each(total: float | None) -> float | None:
         return total / user_rounds if user_rounds and total is not None else None
@@ -65,7 +72,8 @@ def account(
         "cost": known_cost,
         "currency": currency,
         "calls_of_unknown_cost": without_cost,
-        "cost_per_user_round": each(known_cost),
+        "not_committed": None if known_cost is None else known_cost - within[0],
+        "cost_per_user_round": each(cost_within),
         "asked_twice": repaired,
         "read_with_tolerance": tolerated,
         "failed": failed,

@@ -35,6 +35,7 @@ class Budget:
     reserved_tokens: int = 0
     open: int = 0
     """Calls for which something is set aside."""
+    _wanted: Reservation = field(default_factory=lambda: Reservation(0.0, 0))
     _settled: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def reserve(self, money: float | None, tokens: int) -> Reservation:
@@ -43,6 +44,7 @@ class Budget:
         wanted = Reservation(money or 0.0, tokens)
         while not self._fits(wanted):
             if not self.open:
+                self._wanted = wanted
                 raise CapReached(self._told())
             self._settled.clear()
             await self._settled.wait()
@@ -77,7 +79,11 @@ class Budget:
             told.append(f"{self.spent:.4f} of {self.max_cost:g} {self.currency}")
         if self.max_tokens is not None:
             told.append(f"{self.tokens:,} of {self.max_tokens:,} tokens")
+        over = self.max_cost is not None and self.spent + self._wanted.money > self.max_cost
+        more = f"--max-cost {2 * (self.max_cost or 0) + self._wanted.money:.2g}"
+        if not over:
+            more = f"--max-tokens {2 * (self.max_tokens or 0) + self._wanted.tokens}"
         return (
-            f"the budget is used up: {' and '.join(told)} spent, and the next call could cost more "
-            "than is left. Raise the cap: recarena resume RUN --max-cost or --max-tokens"
+            f"the budget is used up: {' and '.join(told)} spent, and in the worst case the next "
+            f"call takes more than is left. Raise the cap: recarena resume RUN {more}"
         )

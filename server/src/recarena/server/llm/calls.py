@@ -110,6 +110,8 @@ class Asker:
     """Number of this decision among those of the user and round for the purpose."""
 
     def __str__(self) -> str:
+        if self.user < 0:
+            return self.purpose
         return f"round {self.round}, user {self.user}, {self.purpose} {self.step}"
 
 

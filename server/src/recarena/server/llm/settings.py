@@ -18,6 +18,16 @@ DEFAULT_KEYS = {
 """Variables that keys are read from."""
 
 
+OWN_PARAMETERS = frozenset(
+    (
+        "model", "max_tokens", "max_completion_tokens", "max_output_tokens", "messages", "input",
+        "system", "instructions", "output_config", "text", "response_format", "stream", "n",
+        "tools", "tool_choice", "background", "store",
+    )
+)  # fmt: skip
+"""Parameters of calls that caps, forms and recordings rest on: nobody else may set them."""
+
+
 class Replay(StrEnum):
     """What is done about calls that are recorded."""
 
@@ -86,9 +96,14 @@ class LlmSettings(Section):
             for name, field in type(self).model_fields.items():
                 if getattr(self, name) != field.get_default(call_default_factory=True):
                     raise ValueError(
-                        f"{name} is set, but no provider (anthropic, openai or openai-compatible)"
+                        f"{name} is set, but no provider; name one: --mind PROVIDER:MODEL, with "
+                        "anthropic, openai or openai-compatible"
                     )
             return self
+        if own := sorted(set(self.parameters) & OWN_PARAMETERS):
+            raise ValueError(
+                f"parameters: {own[0]} is set by RecArena itself (model, answer_tokens, prompts)"
+            )
         if not self.model:
             raise ValueError("model is missing: the name by which the provider knows it")
         if self.provider == "openai-compatible" and not self.base_url:

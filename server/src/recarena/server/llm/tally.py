@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,8 +10,8 @@ from typing import Any
 from recarena.server.llm.calls import Asker, Outcome, Source
 from recarena.server.llm.failures import TooManyFailures
 
-ENOUGH = 50
-"""Decisions below which a share of failures says nothing."""
+FEW = 3
+"""Failures below which a share of them says nothing, unless none may fail."""
 HOPELESS = 200
 """Decisions from which on a round is not played to its end where far too much fails."""
 
@@ -54,12 +55,14 @@ class Tally:
         """TooManyFailures where the share of failures is above the limit; to be called when a
         round has been decided, before it is committed."""
         failed = self.failures.total()
-        if self.decisions < ENOUGH or failed <= self.limit * self.decisions:
+        if failed <= self.limit * self.decisions or (failed < FEW and self.limit > 0):
             return
+        share = failed / self.decisions
+        enough = min(math.ceil(share * 120) / 100, 1.0)
         kinds = ", ".join(f"{count} {kind}" for kind, count in self.failures.most_common(5))
         raise TooManyFailures(
             f"{failed} of {self.decisions} decisions of the model could not be read "
-            f"({failed / self.decisions:.1%}; {self.limit:.1%} may fail): {kinds}. The round is "
+            f"({share:.1%}; {self.limit:.1%} may fail): {kinds}. The round is "
             "not committed and no call is lost. Take a model that keeps to forms better, or say "
-            "how much may fail: recarena resume RUN --failure-limit 0.2"
+            f"how much may fail: recarena resume RUN --failure-limit {enough:g}"
         )

@@ -267,7 +267,11 @@ class Thinker:
             if arrived is not None and verdict.sort in (Sort.GOOD, Sort.REJECTED):
                 return arrived, reply, took
             if verdict.sort is Sort.FATAL:
-                raise ProviderFailed(f"{self.api.name}: {verdict.text}")
+                raise ProviderFailed(
+                    f"{self.api.name}: {verdict.text}. Look at the model's name and at the "
+                    "address: of anthropic without /v1, of the others with it. Another address: "
+                    "recarena resume RUN --base-url URL; another model: begin anew"
+                )
             if verdict.sort is Sort.KEY_DEAD:
                 continue
             tried = [pace.key]

@@ -57,6 +57,10 @@ class Embedder(Protocol):
         """The same without waiting, for texts that were embedded before."""
         ...
 
+    async def close(self) -> None:
+        """Lets go of connections."""
+        ...
+
 
 class HashEmbedder:
     """Words and letters hashed into a vector (feature hashing, Weinberger et al., 2009): whole
@@ -72,6 +76,9 @@ class HashEmbedder:
     async def embed(self, texts: Sequence[str]) -> Floats:
         """See Embedder."""
         return self.embed_now(texts)
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
 
     def embed_now(self, texts: Sequence[str]) -> Floats:
         """The same without waiting."""
@@ -140,6 +147,9 @@ class MiniLmEmbedder:
         """See Embedder."""
         return self.embed_now(texts)
 
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
     def embed_now(self, texts: Sequence[str]) -> Floats:
         """The same without waiting."""
         if not texts:
@@ -179,6 +189,10 @@ class CachedEmbedder:
         missing = self._missing(texts)
         fresh = self._inner.embed_now(missing) if missing else None
         return self._taken(texts, missing, fresh)
+
+    async def close(self) -> None:
+        """See Embedder."""
+        await self._inner.close()
 
     def _missing(self, texts: Sequence[str]) -> list[str]:
         """Texts that are not known yet; "" is known to everybody."""

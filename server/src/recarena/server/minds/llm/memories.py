@@ -109,7 +109,8 @@ class Remembering:
             if note:
                 text[row], importance[row] = note.text, note.importance
             elif row in text:
-                text[row] = clean(text[row], "memory")
+                posted = "I posted: " if kind == MemoryKind.POSTED else ""
+                text[row] = clean(posted + text[row], "memory")
         return replace(base, text=text, importance=importance)
 
     async def _rated(

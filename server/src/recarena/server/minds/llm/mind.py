@@ -176,6 +176,7 @@ class LlmMind:
 
     async def close(self) -> None:
         """Waits for calls under way and closes the recording."""
+        await self.embedder.close()
         await self.thinker.close()
 
 

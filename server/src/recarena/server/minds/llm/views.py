@@ -29,8 +29,7 @@ FACTS = 10
 """Watched items that a user has in mind, and at most half as many that it heard of."""
 UNREAD = 5
 POSITIONS = {Surface.SEARCH: "search results", Surface.CONVERSATION: "suggestions"}
-_SAID = {MemoryKind.HEARD: "{} told me: ", MemoryKind.READ: "{} posted: ",
-         MemoryKind.SAID: "I told somebody: ", MemoryKind.POSTED: "I posted: "}  # fmt: skip
+_FROM = {MemoryKind.HEARD: "From a talk with {}: ", MemoryKind.READ: "{} posted: "}
 
 
 @dataclass(slots=True)
@@ -342,4 +341,4 @@ class Views:
     def _told(self, one: Recollection) -> str:
         """A memory with where it comes from."""
         who = self._people.names[one.source] if one.source != NOBODY else ""
-        return _SAID.get(one.kind, "").format(who) + one.text
+        return _FROM.get(one.kind, "").format(who) + one.text
