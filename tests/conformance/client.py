@@ -89,6 +89,20 @@ class Client:
         await stream.send(ping=Ping(nonce=nonce))
         assert (await stream.receive("pong")).nonce == nonce
 
+    async def answered_until_heard(self, stream: ScriptedStream, nonce: int = 1) -> list[str]:
+        """The same; the works that were answered until then."""
+        await stream.send(ping=Ping(nonce=nonce))
+        answered: list[str] = []
+        while True:
+            request = await stream.receive_request()
+            assert request is not None, "the stream has ended"
+            kind = request.WhichOneof("message")
+            if kind == "pong":
+                assert request.pong.nonce == nonce
+                return answered
+            assert kind in ("rank_result", "rank_batch_result"), kind
+            answered.append(getattr(request, kind).work_id)
+
     async def feedback(
         self,
         stream: ScriptedStream,

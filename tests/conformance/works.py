@@ -141,9 +141,12 @@ async def does_not_answer_what_was_withdrawn(client: Client) -> None:
     await client.ask(stream, "w3")
     for work_id in ("w2", "w1", "of-nobody"):
         await stream.cancel_work(work_id)
-    await client.heard(stream)
+    # On a busy machine w1 was withdrawn before it was begun, and nothing holds w3 up.
+    early = await client.answered_until_heard(stream)
+    assert early in ([], ["w3"])
     await client.go_on()
-    assert await client.lists(stream, "w3") == [ranked(0, 10), ranked(1, 10)]
+    if not early:
+        assert await client.lists(stream, "w3") == [ranked(0, 10), ranked(1, 10)]
     await client.heard(stream)
 
 
