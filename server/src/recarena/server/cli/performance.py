@@ -119,7 +119,7 @@ def _report(path: Path, run: Run, problem: str, interrupted: bool, manner: Manne
     folder = RunFolder.open(path)
     result = summary(folder)
     if manner.as_json:
-        emit({"event": "end", "error": problem, **result})
+        emit({"event": "end", **result, "error": problem})
     else:
         if folder.last_round:
             console().print(summary_table(result))
