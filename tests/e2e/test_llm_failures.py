@@ -36,7 +36,7 @@ async def test_answers_that_cannot_be_read_are_counted_and_the_run_goes_on(
             assert run.state is RunState.SUCCEEDED, run.error
             told, events = summary(run.folder)["llm"], events_of(run.folder)
     asked = told["asked_twice"]
-    assert asked > 0
+    assert asked > 0 or share < 0.1  # of some 200 decisions at 2 %, none may be hit
     kinds = {(one["purpose"], one["kind"]): one["count"] for one in told["failures"]}
     assert sum(kinds.values()) == told["failed"]
     assert {kind for _, kind in kinds} <= {"not_in_form", "out_of_range", "truncated", "empty"}
