@@ -15,7 +15,7 @@ from recarena.server.store.run_folder import RunFolder
 from recarena.server.types import EventKind
 from support.figures import report
 from support.llm_runs import FORTY, HUNDRED, asking, events_of, mind_of, played, recorded_hashes
-from support.llm_stub import LlmStub, Switches, random_mind, scripted_mind
+from support.llm_stub import Asked, LlmStub, Switches, random_mind, scripted_mind
 from support.twin import TwinDoor
 
 
@@ -30,12 +30,20 @@ async def test_answers_that_cannot_be_read_are_counted_and_the_run_goes_on(
     share: float, tmp_path: Path
 ):
     faults = Switches(gibberish=share / 3, out_of_range=share / 3, truncation=share / 3)
-    async with LlmStub(random_mind(7), faults) as stub:
+    mind, repairs = random_mind(7), list[Asked]()
+
+    def noting(asked: Asked) -> str:
+        if asked.repairs:
+            repairs.append(asked)
+        return mind(asked)
+
+    async with LlmStub(noting, faults) as stub:
         made = asking(stub, rounds=4, failure_limit=1.0)
         async with played(tmp_path / "run", made, open_world(HUNDRED)) as run:
             assert run.state is RunState.SUCCEEDED, run.error
             told, events = summary(run.folder)["llm"], events_of(run.folder)
     asked = told["asked_twice"]
+    assert asked == len(repairs), "each answer that could not be read is asked for again, once"
     assert asked > 0 or share < 0.1  # of some 200 decisions at 2 %, none may be hit
     kinds = {(one["purpose"], one["kind"]): one["count"] for one in told["failures"]}
     assert sum(kinds.values()) == told["failed"]

@@ -15,7 +15,7 @@ import pytest
 
 from recarena.server.datasets.specs import open_world
 from recarena.server.memory.bank import MemoryBank
-from recarena.server.memory.embedders import Embedder, HashEmbedder
+from recarena.server.memory.embedders import CachedEmbedder, Embedder, HashEmbedder
 from recarena.server.memory.settings import MemorySettings
 from recarena.server.minds.llm.diary import Diary
 from recarena.server.runs import Run, create_run
@@ -25,7 +25,7 @@ from support.llm_runs import SPEC, mind_of, page_of, settings
 from support.llm_stub import Asked, LlmStub
 from support.twin import TwinDoor
 
-HASH = HashEmbedder()
+HASH = CachedEmbedder(HashEmbedder())
 DATA = open_world(SPEC)
 TITLES = [DATA.catalog.label(item) for item in range(len(DATA.catalog))]
 USERS, ROUNDS, A_ROUND = 100, 20, 4

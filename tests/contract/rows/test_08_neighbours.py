@@ -36,7 +36,7 @@ from support.figures import report
 pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(400)]
 KIT = Path(__file__).parents[2] / "faults" / "misbehaving.py"
 GOOD, BAD = ("good-1", "good-2"), ("deaf", "flood")
-PAIRS, MOST_PAIRS = 4, 12
+PAIRS, MOST_PAIRS = 5, 12
 """More are played where the first do not settle it: other programs are on the machine."""
 USERS = 40
 """For each unit of an arm's weight: the good ones have as many with bad neighbours as without."""
