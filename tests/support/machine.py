@@ -2,6 +2,9 @@
 
 The loop stands still between the steps: a step acts, and then calls the server until what it caused
 has happened. Nothing waits by sleeping.
+
+Which rules may be drawn never depends on what the server has done, since that follows from the
+machine's speed too, and Hypothesis has to draw the same again: a rule that cannot act does nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import numpy as np
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.status_pb2 import Status
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from recarena.server.rpc.server import Server
 from recarena.server.types import EventKind, Outcome
@@ -155,6 +158,14 @@ class Sessions(RuleBasedStateMachine):
         self, slot: int, twin: bool, resume: bool, capabilities: tuple[Any, ...], far: bool
     ) -> None:
         """A new session where there is none: registered, or `far`, ready for works."""
+        self.admit(slot, twin, resume, capabilities, far)
+
+    def bring_to_work(self, slot: int, capabilities: tuple[Any, ...]) -> None:
+        self.admit(slot, twin=False, resume=True, capabilities=capabilities, far=True)
+
+    def admit(
+        self, slot: int, twin: bool, resume: bool, capabilities: tuple[Any, ...], far: bool
+    ) -> None:
         if slot in self.peers and not self.peers[slot].ended:
             return
         fields: dict[str, Any] = {"resume_run_id": self.run.run_id} if resume else {}
@@ -231,7 +242,6 @@ class Sessions(RuleBasedStateMachine):
     def busy(self) -> list[Peer]:
         return [peer for peer in self.peers.values() if peer.open and not peer.ended]
 
-    @precondition(lambda self: self.busy())
     @rule(
         number=st.integers(0, 9),
         manner=st.sampled_from((
@@ -240,7 +250,11 @@ class Sessions(RuleBasedStateMachine):
         )),
     )  # fmt: skip
     def answer(self, number: int, manner: str) -> None:
-        peer = self.busy()[number % len(self.busy())]
+        if not self.busy():
+            self.bring_to_work(number % 2, COLUMNAR if number % 3 == 0 else RICH)
+        if not (busy := self.busy()):
+            return
+        peer = busy[number % len(busy)]
         kind, work = list(peer.open.values())[number % len(peer.open)]
         request = peer.client.answer(kind, work)
         work_id = work.header.work_id
@@ -296,10 +310,9 @@ class Sessions(RuleBasedStateMachine):
             stranger = ConnectRequest(rank_result=RankResult(work_id="none", complete=True))
             self.send(slot, lambda _: {"request": stranger}, "answer: unknown work")
 
-    @precondition(lambda self: self.busy())
     @rule(sure=st.sampled_from((False, False, False, True)))
     def let_a_deadline_pass(self, sure: bool) -> None:
-        if not sure:
+        if not sure or not self.busy():
             return
 
         async def act() -> None:

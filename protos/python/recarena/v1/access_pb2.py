@@ -25,13 +25,14 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18recarena/v1/access.proto\x12\x0brecarena.v1\x1a google/protobuf/descriptor.proto*X\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x14\n\x10ROLE_RECOMMENDER\x10\x01\x12\x11\n\rROLE_OPERATOR\x10\x02\x12\x11\n\rROLE_OBSERVER\x10\x03:J\n\rallowed_roles\x12\x1e.google.protobuf.MethodOptions\x18\xda\x8c\x03 \x03(\x0e\x32\x11.recarena.v1.Roleb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18recarena/v1/access.proto\x12\x0brecarena.v1\x1a google/protobuf/descriptor.proto*X\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x14\n\x10ROLE_RECOMMENDER\x10\x01\x12\x11\n\rROLE_OPERATOR\x10\x02\x12\x11\n\rROLE_OBSERVER\x10\x03:J\n\rallowed_roles\x12\x1e.google.protobuf.MethodOptions\x18\xda\x8c\x03 \x03(\x0e\x32\x11.recarena.v1.RoleBR\n\x0forg.recarena.v1P\x01Z=github.com/recarena/recarena/clients/go/recarenapb;recarenapbb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'recarena.v1.access_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\017org.recarena.v1P\001Z=github.com/recarena/recarena/clients/go/recarenapb;recarenapb'
   _globals['_ROLE']._serialized_start=75
   _globals['_ROLE']._serialized_end=163
 # @@protoc_insertion_point(module_scope)

@@ -25,13 +25,14 @@ _sym_db = _symbol_database.Default()
 from recarena.v1 import types_pb2 as recarena_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1arecarena/v1/feedback.proto\x12\x0brecarena.v1\x1a\x17recarena/v1/types.proto\"\x8c\x01\n\rFeedbackBatch\x12\r\n\x05round\x18\x01 \x01(\r\x12,\n\x0bimpressions\x18\x02 \x03(\x0b\x32\x17.recarena.v1.Impression\x12.\n\x0cinteractions\x18\x03 \x03(\x0b\x32\x18.recarena.v1.Interaction\x12\x0e\n\x06\x63ursor\x18\x04 \x01(\t\"\xa1\x01\n\x0f\x46\x65\x65\x64\x62\x61\x63kColumns\x12\r\n\x05round\x18\x01 \x01(\r\x12\x14\n\x0cuser_numbers\x18\x02 \x03(\r\x12\x14\n\x0citem_numbers\x18\x03 \x03(\r\x12\x11\n\tpositions\x18\x04 \x03(\r\x12\r\n\x05types\x18\x05 \x03(\r\x12\x0e\n\x06values\x18\x06 \x03(\x02\x12\x0e\n\x06\x63ursor\x18\x07 \x01(\t\x12\x11\n\tfallbacks\x18\x08 \x03(\rb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1arecarena/v1/feedback.proto\x12\x0brecarena.v1\x1a\x17recarena/v1/types.proto\"\x8c\x01\n\rFeedbackBatch\x12\r\n\x05round\x18\x01 \x01(\r\x12,\n\x0bimpressions\x18\x02 \x03(\x0b\x32\x17.recarena.v1.Impression\x12.\n\x0cinteractions\x18\x03 \x03(\x0b\x32\x18.recarena.v1.Interaction\x12\x0e\n\x06\x63ursor\x18\x04 \x01(\t\"\xa1\x01\n\x0f\x46\x65\x65\x64\x62\x61\x63kColumns\x12\r\n\x05round\x18\x01 \x01(\r\x12\x14\n\x0cuser_numbers\x18\x02 \x03(\r\x12\x14\n\x0citem_numbers\x18\x03 \x03(\r\x12\x11\n\tpositions\x18\x04 \x03(\r\x12\r\n\x05types\x18\x05 \x03(\r\x12\x0e\n\x06values\x18\x06 \x03(\x02\x12\x0e\n\x06\x63ursor\x18\x07 \x01(\t\x12\x11\n\tfallbacks\x18\x08 \x03(\rBR\n\x0forg.recarena.v1P\x01Z=github.com/recarena/recarena/clients/go/recarenapb;recarenapbb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'recarena.v1.feedback_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\017org.recarena.v1P\001Z=github.com/recarena/recarena/clients/go/recarenapb;recarenapb'
   _globals['_FEEDBACKBATCH']._serialized_start=69
   _globals['_FEEDBACKBATCH']._serialized_end=209
   _globals['_FEEDBACKCOLUMNS']._serialized_start=212
