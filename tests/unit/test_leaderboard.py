@@ -8,6 +8,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -144,6 +145,22 @@ def test_users_of_a_language_model_and_of_unknown_minds_are_not_called_choice_mo
     both = build([llm, log]).caveat
     assert "language model" in both
     assert "choice model" in both
+
+
+def test_recommenders_that_are_alike_to_the_last_event_are_named():
+    alike = [
+        quick_log(name, watched, seed=seed)
+        for name in ("one", "two", "other")
+        for seed, watched in enumerate(WORLDS["fair" if name != "other" else "same"])
+    ]
+    board = build(alike)
+    assert board.twins == (("one", "two"),)
+    assert any(note.startswith("one and two are alike to the last event") for note in notes(board))
+    # One event less, in one of the worlds, and they are no twins.
+    shorter = alike[0].events.take(np.arange(len(alike[0].events)) > 0)
+    assert build([replace(alike[0], events=shorter), *alike[1:]]).twins == ()
+    # A world that only one of them played.
+    assert build([*alike, quick_log("one", WORLDS["good"][0], seed=9)]).twins == ()
 
 
 def test_what_makes_a_comparison_weak_is_said():

@@ -111,7 +111,11 @@ async def test_every_bout_is_played_to_its_end_and_every_round_reported():
     seen: list[tuple[str, int]] = []
     async with serving(server) as channel:
         played = await play(
-            channel, bouts, 2, 8, lambda bout, round: seen.append((bout.run_id, round))
+            channel,
+            bouts,
+            2,
+            {"a": 8, "b": 8},
+            lambda bout, round: seen.append((bout.run_id, round)),
         )
     assert played == [Played(bout, Path("runs") / bout.run_id, 2, "") for bout in bouts]
     assert sorted(seen) == sorted((bout.run_id, round) for bout in bouts for round in (1, 2))
@@ -124,14 +128,18 @@ async def test_every_bout_is_played_to_its_end_and_every_round_reported():
 async def test_a_recommender_plays_no_more_worlds_at_once_than_it_has_sessions():
     server = Server()
     async with serving(server) as channel:
-        await play(channel, mirrored(["a"], 6, 10, 1), 3, 2, lambda *_: None)
+        await play(channel, mirrored(["a"], 6, 10, 1), 3, {"a": 2}, lambda *_: None)
     assert server.most_watching <= 2
 
 
 async def test_a_failed_run_is_reported_with_its_error_and_the_others_go_on():
     async with serving(Server()) as channel:
         good, broken = await play(
-            channel, mirrored(["good", "broken"], 1, 10, 1), 3, 8, lambda *_: None
+            channel,
+            mirrored(["good", "broken"], 1, 10, 1),
+            3,
+            {"good": 8, "broken": 8},
+            lambda *_: None,
         )
     assert (good.error, good.rounds) == ("", 3)
     assert (broken.error, broken.rounds) == ("failed: the disk is full", 1)
@@ -140,5 +148,11 @@ async def test_a_failed_run_is_reported_with_its_error_and_the_others_go_on():
 async def test_a_refused_run_is_an_error_of_the_call():
     async with serving(Server()) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await play(channel, mirrored(["refused", "a"], 1, 10, 1), 3, 8, lambda *_: None)
+            await play(
+                channel,
+                mirrored(["refused", "a"], 1, 10, 1),
+                3,
+                {"refused": 8, "a": 8},
+                lambda *_: None,
+            )
     assert caught.value.details() == "run.arms[0]: no"

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 RECOMMENDERS = ("popular", "random", "item-knn", "ease", "content")
 READY_TIMEOUT_S = 120.0
-WORLDS_AT_ONCE = 8
-"""Of one recommender: further worlds wait for their turn."""
 FAILED = 1
 INTERRUPTED = 130
 
@@ -37,8 +35,9 @@ def command(
     recommender: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME",
-            help="A reference recommender that takes part; may be given several times. "
+            metavar="NAME[=COMMAND]",
+            help="A recommender that takes part: a reference recommender, or a command of your own "
+            "with {server} in it. May be given several times. "
             f"Without it: {', '.join(RECOMMENDERS)}.",
         ),
     ] = None,
@@ -58,12 +57,18 @@ def command(
 
     Example: recarena demo --worlds 10 --recommender popular --recommender ease
     """
+    from recarena.evaluation.contenders import BadContender, contenders
     from recarena.evaluation.demo_output import JsonLines, Plan, Terminal
 
+    output = JsonLines() if as_json else Terminal()
     folder = out or Path("runs") / f"demo-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
-    names = tuple(dict.fromkeys(recommender or RECOMMENDERS))
-    plan = Plan(users, rounds, worlds, names, seed, folder)
-    raise typer.Exit(run_demo(plan, JsonLines() if as_json else Terminal()))
+    try:
+        taking_part = contenders(recommender or RECOMMENDERS)
+    except BadContender as error:
+        output.error(str(error))
+        raise typer.Exit(FAILED) from None
+    plan = Plan(users, rounds, worlds, taking_part, seed, folder)
+    raise typer.Exit(run_demo(plan, output))
 
 
 class ServerRefused(Exception):
@@ -73,9 +78,11 @@ class ServerRefused(Exception):
 def run_demo(plan: Plan, output: Output) -> int:
     """Plays and shows it. 0 when every run succeeded, 1 when something failed, 128 + the signal's
     number when it was stopped; no program is left behind."""
+    from recarena.evaluation.contenders import BadContender
     from recarena.evaluation.processes import Interrupted, MissingProgram, ProgramDied
     from recarena.evaluation.run_log import UnreadableRun
 
+    refused = (BadContender, MissingProgram, ProgramDied, ServerRefused, UnreadableRun, OSError)
     try:
         if plan.folder.exists() and any(plan.folder.iterdir()):
             output.error(f"{plan.folder} is not empty. Name another folder with --out")
@@ -86,7 +93,7 @@ def run_demo(plan: Plan, output: Output) -> int:
         return stop.exit_code if isinstance(stop, Interrupted) else INTERRUPTED
     except BrokenPipeError:
         raise
-    except (MissingProgram, ProgramDied, ServerRefused, UnreadableRun, OSError) as error:
+    except refused as error:
         output.error(str(error))
         return FAILED
 
@@ -104,12 +111,14 @@ async def _compete(plan: Plan, output: Output) -> Outcome:
     async with Programs(plan.folder / "logs") as programs:
         with output.starting(plan):
             address = await _start(plan, programs)
-        bouts = mirrored(plan.recommenders, plan.worlds, plan.users, plan.seed)
+        names = [one.name for one in plan.recommenders]
+        at_once = {one.name: one.at_once for one in plan.recommenders}
+        bouts = mirrored(names, plan.worlds, plan.users, plan.seed)
         try:
             async with open_channel(address) as channel:
                 with output.playing(plan) as progress:
                     played = await programs.while_alive(
-                        play(channel, bouts, plan.rounds, WORLDS_AT_ONCE, progress)
+                        play(channel, bouts, plan.rounds, at_once, progress)
                     )
                 told_of, lines = await programs.while_alive(_excerpt(channel, played))
         except grpc.aio.AioRpcError as error:
@@ -123,19 +132,23 @@ async def _start(plan: Plan, programs: Programs) -> str:
     """Starts the server and the recommenders; the server's address."""
     from recarena.evaluation.processes import ProgramDied, find_program
 
-    serve, recommend = find_program("recarena"), find_program("recarena-recommender")
     server = await programs.start(
-        "server", serve, "serve", "--listen", "127.0.0.1:0", "--runs", str(plan.folder), "--json"
+        "server",
+        find_program("recarena"),
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--runs",
+        str(plan.folder),
+        "--json",
     )
     ready = await server.json_line(READY_TIMEOUT_S)
     if ready.get("event") != "serving" or not ready.get("address"):
         raise ProgramDied(server, f"said {ready} instead of where it serves")
     address = str(ready["address"])
-    sessions = str(min(plan.worlds, WORLDS_AT_ONCE))
-    for name in plan.recommenders:
-        await programs.start_silent(
-            f"recommender-{name}", recommend, name, "--server", address, "--sessions", sessions
-        )
+    for one in plan.recommenders:
+        words = one.words(address, plan.worlds)
+        await programs.start_silent(f"recommender-{one.name}", *words)
     return address
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from recarena.evaluation.contenders import Contender
     from recarena.evaluation.excerpt import Line
     from recarena.evaluation.leaderboard import Leaderboard
     from recarena.evaluation.mirrored import Bout, Played, Progress
@@ -29,9 +30,14 @@ class Plan:
     users: int
     rounds: int
     worlds: int
-    recommenders: tuple[str, ...]
+    recommenders: tuple[Contender, ...]
     seed: int
     folder: Path
+
+    @property
+    def names(self) -> list[str]:
+        """Of the recommenders."""
+        return [one.name for one in self.recommenders]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,7 @@ class Terminal:
     @contextmanager
     def starting(self, plan: Plan) -> Generator[None]:
         """A spinner."""
-        names = ", ".join(plan.recommenders)
+        names = ", ".join(plan.names)
         with self._err.status(f"Starting a server, and a process each for {names}"):
             yield
 
@@ -97,10 +103,10 @@ class Terminal:
             Elapsed(),
         )
         with Progress(*columns, console=self._err) as bars:
-            width = max(map(len, plan.recommenders))
+            width = max(map(len, plan.names))
             task = {
                 name: bars.add_task(name.ljust(width), total=plan.rounds * plan.worlds)
-                for name in plan.recommenders
+                for name in plan.names
             }
             told = self._err.is_terminal
 

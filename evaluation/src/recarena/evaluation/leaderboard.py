@@ -15,6 +15,7 @@ from recarena.evaluation.metrics import METRICS, PRIMARY, measure_all
 from recarena.evaluation.run_log import RunLog
 from recarena.evaluation.statistics import Interval, holm, paired_p_value, world_interval
 from recarena.evaluation.thinking import Thinking, thinking_of, together
+from recarena.evaluation.twins import sentence, twins
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -77,6 +78,8 @@ class Leaderboard:
     """What makes the comparison less than it should be."""
     thinking: Thinking | None = None
     """What LLM minds cost in all runs together; None where no user had one."""
+    twins: tuple[tuple[str, ...], ...] = ()
+    """Recommenders between which users saw no difference at all."""
 
     @property
     def caveat(self) -> str:
@@ -160,6 +163,7 @@ def build(logs: Iterable[RunLog]) -> Leaderboard:
         played=tuple(sorted({world for worlds in measured.values() for world in worlds})),
         warnings=tuple(_warnings(logs, measured)),
         thinking=together(thinking_of(log.path, log.manifest, log.rounds) for log in logs),
+        twins=twins(logs),
     )
 
 
@@ -375,7 +379,7 @@ def notes(board: Leaderboard) -> list[str]:
             "Places such as 1–2 are ties: the paired difference in watch rate may be 0 "
             "(95 %, Holm)."
         )
-    return [*lines, *board.warnings]
+    return [*lines, *map(sentence, board.twins), *board.warnings]
 
 
 def _cell(one: Interval, name: str, decimals: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,12 +90,13 @@ async def play(
     channel: grpc.aio.Channel,
     bouts: Sequence[Bout],
     rounds: int,
-    worlds_at_once: int,
+    at_once: Mapping[str, int],
     progress: Progress,
 ) -> list[Played]:
-    """Plays all bouts to their end, in the order of `bouts`; each recommender plays at most so
-    many worlds at once. grpc.aio.AioRpcError where the server refuses a run or is gone."""
-    gates = {bout.recommender: asyncio.Semaphore(worlds_at_once) for bout in bouts}
+    """Plays all bouts to their end, in the order of `bouts`; each recommender plays at most as
+    many at once as `at_once` says. grpc.aio.AioRpcError where the server refuses a run or is
+    gone."""
+    gates = {bout.recommender: asyncio.Semaphore(at_once[bout.recommender]) for bout in bouts}
 
     async def one(bout: Bout) -> Played:
         async with gates[bout.recommender]:
