@@ -34,6 +34,8 @@ class RunInfo:
     arm_ids: tuple[str, ...]
     # True: rank_columns, search_columns and feedback_columns are called, not their namesakes.
     columnar: bool
+    # Seconds that one work may take, 0: unknown. It is withdrawn after that.
+    work_timeout: float = 0.0
 
 
 class Recommender:

@@ -244,6 +244,7 @@ class Session:
             round_limit=registered.round_limit,
             arm_ids=tuple(registered.arm_ids),
             columnar=is_columnar(registered),
+            work_timeout=registered.work_timeout.ToMicroseconds() / 1e6,
         )
 
     async def _or_refuse(self, step: Awaitable[None], version: str) -> None:
