@@ -120,6 +120,8 @@ def test_a_split_by_time_leaves_later_ratings_out_of_everything(tmp_path: Path) 
     assert not world.population.taste[0].any()
     notes = str(world.origin["notes"])
     assert "2 later ratings" in notes
+    assert world.later.time.tolist() == [200, 300]
+    assert not len(import_world(folder).later)
     assert "1 users have no ratings" in notes
     lines = ["7\t1\t5\t86399\n", "3\t2\t2\t86400\n"]
     (folder / "u.data").write_text("".join(lines))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,20 @@ def test_a_world_comes_back_exactly(world: WorldData, saved: Path) -> None:
     assert same(load_world(saved), world)
     files = {path.name for path in saved.iterdir()}
     assert files == {f"{name}.parquet" for name in world_folder.TABLES} | {"world.json"}
+
+
+def test_what_is_held_out_comes_back_beside_the_world(world: WorldData, tmp_path: Path) -> None:
+    rows = slice(len(world.history) - 5, None)
+    later = History(
+        *(getattr(world.history, one)[rows] for one in ("user", "item", "rating", "time"))
+    )
+    split = replace(world, later=later)
+    save_world(split, tmp_path / "split")
+    assert same(load_world(tmp_path / "split"), split)
+    assert describe_world(split)["ratings_held_out"] == 5
+    (tmp_path / "split" / "later.parquet").unlink()
+    with pytest.raises(InputError, match=r"later\.parquet"):
+        load_world(tmp_path / "split")
 
 
 def test_the_real_worlds_come_back_exactly(tmp_path: Path) -> None:

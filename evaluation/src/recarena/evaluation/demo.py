@@ -18,12 +18,8 @@ if TYPE_CHECKING:
     from recarena.evaluation.demo_output import Outcome, Output, Plan
     from recarena.evaluation.excerpt import Line
     from recarena.evaluation.mirrored import Bout, Played
-    from recarena.evaluation.processes import Programs
 
 RECOMMENDERS = ("popular", "random", "item-knn", "ease", "content")
-READY_TIMEOUT_S = 120.0
-FAILED = 1
-INTERRUPTED = 130
 
 
 def command(
@@ -59,6 +55,7 @@ def command(
     """
     from recarena.evaluation.contenders import BadContender, contenders
     from recarena.evaluation.demo_output import JsonLines, Plan, Terminal
+    from recarena.evaluation.stage import FAILED
 
     output = JsonLines() if as_json else Terminal()
     folder = out or Path("runs") / f"demo-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
@@ -71,85 +68,34 @@ def command(
     raise typer.Exit(run_demo(plan, output))
 
 
-class ServerRefused(Exception):
-    """The server answered a call with an error; the text is for people."""
-
-
 def run_demo(plan: Plan, output: Output) -> int:
     """Plays and shows it. 0 when every run succeeded, 1 when something failed, 128 + the signal's
     number when it was stopped; no program is left behind."""
-    from recarena.evaluation.contenders import BadContender
-    from recarena.evaluation.processes import Interrupted, MissingProgram, ProgramDied
-    from recarena.evaluation.run_log import UnreadableRun
+    from recarena.evaluation.stage import FAILED, finished
 
-    refused = (BadContender, MissingProgram, ProgramDied, ServerRefused, UnreadableRun, OSError)
-    try:
+    def act() -> int:
         if plan.folder.exists() and any(plan.folder.iterdir()):
             output.error(f"{plan.folder} is not empty. Name another folder with --out")
             return FAILED
         return _show(plan, asyncio.run(_compete(plan, output)), output)
-    except (Interrupted, KeyboardInterrupt) as stop:
-        output.error(_stopped(plan.folder))
-        return stop.exit_code if isinstance(stop, Interrupted) else INTERRUPTED
-    except BrokenPipeError:
-        raise
-    except refused as error:
-        output.error(str(error))
-        return FAILED
+
+    return finished(act, output.error, lambda: _stopped(plan.folder))
 
 
 async def _compete(plan: Plan, output: Output) -> Outcome:
     """Plays all bouts; what it started has ended when it returns."""
-    import grpc.aio
-
     from recarena.evaluation.demo_output import Outcome
-    from recarena.evaluation.mirrored import mirrored, open_channel, play
-    from recarena.evaluation.processes import Programs
+    from recarena.evaluation.mirrored import mirrored
+    from recarena.evaluation.stage import staged
 
     started = time.monotonic()
-    plan.folder.mkdir(parents=True, exist_ok=True)
-    async with Programs(plan.folder / "logs") as programs:
-        with output.starting(plan):
-            address = await _start(plan, programs)
-        names = [one.name for one in plan.recommenders]
-        at_once = {one.name: one.at_once for one in plan.recommenders}
-        bouts = mirrored(names, plan.worlds, plan.users, plan.seed)
-        try:
-            async with open_channel(address) as channel:
-                with output.playing(plan) as progress:
-                    played = await programs.while_alive(
-                        play(channel, bouts, plan.rounds, at_once, progress)
-                    )
-                told_of, lines = await programs.while_alive(_excerpt(channel, played))
-        except grpc.aio.AioRpcError as error:
-            raise ServerRefused(
-                f"the server refused a call: {error.details()} ({error.code().name})"
-            ) from None
-        return Outcome(played, lines, told_of, time.monotonic() - started)
-
-
-async def _start(plan: Plan, programs: Programs) -> str:
-    """Starts the server and the recommenders; the server's address."""
-    from recarena.evaluation.processes import ProgramDied, find_program
-
-    server = await programs.start(
-        "server",
-        find_program("recarena"),
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--runs",
-        str(plan.folder),
-        "--json",
-    )
-    ready = await server.json_line(READY_TIMEOUT_S)
-    if ready.get("event") != "serving" or not ready.get("address"):
-        raise ProgramDied(server, f"said {ready} instead of where it serves")
-    address = str(ready["address"])
-    for one in plan.recommenders:
-        words = one.words(address, plan.worlds)
-        await programs.start_silent(f"recommender-{one.name}", *words)
-    return address
+    starting = output.starting(plan)
+    async with staged(plan.folder, plan.recommenders, plan.worlds, starting) as stage:
+        bouts = mirrored(plan.names, plan.worlds, plan.users, plan.seed)
+        with output.playing(plan) as progress:
+            played = await stage.play(bouts, plan.rounds, progress)
+        told_of, lines = await stage.programs.while_alive(_excerpt(stage.channel, played))
+    return Outcome(played, lines, told_of, time.monotonic() - started)
 
 
 async def _excerpt(
@@ -171,6 +117,7 @@ async def _excerpt(
 def _show(plan: Plan, outcome: Outcome, output: Output) -> int:
     from recarena.evaluation.leaderboard import build
     from recarena.evaluation.run_log import RunLog
+    from recarena.evaluation.stage import FAILED
 
     finished = [one for one in outcome.played if not one.error]
     failed = [one for one in outcome.played if one.error]

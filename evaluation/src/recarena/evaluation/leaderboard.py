@@ -54,8 +54,13 @@ class Row:
     """Rounds over all worlds."""
     intervals: Mapping[str, Interval]
     """By name of the metric, one for each of METRICS."""
-    by_world: Mapping[WorldKey, float]
-    """The primary metric in each world."""
+    measured: Mapping[WorldKey, Mapping[str, float]]
+    """By world: every one of METRICS."""
+
+    @property
+    def by_world(self) -> dict[WorldKey, float]:
+        """The primary metric in each world."""
+        return {world: values[PRIMARY.name] for world, values in self.measured.items()}
 
     @property
     def tied(self) -> bool:
@@ -150,7 +155,7 @@ def build(logs: Iterable[RunLog]) -> Leaderboard:
                 )
                 for metric in METRICS
             },
-            by_world=primary[name],
+            measured=worlds,
         )
         for name, worlds in measured.items()
     ]

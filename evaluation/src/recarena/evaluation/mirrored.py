@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -43,6 +44,8 @@ class Bout:
     world: str
     """As CreateRun takes it."""
     seed: int
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any], hash=False)
+    """Further settings of the run, as in a configuration file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,7 @@ async def _play_one(
         round_limit=rounds,
         arms=[Arm(arm_id=bout.recommender, recommender_id=bout.recommender)],
     )
+    run.settings.update(bout.settings)
     await control.CreateRun(
         CreateRunRequest(run=run, request_id=uuid.uuid4().hex), timeout=CALL_TIMEOUT_S
     )

@@ -54,10 +54,13 @@ def import_(
     ] = "auto",
     seed: Annotated[int, typer.Option(min=0, help="For what the data do not say.")] = 1,
     until: Annotated[
-        str | None, typer.Option(help="Keep only ratings before this date, such as 1998-03-01.")
+        str | None, typer.Option(help="Hold out the ratings from this date on, such as 1998-03-01.")
     ] = None,
     fraction: Annotated[
-        float | None, typer.Option(min=0.0, max=1.0, help="Keep the first part of the ratings.")
+        float | None,
+        typer.Option(
+            min=0.0, max=1.0, help="Hold out all but the first part of the ratings by time."
+        ),
     ] = None,
     history: Annotated[
         int, typer.Option(min=0, help="RecAgent: ratings per user to make up as a history.")
@@ -65,6 +68,9 @@ def import_(
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Import a world from data on this machine. Mind the data's licence.
+
+    With --until or --fraction the later ratings are held out: no user and no recommender knows of
+    them, and `recarena offline` measures against them.
 
     Example: recarena world import ~/data/ml-100k worlds/ml-100k
     """

@@ -121,12 +121,13 @@ def load_movielens(folder: Path, layout: str, options: Options) -> WorldData:
     if raised := int((ratings.rating < 1).sum()):
         notes.append(f"{raised} ratings of half a star count as one star")
     whole = History(user, item, np.maximum(ratings.rating, 1), ratings.time)
-    history = _training_part(_by_time(whole, len(films.ids)), options)
-    if left_out := len(whole) - len(history):
-        notes.append(f"{left_out} later ratings are left out")
+    history, later = _parted(_by_time(whole, len(films.ids)), options)
+    if len(later):
+        notes.append(f"{len(later)} later ratings are held out")
     if cold := len(people) - len(np.unique(history.user)):
         notes.append(f"{cold} users have no ratings in the history and get average traits")
-    return _world(layout, folder, films, people, profile, history, options, notes)
+    world = _world(layout, folder, films, people, profile, history, options, notes)
+    return dataclasses.replace(world, later=later)
 
 
 def _world(
@@ -359,9 +360,10 @@ def _by_time(history: History, items: int) -> History:
     return _taken(history, np.lexsort((pair, history.time)))
 
 
-def _training_part(history: History, options: Options) -> History:
-    """The ratings before a day or the first part of all: a split by time for everybody at once,
-    as a recommender that learns from later days of others would know the future."""
+def _parted(history: History, options: Options) -> tuple[History, History]:
+    """The ratings before a day or the first part of all, and what came later: a split by time for
+    everybody at once, as a recommender that learns from later days of others would know the
+    future."""
     if options.ratings_until is not None and options.train_fraction is not None:
         raise InputError(
             "two ways to split", where="ratings_until, train_fraction", remedy="Give one of them"
@@ -387,7 +389,7 @@ def _training_part(history: History, options: Options) -> History:
     if not count:
         raise InputError("no rating is that early", where="ratings_until or train_fraction",
                          remedy="Choose a later end")  # fmt: skip
-    return _taken(history, slice(count))
+    return _taken(history, slice(count)), _taken(history, slice(count, None))
 
 
 def _taken(history: History, rows: NDArray[np.int64] | slice) -> History:

@@ -49,6 +49,9 @@ class WorldData:
     history: History = field(default_factory=History.empty)
     origin: dict[str, object] = field(default_factory=dict[str, object])
     """How the world was made: source, files with their hashes, seed, options. JSON values."""
+    later: History = field(default_factory=History.empty)
+    """What people did after the history, held out for comparison: nothing in the world is estimated
+    from it, no run sees it, and no recommender is told."""
 
     def __post_init__(self) -> None:
         users, items = len(self.population), len(self.catalog)
@@ -59,7 +62,6 @@ class WorldData:
             )
         if self.population.taste.shape[1] != self.catalog.attributes.shape[1]:
             raise ValueError(f"world {self.name!r}: tastes and items have different attributes")
-        if len(self.history) and (
-            int(self.history.user.max()) >= users or int(self.history.item.max()) >= items
-        ):
-            raise ValueError(f"world {self.name!r}: the history names a user or item not in it")
+        for known in (self.history, self.later):
+            if len(known) and (int(known.user.max()) >= users or int(known.item.max()) >= items):
+                raise ValueError(f"world {self.name!r}: the history names a user or item not in it")

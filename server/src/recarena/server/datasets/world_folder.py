@@ -1,4 +1,4 @@
-"""World folders: a world as four Parquet files and `world.json`, written whole or not at all."""
+"""World folders: a world as Parquet files and `world.json`, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ ArrowArray = Any
 
 FORMAT = 1
 TABLES = ("items", "users", "relations", "history")
+LATER = "later"
+"""The table of what is held out; only worlds that were split have it."""
 PROFILE_PREFIX = "profile_"
 
 
@@ -72,10 +74,10 @@ def _write(world: WorldData, folder: Path) -> None:
         "items": _items_table(world.catalog),
         "users": _users_table(world.population),
         "relations": _relations_table(world.network),
-        "history": pa.table(
-            {name: getattr(world.history, name) for name in ("user", "item", "rating", "time")}
-        ),
+        "history": _history_table(world.history),
     }
+    if len(world.later):
+        tables[LATER] = _history_table(world.later)
     files: dict[str, dict[str, object]] = {}
     for name, table in tables.items():
         path = folder / f"{name}.parquet"
@@ -94,6 +96,10 @@ def _write(world: WorldData, folder: Path) -> None:
     path = folder / "world.json"
     path.write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", "utf-8")
     _sync(path)
+
+
+def _history_table(history: History) -> Table:
+    return pa.table({one.name: getattr(history, one.name) for one in dataclasses.fields(History)})
 
 
 def _sync(path: Path) -> None:
@@ -160,7 +166,8 @@ def load_world(folder: Path, verify: bool = True) -> WorldData:
     """
     about = _about(folder)
     tables: dict[str, Table] = {}
-    for name in TABLES:
+    split = f"{LATER}.parquet" in about["files"]
+    for name in (*TABLES, LATER) if split else TABLES:
         path = folder / f"{name}.parquet"
         if not path.is_file():
             raise InputError(
@@ -189,10 +196,10 @@ def load_world(folder: Path, verify: bool = True) -> WorldData:
         network = Network.from_ties(
             len(population), source, other, closeness, kind, tuple(about["kinds"])
         )
-        history = History(
-            *(_numbers(tables["history"], field.name) for field in dataclasses.fields(History))
-        )
-        return WorldData(about["name"], catalog, population, network, history, about["origin"])
+        return WorldData(
+            about["name"], catalog, population, network, _history(tables["history"]),
+            about["origin"], _history(tables[LATER]) if split else History.empty(),
+        )  # fmt: skip
     except (KeyError, ValueError, TypeError, pa.ArrowException) as error:
         raise InputError(
             f"the files do not make a world ({error})",
@@ -236,6 +243,10 @@ def _numbers(table: Table, name: str) -> NDArray[Any]:
     if column.null_count:
         raise ValueError(f"the column {name!r} has gaps")
     return column.to_numpy()
+
+
+def _history(table: Table) -> History:
+    return History(*(_numbers(table, field.name) for field in dataclasses.fields(History)))
 
 
 def _texts(table: Table, name: str) -> list[str]:
@@ -307,6 +318,7 @@ def describe_world(world: WorldData) -> dict[str, object]:
         "items": items,
         "relations": len(network),
         "ratings": len(history),
+        "ratings_held_out": len(world.later),
         "density": len(history) / max(users * items, 1),
         "genre_shares": {
             name: round(float(share), 4)

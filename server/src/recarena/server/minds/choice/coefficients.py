@@ -47,6 +47,10 @@ class Coefficients:
     """delta, per page seen."""
     leave_satisfied: float = 0.8
     """kappa, times satisfaction - 1/2: the satisfied stay longer."""
+    active: float = 0.0
+    """Added to everybody's log odds of being active; large: all are."""
+    sociable: float = 0.0
+    """Added to everybody's log odds of opening the social network rather than the recommender."""
     active_satisfied: float = 1.5
     """phi, times satisfaction - 1/2."""
     active_gap: float = 0.3

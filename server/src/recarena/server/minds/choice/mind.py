@@ -58,16 +58,16 @@ class ChoiceMind:
         return [Manner(lambda users: users)]
 
     async def choose_activity(self, world: WorldView, round: int, users: Ints) -> Activities:
-        """logit P(active) = a_u + phi (S_u - 1/2) + psi log(1 + gap); then recommender or social
-        network, the latter drawing with unread posts and an unshared watch."""
+        """logit P(active) = a + a_u + phi (S_u - 1/2) + psi log(1 + gap); then recommender or
+        social network, the latter drawing with unread posts and an unshared watch."""
         b, people = self.coefficients, world.population
         active = (
-            people.activity[users]
+            (people.activity[users] + np.float32(b.active))
             + np.float32(b.active_satisfied) * (world.satisfaction(users) - np.float32(0.5))
             + np.float32(b.active_gap) * np.log1p(world.gap[users].astype(np.float32))
         )
         social = (
-            people.sociability[users]
+            (people.sociability[users] + np.float32(b.sociable))
             + np.float32(b.social_unread) * np.minimum(world.unread[users], 3).astype(np.float32)
             + np.float32(b.social_unshared) * world.unshared[users]
         )
