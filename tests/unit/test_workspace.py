@@ -16,6 +16,7 @@ NAMESPACES = {
     "protos": "protos/python",
     "clients/python": "clients/python/src",
     "clients/recommenders": "clients/recommenders/src",
+    "clients/bridge": "clients/bridge/src",
     "server": "server/src",
     "evaluation": "evaluation/src",
 }

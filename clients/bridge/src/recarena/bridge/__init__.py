@@ -1,0 +1,1 @@
+"""A recommender that asks an HTTP service: a TOML mapping says how."""

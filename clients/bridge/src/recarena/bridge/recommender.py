@@ -1,0 +1,254 @@
+"""The recommender that RecArena sees: every question goes on to the HTTP service."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from jmespath.exceptions import JMESPathError
+
+from recarena.bridge import events, uploads
+from recarena.bridge.asking import Asking, together
+from recarena.bridge.counts import Counts
+from recarena.bridge.errors import ServiceFailed
+from recarena.bridge.loading import Loaded
+from recarena.bridge.mapping import Feedback, Items, Status, Users
+from recarena.bridge.service import Outgoing, Service, outgoing
+from recarena.client import (
+    Answer,
+    FeedbackBatch,
+    RankQuery,
+    Recommender,
+    RunInfo,
+    SearchQuery,
+)
+
+logger = logging.getLogger("recarena.bridge")
+
+# Of a work's time, what the way of the answer to the server may take.
+MARGIN = 0.9
+# Seconds for one work where the server has not said.
+DEFAULT_SECONDS = 30.0
+
+
+class Bridge(Recommender):
+    """Serves one run from an HTTP service, which is not fresh for the run unless `[reset]` is.
+
+    A failed request costs the work it was for. Feedback, items, users, training and a reset that
+    fail are counted and told, and the run goes on.
+    """
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._loaded, self._mapping = loaded, loaded.mapping
+        self._counts = Counts()
+        self._round = 0
+        self._introduced: set[str] = set()
+        self._introducing = asyncio.Lock()
+        self._service: Service | None = None
+
+    async def start(self, run: RunInfo) -> None:
+        """Asks the service to forget, and tells it the catalogue.
+
+        Raises:
+            ServiceFailed: [reset] is required, and failed.
+        """
+        self._run = run
+        self._seconds = (run.work_timeout or DEFAULT_SECONDS) * MARGIN
+        self._service = Service(self._loaded, self._counts)
+        await self._reset()
+        await self._take_catalog()
+
+    async def catalog_changed(self, run: RunInfo) -> None:
+        """Tells the service the catalogue as it is now."""
+        self._run = run
+        await self._take_catalog()
+
+    async def feedback(self, batch: FeedbackBatch) -> None:
+        """Sends what users saw and did."""
+        feedback = self._mapping.feedback
+        await self._introduce(
+            {"user_id": one.user_id, "user_number": None, "user_attributes": {}}
+            for one in batch.interactions
+        )
+        if feedback is None:
+            return
+        made = events.events(batch, feedback, self._always(), self._ids, self._counts)
+        scope = f"{self._run.run_id}/{self._run.epoch}"
+        requests = events.requests(made, feedback, scope)
+        if feedback.ordered:
+            down = False
+            for request, size in requests:
+                # One that was given up on has waited for the service; the rest just try.
+                down = not await self._sent(feedback, request, size, just_try=down)
+        else:
+            await together([self._sent(feedback, one, size) for one, size in requests])
+
+    async def ready(self, round: int) -> None:
+        """Tells what was counted in the round before, and has the service learn."""
+        self._tell()
+        self._round = round
+        await self._train()
+
+    async def rank(self, queries: Sequence[RankQuery]) -> Sequence[Answer]:
+        """One list per query.
+
+        Raises:
+            ServiceFailed: the service gave not all of them.
+        """
+        self._counts.lists += len(queries)
+        await self._introduce(uploads.user(query.user) for query in queries)
+        mapping, always = self._mapping, self._always()
+        if mapping.batch is not None:
+            return await self._asking.many(mapping.batch, queries, always, self._seconds)
+        how = mapping.rank
+        assert how is not None
+        return await together(
+            [self._asking.one(how, query, always, self._seconds) for query in queries]
+        )
+
+    async def search(self, queries: Sequence[SearchQuery]) -> Sequence[Answer]:
+        """One list per search.
+
+        Raises:
+            ServiceFailed: the service gave not all of them.
+        """
+        how = self._mapping.search
+        if how is None:
+            raise ServiceFailed("the mapping has no [search]")
+        self._counts.searches += len(queries)
+        await self._introduce(uploads.user(query.user) for query in queries)
+        always = self._always()
+        return await together(
+            [self._asking.one(how, query, always, self._seconds) for query in queries]
+        )
+
+    async def close(self) -> None:
+        """Tells what was counted last, and leaves the service."""
+        if self._service is not None:
+            self._tell()
+            await self._service.aclose()
+
+    # ------------------------------------------------------------------ what may fail quietly
+    async def _reset(self) -> None:
+        reset = self._mapping.reset
+        if reset is None:
+            return
+        request = outgoing(reset.method, reset.path, reset.query, reset.body, self._always())
+        try:
+            await self._at_service.ask(request, reset.give_up_after)
+        except ServiceFailed as failed:
+            if reset.required:
+                raise ServiceFailed(f"[reset] failed, and the run needs it: {failed}") from None
+            logger.warning("reset: %s; what earlier runs taught is still there", failed)
+
+    async def _take_catalog(self) -> None:
+        self._ids = self._loaded.ids.of_catalog(self._run.catalog.item_ids)
+        self._asking = Asking(self._at_service, self._ids, self._counts)
+        missing = len(self._run.catalog) - len(self._ids)
+        if missing:
+            logger.warning("%d items of the catalogue have no id at the service", missing)
+        if self._mapping.items is not None:
+            await self._upload(
+                self._mapping.items, list(uploads.items(self._run.catalog, self._ids))
+            )
+
+    async def _introduce(self, those: Iterable[dict[str, Any]]) -> None:
+        """Tells the service of the users that it was not told of."""
+        users = self._mapping.users
+        if users is None:
+            return
+        async with self._introducing:
+            new = {one["user_id"]: one for one in those if one["user_id"] not in self._introduced}
+            self._introduced |= await self._upload(users, list(new.values()))
+
+    async def _upload(self, upload: Items | Users, things: list[dict[str, Any]]) -> set[str]:
+        """Sends items or users; the ids of those that arrived."""
+        name = "items" if isinstance(upload, Items) else "users"
+        key, sent, arrived = f"{name[:-1]}_id", 0, set[str]()
+        for request, size in uploads.requests(upload, things, self._always()):
+            try:
+                answer = await self._at_service.ask(request, upload.give_up_after)
+                refused = self._refused(upload.failures, answer, request)
+            except ServiceFailed as failed:
+                logger.warning("%s: %s; %d of them are not there", name, failed, size)
+            else:
+                arrived |= {thing[key] for thing in things[sent : sent + size]}
+                if refused:
+                    logger.warning("%s: %s refused %d of %d", name, request, refused, size)
+            sent += size
+        return arrived
+
+    async def _sent(
+        self, feedback: Feedback, request: Outgoing, size: int, *, just_try: bool = False
+    ) -> bool:
+        """Whether feedback arrived."""
+        seconds = self._mapping.connect_timeout if just_try else feedback.give_up_after
+        try:
+            answer = await self._at_service.ask(request, seconds, 1 if just_try else 0)
+            refused = self._refused(feedback.failures, answer, request)
+        except ServiceFailed as failed:
+            self._counts.events_lost += size
+            logger.warning("feedback: %s; %d events are lost", failed, size)
+            return False
+        self._counts.events_sent += size - refused
+        self._counts.events_refused += refused
+        return True
+
+    def _refused(self, path: Any, answer: Any, request: Outgoing) -> int:
+        """Entries of an answer that say that something was not taken."""
+        if path is None:
+            return 0
+        try:
+            found = path.search(answer)
+        except JMESPathError as error:
+            logger.warning("%s: failures: %s", request, str(error).splitlines()[0])
+            return 0
+        return len(found) if isinstance(found, list) else int(bool(found))
+
+    async def _train(self) -> None:
+        train = self._mapping.train
+        if train is None:
+            return
+        request = outgoing(train.method, train.path, train.query, train.body, self._always())
+        try:
+            async with asyncio.timeout(train.at_most):
+                await self._at_service.ask(request, train.at_most)
+                if train.status is not None:
+                    await self._until_done(train.status, train.at_most)
+        except TimeoutError:
+            logger.warning("train: not done after %.0f s; the round goes on", train.at_most)
+        except ServiceFailed as failed:
+            logger.warning("train: %s; the round goes on", failed)
+
+    async def _until_done(self, status: Status, seconds: float) -> None:
+        request = outgoing("GET", status.path, status.query, None, self._always())
+        while True:
+            answer = await self._at_service.ask(request, seconds)
+            try:
+                done = status.done.search(answer)
+            except JMESPathError as error:
+                raise ServiceFailed(f"{request}: done: {str(error).splitlines()[0]}") from None
+            if done is True:
+                return
+            await asyncio.sleep(status.every)
+
+    # ------------------------------------------------------------------ small things
+    @property
+    def _at_service(self) -> Service:
+        assert self._service is not None
+        return self._service
+
+    def _always(self) -> dict[str, Any]:
+        return {
+            "run_id": self._run.run_id,
+            "round": self._round,
+            "now": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "values": self._mapping.values,
+        }
+
+    def _tell(self) -> None:
+        when = f"round {self._round}" if self._round else "before the first round"
+        logger.info("%s: %s", when, self._counts.take().told())
