@@ -1,0 +1,38 @@
+"""Who passed over what of late, and how often each item was passed over at all."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from recarena.recommenders.watched import Floats, Ints, Longs, Watched
+
+MEMORY = 5
+"""Rounds for which it is remembered who passed over what."""
+
+
+class PassedOver:
+    """Who passed over what in the last MEMORY rounds, and how often each item was, ever."""
+
+    def __init__(self, item_count: int) -> None:
+        self.totals: Longs = np.zeros(item_count, np.int64)
+        """[items]: times passed over so far."""
+        self._rounds: deque[Longs] = deque(maxlen=MEMORY)
+        self._pairs = Watched(item_count)
+
+    def add(self, users: Ints, items: Ints) -> None:
+        """Takes one round."""
+        self.totals += np.bincount(items, minlength=len(self.totals))
+        self._rounds.append(users.astype(np.int64) * len(self.totals) + items)
+
+    def settle(self, user_count: int, item_count: int) -> None:
+        """Makes what was added ready to be read."""
+        keys = np.concatenate(list(self._rounds)) if self._rounds else np.empty(0, np.int64)
+        distinct, times = np.unique(keys, return_counts=True)
+        self._pairs = Watched(item_count)
+        self._pairs.put(distinct, times.astype(np.float32), user_count)
+
+    def of(self, users: Ints) -> tuple[Longs, Ints, Floats]:
+        """(position in users, item, times) of all that these users passed over."""
+        return self._pairs.rated(users)
