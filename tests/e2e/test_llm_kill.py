@@ -24,8 +24,9 @@ from support.commands import PATIENCE, TESTS
 from support.figures import report
 from support.llm_runs import played
 from support.llm_stub import StubProcess
+from support.thoroughness import thorough
 
-KILLS = 20
+KILLS = thorough(20, otherwise=8)
 LONGEST_DELAY_S = 0.35
 SESSIONS = 200
 
@@ -123,7 +124,7 @@ async def test_no_recorded_call_is_paid_twice_however_often_the_run_is_killed(
         assert run.state is RunState.SUCCEEDED, run.error
         assert run.folder.digest == folder.digest
     report(
-        "20 kills with LLM minds", recorded_calls=len(recorded(path)), answered=total.total(),
+        f"{KILLS} kills with LLM minds", recorded_calls=len(recorded(path)), answered=total.total(),
         in_flight_at_a_kill=sum(in_flight.values()), asked_again=sum(paid_again.values())
         - len(paid_again),
     )  # fmt: skip

@@ -32,11 +32,12 @@ from recarena.v1.simulation_observe_service_pb2_grpc import SimulationObserveSer
 from support.arena import program
 from support.commands import PATIENCE, PROGRAM
 from support.figures import report
+from support.thoroughness import thorough
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(400)]
 KIT = Path(__file__).parents[2] / "faults" / "misbehaving.py"
 GOOD, BAD = ("good-1", "good-2"), ("deaf", "flood")
-PAIRS, MOST_PAIRS = 5, 12
+PAIRS, MOST_PAIRS = thorough(5, otherwise=3), 12
 """More are played where the first do not settle it: other programs are on the machine."""
 USERS = 40
 """For each unit of an arm's weight: the good ones have as many with bad neighbours as without."""

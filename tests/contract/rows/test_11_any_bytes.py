@@ -1,7 +1,7 @@
 """Whatever bytes a recommender sends, in whatever order: the server lives, its other sessions do
 not notice, every work has one outcome, and nothing is shown that is not in the catalogue.
 
-RECARENA_FUZZ_CASES says how many mutated messages are tried (100,000).
+RECARENA_FUZZ_CASES says how many mutated messages are tried (20,000; thorough: 100,000).
 """
 
 from __future__ import annotations
@@ -40,9 +40,10 @@ from support.machine import Sessions
 from support.mutations import MUTATIONS
 from support.raw_client import WORKS, RawClient
 from support.sessions import ENCODINGS, ONE_PAGE, outcomes
+from support.thoroughness import thorough
 
 CODE = grpc.StatusCode
-CASES = int(os.environ.get("RECARENA_FUZZ_CASES", "100000"))
+CASES = int(os.environ.get("RECARENA_FUZZ_CASES", thorough(100_000, otherwise=20_000)))
 GUARDED_SHARE = 0.1
 """Of the cases, so many are tried with the budget for messages that answer nothing in force."""
 FUZZERS = 8
@@ -60,8 +61,8 @@ FUZZED = {
     "failure_policy": "fallback_popular",
 }  # fmt: skip
 STEPS = hypothesis_settings(
-    max_examples=80, stateful_step_count=50, deadline=None, derandomize=True, database=None,
-    suppress_health_check=list(HealthCheck),
+    max_examples=thorough(80, otherwise=30), stateful_step_count=50, deadline=None,
+    derandomize=True, database=None, suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 MAY_END = {
     CODE.INVALID_ARGUMENT, CODE.FAILED_PRECONDITION, CODE.RESOURCE_EXHAUSTED, CODE.ABORTED,
