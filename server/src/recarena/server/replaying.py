@@ -8,9 +8,10 @@ nothing else.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
 from importlib import metadata
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,15 @@ from recarena.server.catalog import Catalog
 from recarena.server.config import Settings
 from recarena.server.datasets.world_data import WorldData
 from recarena.server.errors import InputError, LogDeparted
-from recarena.server.ports import Feedback, Lists, Mind, RankRequest, RoundTally, SearchRequest
+from recarena.server.ports import (
+    Feedback,
+    Lists,
+    Mind,
+    RankRequest,
+    Recommender,
+    RoundTally,
+    SearchRequest,
+)
 from recarena.server.rounds import RoundRules, play_round
 from recarena.server.runs import settings_of
 from recarena.server.store.digest import round_digest
@@ -241,30 +250,46 @@ class LoggedRecommender:
         """A log learns nothing."""
 
 
+class Company(Protocol):
+    """Goes along with a run that is played again: sees what is asked and what comes of it."""
+
+    world: World
+    """The run's, before its first round; it is played in."""
+
+    async def opens(self, row: RoundRow, arms: list[LoggedRecommender]) -> Sequence[Recommender]:
+        """A round begins. Those returned are asked in place of `arms`, and answer the same."""
+        ...
+
+    async def closes(self, row: RoundRow, events: EventColumns) -> None:
+        """A round came out as it was; the world has changed by it."""
+        ...
+
+
 async def play_again(
-    folder: RunFolder, *, mind: Mind | None = None, rules: RoundRules | None = None
-) -> AsyncIterator[RoundRow]:
+    folder: RunFolder, *, mind: Mind | None = None, rules: RoundRules | None = None,
+    company: Company | None = None,
+) -> AsyncGenerator[RoundRow, None]:  # fmt: skip
     """Plays the committed rounds of a run again in memory, and yields the row of each that comes
     out as it was, byte for byte.
 
     LogDeparted at the first round that does not, with what is otherwise in it. InputError where
     the log was changed, or is too old to have all that is needed.
     """
-    where = str(folder.path)
-    settings, data = _settings_of(folder, where), folder.world()
-    mind = mind or recorded_mind_of(settings, data, folder)
+    settings = replayable(folder)
+    dynamics = settings.world_dynamics()
+    world = company.world if company else World(folder.world(), settings.seed, dynamics)
+    mind = mind or recorded_mind_of(settings, world.data, folder)
     try:
-        async for row in _play_again(folder, settings, data, mind, rules):
+        async for row in _play_again(folder, world, mind, rules or settings.rules(), company):
             yield row
     finally:
         await mind.close()
 
 
 async def _play_again(
-    folder: RunFolder, settings: Settings, data: WorldData, mind: Mind, rules: RoundRules | None
-) -> AsyncIterator[RoundRow]:
-    where = str(folder.path)
-    world = World(data, settings.seed, settings.world_dynamics())
+    folder: RunFolder, world: World, mind: Mind, rules: RoundRules, company: Company | None
+) -> AsyncGenerator[RoundRow, None]:
+    where, data = str(folder.path), world.data
     arm_of_user, store = folder.arm_of_user(), VolatileStore(keep=False)
     rows = folder.round_rows()
     for row, (events, _) in zip(rows, folder.rounds(1, len(rows)), strict=True):
@@ -278,8 +303,9 @@ async def _play_again(
         surfaces = [row.surfaces.get(arm) for arm in folder.arms]
         _check_surfaces(where, row.round, folder.arms, surfaces, arm_of_user[logged.user])
         arms = [LoggedRecommender(logged, names or ()) for names in surfaces]
+        asked = await company.opens(row, arms) if company else arms
         try:
-            result = await play_round(world, mind, arms, arm_of_user, rules or settings.rules())
+            result = await play_round(world, mind, asked, arm_of_user, rules)
             logged.finish()
             await store.commit(result, row.sim_time)
             if store.digest != row.digest:
@@ -289,11 +315,14 @@ async def _play_again(
             raise LogDeparted(f"{error}{_explanation(folder, row.round)}") from None
         world.apply(result)
         mind.committed(result.round, result.memories)
+        if company:
+            await company.closes(row, events)
         yield row
 
 
-def _settings_of(folder: RunFolder, where: str) -> Settings:
-    """InputError where the run cannot be decided anew."""
+def replayable(folder: RunFolder) -> Settings:
+    """The settings of a run. InputError where it cannot be decided anew."""
+    where = str(folder.path)
     if "settings" not in folder.manifest:
         raise InputError("the manifest has no settings to play by", where=where)
     kind = dict(folder.manifest.get("mind", {})).get("kind", CHOICE)

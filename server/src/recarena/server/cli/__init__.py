@@ -8,7 +8,16 @@ from importlib import metadata
 
 import typer
 
-from recarena.server.cli import doctor, playing, reading, remembering, serving, tokens, worlds
+from recarena.server.cli import (
+    doctor,
+    playing,
+    reading,
+    remembering,
+    serving,
+    shadowing,
+    tokens,
+    worlds,
+)
 
 app = typer.Typer(
     name="recarena",
@@ -49,6 +58,7 @@ app.command("memory")(remembering.memory)
 app.command("log")(reading.log)
 app.command("digest")(reading.digest)
 app.command("export")(reading.export)
+app.command("shadow")(shadowing.shadow)
 
 for _command in metadata.entry_points(group="recarena.commands"):
     app.command(_command.name)(_command.load())

@@ -98,7 +98,8 @@ class Server:
         self._listen, self._security = listen, security or Security()
         self.lobby = Lobby()
         self._recommenders = RecommenderService(self.lobby)
-        self.house = House(runs, LobbyDoor(self.lobby, self._recommenders), minds)
+        self.door = LobbyDoor(self.lobby, self._recommenders)
+        self.house = House(runs, self.door, minds)
         self.address = ""
         self._grpc: grpc.aio.Server | None = None
         self._watching: asyncio.Task[None] | None = None
