@@ -51,6 +51,14 @@ $(STAMP): requirements.lock pyproject.toml $(PYPROJECTS)
 demo: setup ## Watch recommenders compete for simulated users: no key, no network, no download
 	@$(BIN)/recarena demo $(ARGS)
 
+.PHONY: demo-languages
+demo-languages: setup ## The same recommender in Python, TypeScript, Go and Java compete in one world
+	@$(BIN)/python clients/demo_languages.py $(ARGS)
+
+.PHONY: clients
+clients: setup ## Build the clients in other languages (ARGS="go java" picks)
+	@$(BIN)/python clients/build.py $(ARGS)
+
 .PHONY: serve
 serve: setup ## Start the server (ARGS="--help" lists its options)
 	@$(BIN)/recarena serve $(ARGS)
@@ -61,6 +69,7 @@ run-free: setup ## One run with built-in minds, which costs nothing (ARGS="--hel
 
 .PHONY: test
 test: setup ## Run all tests (ARGS="-k words -x" goes to pytest)
+	@$(BIN)/python clients/build.py --lenient
 	@$(BIN)/python -m pytest $(TWO) $(ARGS)
 
 .PHONY: test-fast
