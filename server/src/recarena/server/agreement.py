@@ -1,6 +1,6 @@
 """How alike two ranked lists are: formulas on batches of pairs of lists.
 
-A batch of lists is [lists, ranks] of item numbers, best first, packed to the left, NOTHING beyond
+A batch of lists is [lists, ranks] of item numbers (one rank or more), best first, packed to the left, NOTHING beyond
 the end, no item twice in a list. Where both lists of a pair are empty there is nothing to compare,
 and every measure is NaN.
 """
@@ -69,7 +69,7 @@ def _agreement(one: Ints, other: Ints, persistence: float) -> Agreement:
     either = sizes[0] + sizes[1] - common
     with np.errstate(invalid="ignore"):
         overlap = np.where(either > 0, common / np.maximum(either, 1), np.nan)
-    width = max(1, one.shape[1], other.shape[1])
+    width = max(one.shape[1], other.shape[1])
     return Agreement(
         overlap,
         rank_biased(_agreed(same, width), *sizes, persistence),
@@ -109,10 +109,11 @@ def rank_biased(
     at_short = agreed[rows, np.maximum(short, 1) - 1]
     at_long = agreed[rows, np.maximum(long, 1) - 1]
     some = np.maximum(short, 1)
-    seen = np.where(inside, agreed / depth, 0) @ weight
+    # Summed row by row: a product of matrices would hang on what else is in the batch.
+    seen = (np.where(inside, agreed / depth, 0) * weight).sum(axis=1)
     # What the shorter list does not say is taken to agree as much as what it says.
     ahead = (depth - short[:, None]) / (some[:, None] * depth)
-    seen += at_short * (np.where(beyond, ahead, 0) @ weight)
+    seen += at_short * (np.where(beyond, ahead, 0) * weight).sum(axis=1)
     rest = (at_long - at_short) / np.maximum(long, 1) + at_short / some
     found = (1 - p) / p * seen + rest * p**long
     return np.where(long == 0, np.nan, np.where(short == 0, 0.0, np.clip(found, 0, 1)))
