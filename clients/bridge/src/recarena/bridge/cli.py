@@ -171,9 +171,11 @@ def the_mapping(given: argparse.Namespace) -> Loaded:
 
 def checked(loaded: Loaded, given: argparse.Namespace) -> int:
     """Says what the mapping does, and with --try what the service answers."""
-    from recarena.bridge.trying import Sample, attempt, without
+    from recarena.bridge.trying import Sample, attempt
 
-    say = without(loaded.secrets, lambda line: sys.stdout.write(f"{line}\n"))
+    def say(line: str) -> None:
+        sys.stdout.write(f"{loaded.hidden(line)}\n")
+
     mapping = loaded.mapping
     tables = [name for name in type(mapping).model_fields if name in TABLES]
     uses = [f"[{name}]" for name in tables if getattr(mapping, name) is not None]
@@ -183,8 +185,7 @@ def checked(loaded: Loaded, given: argparse.Namespace) -> int:
     try:
         asyncio.run(attempt(loaded, Sample(given.user, given.text), say))
     except ServiceFailed as failed:
-        complain = without(loaded.secrets, sys.stderr.write)
-        complain(f"recarena-bridge: {loaded.where}: {failed}\n")
+        sys.stderr.write(loaded.hidden(f"recarena-bridge: {loaded.where}: {failed}\n"))
         return FAILED
     return 0
 
@@ -197,7 +198,7 @@ def served(loaded: Loaded, given: argparse.Namespace) -> int:
     from recarena.bridge.recommender import Bridge
     from recarena.client import ClientError, serve, tls
 
-    log_to_stderr()
+    log_to_stderr(loaded)
     mapping = loaded.mapping
     name = given.id or given.mapping or given.file.stem
     trusted: ChannelCredentials | None = None
@@ -236,21 +237,22 @@ def capabilities(loaded: Loaded) -> list[Capability.ValueType]:
     return offered
 
 
-def log_to_stderr() -> None:
-    """Shows the log of the SDK and the bridge; what is in order for a bridge without traceback."""
+def log_to_stderr(loaded: Loaded) -> None:
+    """Shows the log of the SDK and the bridge, without secrets."""
+
+    def plain(record: logging.LogRecord) -> bool:
+        # A service that failed is no fault of the program: its line says all.
+        if record.exc_info and isinstance(record.exc_info[1], BridgeError):
+            record.exc_info = None
+        record.msg, record.args = loaded.hidden(record.getMessage()), ()
+        return True
+
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
-    handler.addFilter(in_one_line)
+    handler.addFilter(plain)
     logger = logging.getLogger("recarena")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
-
-
-def in_one_line(record: logging.LogRecord) -> bool:
-    """A service that failed is no fault of the program: its line says all."""
-    if record.exc_info and isinstance(record.exc_info[1], BridgeError):
-        record.exc_info = None
-    return True
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
 
@@ -18,6 +19,7 @@ from recarena.bridge.errors import MappingError, nearest
 from recarena.bridge.ids import ItemIdMap, read_pairs
 from recarena.bridge.mapping import Mapping, Table
 
+HIDDEN = "***"
 VARIABLE = re.compile(r"\$\{([^}]*)\}")
 SHIPPED = files("recarena.bridge") / "mappings"
 
@@ -34,6 +36,13 @@ class Loaded:
     secrets: frozenset[str]
     # Of [auth], empty without.
     signing_key: str
+
+    def hidden(self, text: str) -> str:
+        """A text without the secrets."""
+        for secret in sorted(self.secrets, key=len, reverse=True):
+            for form in {secret, quote(secret, safe="")}:
+                text = text.replace(form, HIDDEN)
+        return text
 
 
 def shipped() -> dict[str, str]:

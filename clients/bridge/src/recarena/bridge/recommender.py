@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx2
 from jmespath.exceptions import JMESPathError
 
 from recarena.bridge import events, uploads
@@ -15,7 +16,7 @@ from recarena.bridge.asking import Asking, together
 from recarena.bridge.counts import Counts
 from recarena.bridge.errors import ServiceFailed
 from recarena.bridge.loading import Loaded
-from recarena.bridge.mapping import Feedback, Items, Status, Users
+from recarena.bridge.mapping import Batch, Feedback, Items, Rank, Search, Status, Users
 from recarena.bridge.service import Outgoing, Service, outgoing
 from recarena.client import (
     Answer,
@@ -41,7 +42,9 @@ class Bridge(Recommender):
     fail are counted and told, and the run goes on.
     """
 
-    def __init__(self, loaded: Loaded) -> None:
+    def __init__(self, loaded: Loaded, transport: httpx2.AsyncBaseTransport | None = None) -> None:
+        """`transport` takes the place of the network."""
+        self._transport = transport
         self._loaded, self._mapping = loaded, loaded.mapping
         self._counts = Counts()
         self._round = 0
@@ -57,7 +60,7 @@ class Bridge(Recommender):
         """
         self._run = run
         self._seconds = (run.work_timeout or DEFAULT_SECONDS) * MARGIN
-        self._service = Service(self._loaded, self._counts)
+        self._service = Service(self._loaded, self._counts, self._transport)
         await self._reset()
         await self._take_catalog()
 
@@ -75,7 +78,8 @@ class Bridge(Recommender):
         )
         if feedback is None:
             return
-        made = events.events(batch, feedback, self._always(), self._ids, self._counts)
+        always = {**self._always(), "round": batch.round}
+        made = events.events(batch, feedback, always, self._ids, self._counts)
         scope = f"{self._run.run_id}/{self._run.epoch}"
         requests = events.requests(made, feedback, scope)
         if feedback.ordered:
@@ -100,14 +104,7 @@ class Bridge(Recommender):
         """
         self._counts.lists += len(queries)
         await self._introduce(uploads.user(query.user) for query in queries)
-        mapping, always = self._mapping, self._always()
-        if mapping.batch is not None:
-            return await self._asking.many(mapping.batch, queries, always, self._seconds)
-        how = mapping.rank
-        assert how is not None
-        return await together(
-            [self._asking.one(how, query, always, self._seconds) for query in queries]
-        )
+        return await self._answered(self._mapping.batch or self._mapping.rank, queries)
 
     async def search(self, queries: Sequence[SearchQuery]) -> Sequence[Answer]:
         """One list per search.
@@ -115,15 +112,9 @@ class Bridge(Recommender):
         Raises:
             ServiceFailed: the service gave not all of them.
         """
-        how = self._mapping.search
-        if how is None:
-            raise ServiceFailed("the mapping has no [search]")
         self._counts.searches += len(queries)
         await self._introduce(uploads.user(query.user) for query in queries)
-        always = self._always()
-        return await together(
-            [self._asking.one(how, query, always, self._seconds) for query in queries]
-        )
+        return await self._answered(self._mapping.search, queries)
 
     async def close(self) -> None:
         """Tells what was counted last, and leaves the service."""
@@ -141,7 +132,8 @@ class Bridge(Recommender):
             await self._at_service.ask(request, reset.give_up_after)
         except ServiceFailed as failed:
             if reset.required:
-                raise ServiceFailed(f"[reset] failed, and the run needs it: {failed}") from None
+                told = self._loaded.hidden(str(failed))
+                raise ServiceFailed(f"[reset] failed, and the run needs it: {told}") from None
             logger.warning("reset: %s; what earlier runs taught is still there", failed)
 
     async def _take_catalog(self) -> None:
@@ -236,6 +228,21 @@ class Bridge(Recommender):
             await asyncio.sleep(status.every)
 
     # ------------------------------------------------------------------ small things
+    async def _answered(
+        self,
+        how: Rank | Batch | Search | None,
+        queries: Sequence[RankQuery] | Sequence[SearchQuery],
+    ) -> Sequence[Answer]:
+        always, asking, seconds = self._always(), self._asking, self._seconds
+        assert how is not None  # what a mapping has not is not offered to the server
+        try:
+            if isinstance(how, Batch):
+                those = [query for query in queries if isinstance(query, RankQuery)]
+                return await asking.many(how, those, always, seconds)
+            return await together([asking.one(how, query, always, seconds) for query in queries])
+        except ServiceFailed as failed:  # its text goes to the server
+            raise ServiceFailed(self._loaded.hidden(str(failed))) from None
+
     @property
     def _at_service(self) -> Service:
         assert self._service is not None

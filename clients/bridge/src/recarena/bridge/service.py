@@ -60,7 +60,12 @@ def outgoing(
 class Service:
     """The recommender behind the mapping's address. To be closed with `aclose`."""
 
-    def __init__(self, loaded: Loaded, counts: Counts) -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        counts: Counts,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
         self._mapping, self._counts = loaded.mapping, counts
         mapping = loaded.mapping
         self._free = asyncio.Semaphore(mapping.concurrency)
@@ -71,6 +76,7 @@ class Service:
             limits=httpx2.Limits(max_connections=mapping.concurrency),
             # Another host must not be sent the headers.
             follow_redirects=False,
+            transport=transport,
         )
 
     async def aclose(self) -> None:

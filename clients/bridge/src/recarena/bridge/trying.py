@@ -20,7 +20,6 @@ from recarena.v1.types_pb2 import ExplanationMode, Surface
 # Characters of an answer that are shown.
 SHOWN = 2000
 SECONDS = 30.0
-HIDDEN = "***"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +107,3 @@ def told(found: Found, how: Paged, say: Callable[[str], None]) -> None:
         say(f"read:    {number}. {one.service_id}{score}{reason}")
     if found.token:
         say(f"read:    token {found.token}")
-
-
-def without(secrets: frozenset[str], say: Callable[[str], object]) -> Callable[[str], None]:
-    """Says everything but the secrets."""
-
-    def careful(line: str) -> None:
-        for secret in sorted(secrets, key=len, reverse=True):
-            line = line.replace(secret, HIDDEN)
-        say(line)
-
-    return careful
