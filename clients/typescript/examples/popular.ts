@@ -1,0 +1,27 @@
+/** A complete recommender. Start it before the server or after it. */
+
+import { type FeedbackBatch, type RankQuery, type Recommender, type RunInfo, serve } from "@recarena/client";
+
+/** Shows what was watched most, without what the user may not see again. */
+class Popular implements Recommender {
+  watches = new Map<string, number>();
+  best: string[] = [];
+
+  start(run: RunInfo) {
+    run.catalog.itemIds.forEach((id) => this.watches.set(id, 0));
+  }
+  feedback(batch: FeedbackBatch) {
+    batch.interactions.forEach(({ itemId }) => this.watches.set(itemId, (this.watches.get(itemId) ?? 0) + 1));
+  }
+  ready() {
+    this.best = [...this.watches].sort(([, a], [, b]) => b - a).map(([id]) => id);
+  }
+  rank(queries: readonly RankQuery[]) {
+    return queries.map(({ offset, resultCount, candidates }) => {
+      const excluded = new Set(candidates?.excludedItemIds);
+      return this.best.filter((id) => !excluded.has(id)).slice(offset, offset + resultCount);
+    });
+  }
+}
+
+await serve(() => new Popular(), "popular", { server: process.argv[2] ?? "127.0.0.1:7788" });
