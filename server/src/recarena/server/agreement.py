@@ -1,8 +1,8 @@
 """How alike two ranked lists are: formulas on batches of pairs of lists.
 
-A batch of lists is [lists, ranks] of item numbers (one rank or more), best first, packed to the left, NOTHING beyond
-the end, no item twice in a list. Where both lists of a pair are empty there is nothing to compare,
-and every measure is NaN.
+A batch of lists is [lists, ranks] of item numbers (one rank or more), best first, packed to the
+left, NOTHING beyond the end, no item twice in a list. Where both lists of a pair are empty there is
+nothing to compare, and every measure is NaN.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 
 from recarena.server.config import Settings
@@ -40,15 +41,18 @@ def mind_of(settings: Settings, data: WorldData, folder: RunFolder) -> Mind:
     )
 
 
-def recorded_mind_of(settings: Settings, data: WorldData, folder: RunFolder) -> Mind:
-    """The mind that decides a run's rounds once more as it did, without calls. InputError where
-    the run has no recording."""
+def recorded_mind_of(
+    settings: Settings, data: WorldData, folder: RunFolder, recording: Path | None = None
+) -> Mind:
+    """The mind that decides a run's rounds once more as it did, without calls. `recording`: the
+    folder with its recording, if not the run's. InputError where there is none."""
     habits = ChoiceMind(settings.coefficients())
     if not has_llm(settings):
         return habits
     from recarena.server.minds.llm.opening import recorded_mind
 
-    return recorded_mind(minded(settings), data, folder.path, habits, _dimension(folder))
+    source = recording or folder.path
+    return recorded_mind(minded(settings), data, source, habits, _dimension(folder))
 
 
 def minded(settings: Settings) -> Any:

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recarena.server.assembly import recorded_mind_of
 from recarena.server.comparison import (
     NOT_OFFERED,
     ArmRound,
@@ -31,6 +35,7 @@ from recarena.server.config import ArmSettings
 from recarena.server.door import Assignment, Door, HostedRecommender
 from recarena.server.errors import InputError, NotFound
 from recarena.server.feedback import feedback_of, history_feedback, tally
+from recarena.server.llm.recorder import FILE
 from recarena.server.ports import (
     Feedback,
     Lists,
@@ -245,19 +250,24 @@ class Shadow:
     async def play(self) -> AsyncIterator[list[ArmRound]]:
         """Plays the run again and yields, round by round, what was compared in each arm. What
         `play_again` raises."""
-        async with aclosing(play_again(self.plan.folder, company=self)) as rounds:
-            async for row in rounds:
-                if row.round >= self.plan.first:
-                    yield self._newest
-                if row.round >= self.plan.last:
-                    return
+        folder = self.plan.folder
+        with tempfile.TemporaryDirectory(prefix="recarena-") as scratch:
+            mind = recorded_mind_of(
+                self.settings, self.world.data, folder, _recording(folder.path, Path(scratch))
+            )
+            async with aclosing(play_again(folder, mind=mind, company=self)) as rounds:
+                async for row in rounds:
+                    if row.round >= self.plan.first:
+                        yield self._newest
+                    if row.round >= self.plan.last:
+                        return
 
     async def close(self) -> None:
-        """Says goodbye: the run is over for the shadow, however far it came."""
-        for one in self._shadows.values():
+        """Says goodbye, once: the run is over for the shadow, however far it came."""
+        leaving, self._shadows = list(self._shadows.values()), {}
+        for one in leaving:
             self._door.close(one)
-        goodbyes = (one.dismiss(DRAIN_GRACE_S, come_back=False) for one in self._shadows.values())
-        await asyncio.gather(*goodbyes)
+        await asyncio.gather(*(one.dismiss(DRAIN_GRACE_S, come_back=False) for one in leaving))
 
     # -- the company of a run
 
@@ -345,6 +355,16 @@ class Shadow:
 def _without_tokens(feedback: Feedback) -> Feedback:
     """Attribution tokens are the recorded recommender's own words to itself."""
     return replace(feedback, tokens={})
+
+
+def _recording(run: Path, scratch: Path) -> Path:
+    """The folder with the recording of a run's calls: a copy, since SQLite leaves files beside what
+    it only reads, unless somebody writes it now."""
+    file, log = run / FILE, run / f"{FILE}-wal"
+    if not file.exists() or (log.exists() and log.stat().st_size):
+        return run
+    shutil.copyfile(file, scratch / FILE)
+    return scratch
 
 
 def _latencies(folder: RunFolder) -> dict[tuple[int, int], NDArray[np.float64]]:

@@ -99,6 +99,7 @@ class Server:
         self.lobby = Lobby()
         self._recommenders = RecommenderService(self.lobby)
         self.door = LobbyDoor(self.lobby, self._recommenders)
+        """Where recommenders come in, also for what is no run of the house."""
         self.house = House(runs, self.door, minds)
         self.address = ""
         self._grpc: grpc.aio.Server | None = None
