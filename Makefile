@@ -94,12 +94,16 @@ types: setup ## Check types, strictly
 	@$(BIN)/basedpyright
 
 .PHONY: protos
-protos: setup ## Generate protos/python again from the protos
+protos: setup ## Generate the committed code again from the protos: Python, TypeScript, Go
 	@$(BIN)/python protos/generate.py
+	@$(BIN)/python protos/generate_typescript.py
+	@$(BIN)/python protos/generate_go.py
 
 .PHONY: protos-check
-protos-check: setup ## Fail when protos/python is not what the protos generate
+protos-check: setup ## Fail when committed code is not what the protos generate
 	@$(BIN)/python protos/generate.py --check
+	@$(BIN)/python protos/generate_typescript.py --check
+	@$(BIN)/python protos/generate_go.py --check
 
 .PHONY: protos-release
 protos-release: setup ## Take the protos as released: later ones may not break them

@@ -6,7 +6,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -94,6 +94,17 @@ def alternately(repetitions: int, *acts: Callable[[], float]) -> list[list[float
     for _ in range(repetitions):
         for samples, act in zip(taken, acts, strict=True):
             samples.append(act())
+    return taken
+
+
+async def alternately_async(
+    repetitions: int, *acts: Callable[[], Awaitable[float]]
+) -> list[list[float]]:
+    """The same for acts that are awaited."""
+    taken: list[list[float]] = [[] for _ in acts]
+    for _ in range(repetitions):
+        for samples, act in zip(taken, acts, strict=True):
+            samples.append(await act())
     return taken
 
 

@@ -36,6 +36,7 @@ FAMILIES = {
     "help": Family("startup", "how long `recarena --help` takes"),
     "choice": Family("choice", "rounds of the choice mind with a recommender in the process"),
     "commit": Family("commit", "committing a round to the run folder"),
+    "languages": Family("languages", "lists a second of the client of each language"),
     "llm": Family("llm", "decisions of LLM minds through the real SDKs, against the bare SDKs"),
     "memory": Family("memory", "memory per user"),
     "remote": Family("remote", "a round of 100,000 users with a recommender over gRPC"),
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = command().parse_args(arguments)
     if given.list:
         for name, family in FAMILIES.items():
-            print(f"{name:8}  {family.summary}")
+            print(f"{name:9}  {family.summary}")
         return 0
     for name in given.only or FAMILIES:
         print(f"{name}: {FAMILIES[name].summary}", file=sys.stderr, flush=True)
