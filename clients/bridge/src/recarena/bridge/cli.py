@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -198,27 +199,27 @@ def served(loaded: Loaded, given: argparse.Namespace) -> int:
     from recarena.bridge.recommender import Bridge
     from recarena.client import ClientError, serve, tls
 
-    log_to_stderr(loaded)
     mapping = loaded.mapping
     name = given.id or given.mapping or given.file.stem
     trusted: ChannelCredentials | None = None
     try:
         if given.tls or given.tls_ca or given.tls_cert:
             trusted = tls(given.tls_ca, given.tls_cert, given.tls_key)
-        serve(
-            lambda: Bridge(loaded),
-            name,
-            server=given.server,
-            sessions=given.sessions,
-            encoding="rich",
-            once=given.once,
-            software_version=version("recarena-bridge"),
-            max_users_per_work=mapping.users_per_work,
-            retry_for=given.retry_for,
-            token=given.token,
-            credentials=trusted,
-            capabilities=capabilities(loaded),
-        )
+        with log_to_stderr(loaded):
+            serve(
+                lambda: Bridge(loaded),
+                name,
+                server=given.server,
+                sessions=given.sessions,
+                encoding="rich",
+                once=given.once,
+                software_version=version("recarena-bridge"),
+                max_users_per_work=mapping.users_per_work,
+                retry_for=given.retry_for,
+                token=given.token,
+                credentials=trusted,
+                capabilities=capabilities(loaded),
+            )
     except ClientError as error:
         sys.stderr.write(f"recarena-bridge: {error}\n")
         return FAILED
@@ -237,7 +238,8 @@ def capabilities(loaded: Loaded) -> list[Capability.ValueType]:
     return offered
 
 
-def log_to_stderr(loaded: Loaded) -> None:
+@contextlib.contextmanager
+def log_to_stderr(loaded: Loaded) -> Generator[None]:
     """Shows the log of the SDK and the bridge, without secrets."""
 
     def plain(record: logging.LogRecord) -> bool:
@@ -251,8 +253,14 @@ def log_to_stderr(loaded: Loaded) -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
     handler.addFilter(plain)
     logger = logging.getLogger("recarena")
+    level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 if __name__ == "__main__":

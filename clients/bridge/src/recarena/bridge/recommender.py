@@ -211,7 +211,7 @@ class Bridge(Recommender):
                 if train.status is not None:
                     await self._until_done(train.status, train.at_most)
         except TimeoutError:
-            logger.warning("train: not done after %.0f s; the round goes on", train.at_most)
+            logger.warning("train: not done after %g s; the round goes on", train.at_most)
         except ServiceFailed as failed:
             logger.warning("train: %s; the round goes on", failed)
 
