@@ -82,11 +82,15 @@ func (c *conforming) Rank(_ context.Context, queries []*pb.RankQuery) ([]recaren
 }
 
 func (c *conforming) Search(_ context.Context, queries []*pb.SearchQuery) ([]recarena.List, error) {
+	texts := make([]string, len(queries))
+	for i, query := range queries {
+		texts[i] = query.Text
+	}
+	if err := obey(texts); err != nil {
+		return nil, err
+	}
 	lists := make([]recarena.List, len(queries))
 	for i, query := range queries {
-		if err := obey(query.Text); err != nil {
-			return nil, err
-		}
 		if query.Text != "nothing" {
 			lists[i] = c.list(query)
 		}
@@ -101,10 +105,8 @@ func (c *conforming) RankColumns(_ context.Context, batch *pb.RankBatch) (recare
 func (c *conforming) SearchColumns(
 	_ context.Context, batch *pb.SearchBatch,
 ) (recarena.Columns, error) {
-	for _, text := range batch.Texts {
-		if err := obey(text); err != nil {
-			return recarena.Columns{}, err
-		}
+	if err := obey(batch.Texts); err != nil {
+		return recarena.Columns{}, err
 	}
 	return c.columns(batch, func(i int) bool {
 		return batch.Texts[batch.TextNumbers[i]] == "nothing"
@@ -206,12 +208,12 @@ func (c *conforming) columns(batch batch, empty func(index int) bool) recarena.C
 	return recarena.Columns{ItemNumbers: c.numbers, ListLengths: c.lengths}
 }
 
-// obey does what the words of a search ask for.
-func obey(text string) error {
-	switch text {
-	case "fail":
+// obey does what the words of searches ask for.
+func obey(texts []string) error {
+	if slices.Contains(texts, "fail") {
 		return errors.New("told to fail")
-	case "wait":
+	}
+	if slices.Contains(texts, "wait") {
 		awaitLine()
 	}
 	return nil
