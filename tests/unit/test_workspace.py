@@ -17,6 +17,7 @@ NAMESPACES = {
     "clients/python": "clients/python/src",
     "clients/recommenders": "clients/recommenders/src",
     "clients/bridge": "clients/bridge/src",
+    "clients/conformance": "clients/conformance/src",
     "server": "server/src",
     "evaluation": "evaluation/src",
 }

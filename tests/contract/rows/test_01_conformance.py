@@ -1,4 +1,4 @@
-"""One script for the clients of all languages: tests/conformance has the cases and the programs."""
+"""One script for the clients of all languages: the probe suite of the conformance kit."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from conformance.cases import CASES
-from conformance.client import playing
 from conformance.programs import HERE, PROGRAMS
+from recarena.conformance.findings import Unmet
+from recarena.conformance.probe.cases import CASES
+from recarena.conformance.probe.client import playing
 
 pytestmark = pytest.mark.slow
 
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.slow
 async def test_a_client_does_as_the_contract_says(language: str, name: str, tmp_path: Path):
     case = CASES[name]
     async with playing(PROGRAMS[language], case.options, tmp_path / "said") as client:
-        await case.act(client)
+        await case.scene(client)
 
 
 SABOTAGED = {
@@ -47,5 +48,5 @@ async def test_a_client_that_does_otherwise_is_found_out(name: str, tmp_path: Pa
     code = f"{head}\n{SABOTAGED[name]}\nsys.exit(recommender.main())"
     case = CASES[name]
     async with playing([sys.executable, "-c", code], case.options, tmp_path / "said") as client:
-        with pytest.raises(AssertionError, match=r"\A(?!it left)"):
-            await case.act(client)
+        with pytest.raises(Unmet, match=r"\A(?!it left)"):
+            await case.scene(client)

@@ -1,38 +1,41 @@
-"""What a case is, and how cases are put into the script."""
+"""How cases are put into the script of the probe suite."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from conformance.client import Client
+from recarena.conformance.case import Case, Script
+from recarena.conformance.probe.client import Client
 
 Act = Callable[[Client], Awaitable[None]]
 COLUMNAR = ("--columnar",)
 ENCODINGS: dict[str, tuple[str, ...]] = {"rich": (), "columnar": COLUMNAR}
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """What is played, and with which options the program is started for it."""
-
-    act: Act
-    options: tuple[str, ...] = ()
+FIX = "the README of the conformance kit says what the probe program must do here"
 
 
 @dataclass(slots=True)
-class Script:
-    """Cases by name, in the order in which they were written."""
+class ProbeScript:
+    """Cases of one area. A case's name says what is required."""
 
-    cases: dict[str, Case] = field(default_factory=dict[str, Case])
+    area: str
+    script: Script = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.script = Script(self.area)
+
+    @property
+    def cases(self) -> list[Case]:
+        """In the order in which they were written."""
+        return self.script.cases
 
     def case(self, *options: str, name: str = "") -> Callable[[Act], Act]:
         """Adds a case; it is called as its function is, unless it has a name of its own."""
 
         def added(act: Act) -> Act:
             called = name or act.__name__
-            assert called not in self.cases, called
-            self.cases[called] = Case(act, options)
+            words = called.replace("_", " ").replace("-", ", ")
+            self.script.add(called, words, FIX, act, options=options)
             return act
 
         return added

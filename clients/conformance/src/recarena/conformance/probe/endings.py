@@ -8,11 +8,12 @@ import signal
 import grpc
 from google.rpc.status_pb2 import Status
 
-from conformance.client import Client, ranked
-from conformance.script import Act, Script
+from recarena.conformance.findings import demand, expect
+from recarena.conformance.probe.client import Client, ranked
+from recarena.conformance.probe.script import Act, ProbeScript
 from recarena.v1.session_pb2 import Drain
 
-SCRIPT = Script()
+SCRIPT = ProbeScript("endings")
 CODE = grpc.StatusCode
 FOR_GOOD = (
     CODE.INVALID_ARGUMENT, CODE.FAILED_PRECONDITION, CODE.UNAUTHENTICATED, CODE.PERMISSION_DENIED,
@@ -23,8 +24,7 @@ FOR_NOW = (CODE.UNAVAILABLE, CODE.RESOURCE_EXHAUSTED, CODE.DEADLINE_EXCEEDED, CO
 def stops(code: grpc.StatusCode) -> Act:
     async def act(client: Client) -> None:
         (await client.accepted()).end(code, "we do not want you")
-        assert await client.left() != 0
-        assert "we do not want you" in client.said()
+        await client.gave_up("we do not want you")
 
     return act
 
@@ -32,7 +32,7 @@ def stops(code: grpc.StatusCode) -> Act:
 def comes_back(code: grpc.StatusCode) -> Act:
     async def act(client: Client) -> None:
         (await client.begun("run-3")).end(code, "not now")
-        assert (await client.accepted()).register.resume_run_id == "run-3"
+        expect((await client.accepted()).register.resume_run_id, "run-3")
 
     return act
 
@@ -50,14 +50,13 @@ async def stops_where_a_newer_session_took_over(client: Client) -> None:
     await client.heard(stream)
     stream.end(CODE.ABORTED, "a newer session of this instance")
     await client.go_on()
-    assert await client.left() != 0
-    assert "newer session" in client.said()
+    await client.gave_up("newer session")
 
 
 @SCRIPT.case()
 async def comes_back_where_the_stream_just_closes(client: Client) -> None:
     (await client.begun()).end()
-    assert (await client.accepted()).register.resume_run_id == "run-1"
+    expect((await client.accepted()).register.resume_run_id, "run-1")
 
 
 @SCRIPT.case()
@@ -66,7 +65,7 @@ async def comes_back_to_a_server_that_was_started_again(client: Client) -> None:
     await client.feedback(stream, "a")
     await client.round(stream, 1)
     await client.server.restart()
-    assert (await client.accepted()).register.feedback_cursor == "a"
+    expect((await client.accepted()).register.feedback_cursor, "a")
 
 
 @SCRIPT.case()
@@ -78,7 +77,7 @@ async def waits_longer_each_time_that_it_comes_back(client: Client) -> None:
         before = clock()
         stream = await client.accepted()
         pauses.append(clock() - before)
-    assert pauses[-1] > 0.1, pauses
+    demand(pauses[-1] > 0.1, "the fourth pause is longer than 0.1 s", pauses)
 
 
 # ------------------------------------------------------------------------------ drain
@@ -86,7 +85,7 @@ async def waits_longer_each_time_that_it_comes_back(client: Client) -> None:
 async def closes_when_the_run_is_over_and_waits_for_the_next(client: Client) -> None:
     await (await client.begun()).end_run()
     register = (await client.accepted()).register
-    assert (register.resume_run_id, register.feedback_cursor) == ("", "")
+    expect((register.resume_run_id, register.feedback_cursor), ("", ""))
 
 
 @SCRIPT.case()
@@ -94,12 +93,12 @@ async def comes_back_as_it_was_when_the_server_stops_for_now(client: Client) -> 
     stream = await client.begun()
     await client.feedback(stream, "a")
     await stream.drain(CODE.UNAVAILABLE.value[0], "maintenance")
-    assert await stream.receive_request() is None
+    await client.closed(stream)
     stream.end()
     again = await client.accepted()
-    assert (again.register.resume_run_id, again.register.feedback_cursor) == ("run-1", "a")
+    expect((again.register.resume_run_id, again.register.feedback_cursor), ("run-1", "a"))
     await again.begin(resumed=True)
-    assert (await client.report(again))["instance"] == 1
+    expect((await client.report(again))["instance"], 1)
 
 
 @SCRIPT.in_both_encodings
@@ -111,8 +110,8 @@ async def finishes_what_is_under_way_when_it_is_drained(client: Client) -> None:
     await stream.send(drain=goodbye)
     await client.heard(stream)
     await client.go_on()
-    assert await client.lists(stream, "w1") == [ranked(0, 10), ranked(1, 10)]
-    assert await stream.receive_request() is None
+    expect(await client.lists(stream, "w1"), [ranked(0, 10), ranked(1, 10)])
+    await client.closed(stream)
 
 
 # ------------------------------------------------------------------------------ leaving
@@ -123,11 +122,11 @@ def leaves_told_by(how: signal.Signals) -> Act:
         await client.heard(stream)
         client.told_to_leave(how)
         drain = await stream.receive("drain")
-        assert drain.reason.code == CODE.OK.value[0]
+        expect(drain.reason.code, CODE.OK.value[0])
         await client.go_on()
-        assert await client.lists(stream, "w1") == [ranked(0, 10), ranked(1, 10)]
-        assert await stream.receive_request() is None
-        assert await client.left() == 0
+        expect(await client.lists(stream, "w1"), [ranked(0, 10), ranked(1, 10)])
+        await client.closed(stream)
+        expect(await client.left(), 0)
 
     return act
 
@@ -143,5 +142,5 @@ async def leaves_while_it_waits_for_a_run(client: Client) -> None:
     stream = await client.accepted()
     client.told_to_leave()
     await stream.receive("drain")
-    assert await stream.receive_request() is None
-    assert await client.left() == 0
+    await client.closed(stream)
+    expect(await client.left(), 0)

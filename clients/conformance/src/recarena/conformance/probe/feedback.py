@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import grpc
 
-from conformance.client import Client, ranked
-from conformance.script import Script
+from recarena.conformance.findings import expect
+from recarena.conformance.probe.client import Client, ranked
+from recarena.conformance.probe.script import ProbeScript
+from recarena.conformance.scripted_server import ITEMS
 from recarena.v1.session_pb2 import Ping, RoundStarted
-from support.scripted_server import ITEMS
 
-SCRIPT = Script()
+SCRIPT = ProbeScript("feedback")
 GONE = grpc.StatusCode.UNAVAILABLE
 BUSY_ROUND = 100
 """A round for which the program gets ready when it is given a line."""
@@ -21,9 +22,9 @@ async def takes_the_history_before_any_work(client: Client) -> None:
     await client.feedback(stream, "h1")
     await client.feedback(stream, "h2", rows=5)
     await client.ask(stream, "w1")
-    assert await client.lists(stream, "w1") == [ranked(0, 10), ranked(1, 10)]
+    expect(await client.lists(stream, "w1"), [ranked(0, 10), ranked(1, 10)])
     history = ["feedback 0 h1 2", "feedback 0 h2 5"]
-    assert (await client.calls(stream))[1:] == history
+    expect((await client.calls(stream))[1:], history)
 
 
 @SCRIPT.in_both_encodings
@@ -32,7 +33,7 @@ async def is_ready_after_all_feedback(client: Client) -> None:
     await client.feedback(stream, "a")
     await client.feedback(stream, "b", round=1)
     await client.round(stream, 2)
-    assert (await client.calls(stream))[1:] == ["feedback 0 a 2", "feedback 1 b 2", "ready 2"]
+    expect((await client.calls(stream))[1:], ["feedback 0 a 2", "feedback 1 b 2", "ready 2"])
 
 
 @SCRIPT.case()
@@ -41,9 +42,9 @@ async def answers_pings_while_it_trains(client: Client) -> None:
     await stream.send(round_started=RoundStarted(round=BUSY_ROUND))
     for nonce in (1, 2):
         await stream.send(ping=Ping(nonce=nonce))
-        assert (await stream.receive("pong")).nonce == nonce
+        expect((await stream.receive("pong")).nonce, nonce)
     await client.go_on()
-    assert (await stream.receive("round_ready")).round == BUSY_ROUND
+    expect((await stream.receive("round_ready")).round, BUSY_ROUND)
 
 
 @SCRIPT.in_both_encodings
@@ -52,7 +53,7 @@ async def applies_a_repeated_cursor_once(client: Client) -> None:
     for cursor in ("a", "b", "a", "b", "c", "c"):
         await client.feedback(stream, cursor)
     told = [f"feedback 0 {cursor} 2" for cursor in "abc"]
-    assert (await client.calls(stream))[1:] == told
+    expect((await client.calls(stream))[1:], told)
 
 
 @SCRIPT.in_both_encodings
@@ -60,7 +61,7 @@ async def takes_feedback_without_rows(client: Client) -> None:
     stream = await client.begun()
     await client.feedback(stream, "a", rows=0)
     stream.end(GONE)
-    assert (await client.accepted()).register.feedback_cursor == "a"
+    expect((await client.accepted()).register.feedback_cursor, "a")
 
 
 # ------------------------------------------------------------------------------ lost sessions
@@ -72,9 +73,9 @@ async def names_its_run_and_cursor_when_it_comes_back(client: Client) -> None:
     await client.round(first, 1)
     first.end(GONE, "back soon")
     again = (await client.accepted()).register
-    assert (again.resume_run_id, again.feedback_cursor) == ("run-9", "b")
-    assert again.instance_id == first.register.instance_id
-    assert again.catalog_version == "v1"
+    expect((again.resume_run_id, again.feedback_cursor), ("run-9", "b"))
+    expect(again.instance_id, first.register.instance_id)
+    expect(again.catalog_version, "v1")
 
 
 @SCRIPT.in_both_encodings
@@ -88,10 +89,15 @@ async def goes_on_where_it_was_when_it_is_resumed(client: Client) -> None:
         await client.feedback(again, cursor, round=1)
     await client.round(again, 1)  # that it is sent again, it answers again
     told = await client.report(again)
-    assert told["instance"] == 1
-    assert [call for call in told["calls"] if not call.startswith("ready")] == [
-        "start run-1 v1 10", "feedback 0 a 2", "feedback 1 b 2",
-    ]  # fmt: skip
+    expect(told["instance"], 1)
+    expect(
+        [call for call in told["calls"] if not call.startswith("ready")],
+        [
+            "start run-1 v1 10",
+            "feedback 0 a 2",
+            "feedback 1 b 2",
+        ],
+    )
 
 
 @SCRIPT.in_both_encodings
@@ -103,9 +109,14 @@ async def starts_from_nothing_where_it_is_not_resumed(client: Client) -> None:
     again = await client.begun(resumed=False)
     await client.feedback(again, "a")
     told = await client.report(again)
-    assert told == {
-        "instance": 2, "closed": 1, "calls": ["start run-1 v1 10", "feedback 0 a 2"],
-    }  # fmt: skip
+    expect(
+        told,
+        {
+            "instance": 2,
+            "closed": 1,
+            "calls": ["start run-1 v1 10", "feedback 0 a 2"],
+        },
+    )
 
 
 @SCRIPT.case()
@@ -113,7 +124,7 @@ async def loads_a_catalogue_that_changed_while_it_was_away(client: Client) -> No
     (await client.begun()).end(GONE)
     client.server.items = ITEMS[:4]
     again = await client.begun(resumed=True, version="v2")
-    assert await client.asked(again, "w1", [3], count=4) == [[3, 0, 1, 2]]
+    expect(await client.asked(again, "w1", [3], count=4), [[3, 0, 1, 2]])
 
 
 @SCRIPT.in_both_encodings
@@ -126,17 +137,17 @@ async def answers_a_work_that_is_sent_again(client: Client) -> None:
     await client.go_on()
     await again.begin(resumed=True)
     await client.ask(again, "w1", attempt=2)
-    assert await client.lists(again, "w1") == [ranked(0, 10), ranked(1, 10)]
+    expect(await client.lists(again, "w1"), [ranked(0, 10), ranked(1, 10)])
 
 
 @SCRIPT.case()
 async def gives_each_run_a_fresh_instance(client: Client) -> None:
     for number in (1, 2, 3):
         stream = await client.accepted()
-        assert (stream.register.resume_run_id, stream.register.feedback_cursor) == ("", "")
+        expect((stream.register.resume_run_id, stream.register.feedback_cursor), ("", ""))
         await stream.begin(f"run-{number}")
         await client.feedback(stream, "a")
         told = await client.report(stream)
-        assert told["calls"] == [f"start run-{number} v1 10", "feedback 0 a 2"]
-        assert (told["instance"], told["closed"]) == (number, number - 1)
+        expect(told["calls"], [f"start run-{number} v1 10", "feedback 0 a 2"])
+        expect((told["instance"], told["closed"]), (number, number - 1))
         await stream.end_run()

@@ -6,12 +6,13 @@ import asyncio
 
 import grpc
 
-from conformance.client import NAME, Client, ranked
-from conformance.script import COLUMNAR, Script
+from recarena.conformance.findings import demand, expect
+from recarena.conformance.probe.client import NAME, Client, ranked
+from recarena.conformance.probe.script import COLUMNAR, ProbeScript
+from recarena.conformance.scripted_server import ITEMS
 from recarena.v1.session_pb2 import Capability, CatalogChanged, Ping
-from support.scripted_server import ITEMS
 
-SCRIPT = Script()
+SCRIPT = ProbeScript("handshake")
 RICH_ALONE = {
     Capability.CAPABILITY_RANK,
     Capability.CAPABILITY_SEARCH,
@@ -26,17 +27,17 @@ async def registers_first_and_within_ten_seconds(client: Client) -> None:
     async with asyncio.timeout(10):
         stream = await client.accepted()  # whose first message was Register
     register = stream.register
-    assert register.recommender_id == NAME
-    assert register.instance_id
-    assert register.protocol_minor == 0
-    assert (register.resume_run_id, register.feedback_cursor) == ("", "")
+    expect(register.recommender_id, NAME)
+    demand(register.instance_id, "an instance_id", "none")
+    expect(register.protocol_minor, 0)
+    expect((register.resume_run_id, register.feedback_cursor), ("", ""))
 
 
 @SCRIPT.in_both_encodings
 async def offers_what_it_can_do(client: Client) -> None:
     offered = set((await client.accepted()).register.capabilities)
     more = {Capability.CAPABILITY_COLUMNAR} if client.columnar else set()
-    assert offered == RICH_ALONE | more
+    expect(offered, RICH_ALONE | more)
 
 
 @SCRIPT.case()
@@ -44,9 +45,9 @@ async def waits_until_a_run_wants_it(client: Client) -> None:
     stream = await client.accepted()
     for nonce in (7, 2**64 - 1):
         await client.heard(stream, nonce)
-    assert client.server.catalog_requests == []
+    expect(client.server.catalog_requests, [])
     await stream.begin()
-    assert await client.calls(stream) == ["start run-1 v1 10"]
+    expect(await client.calls(stream), ["start run-1 v1 10"])
 
 
 @SCRIPT.case(*COLUMNAR)
@@ -54,8 +55,8 @@ async def serves_rich_works_where_columnar_is_not_granted(client: Client) -> Non
     stream = await client.begun(capabilities=RICH_ALONE)
     client.columnar = False
     await client.feedback(stream, "a")
-    assert await client.asked(stream, "w1") == [ranked(0, 10), ranked(1, 10)]
-    assert (await client.calls(stream))[1:] == ["feedback 0 a 2"]
+    expect(await client.asked(stream, "w1"), [ranked(0, 10), ranked(1, 10)])
+    expect((await client.calls(stream))[1:], ["feedback 0 a 2"])
 
 
 @SCRIPT.case("--token", TOKEN)
@@ -63,13 +64,13 @@ async def sends_its_token_with_every_call(client: Client) -> None:
     await client.begun()
     (said,) = client.server.metadata
     (asked,) = client.server.catalog_metadata
-    assert said["authorization"] == asked["authorization"] == f"Bearer {TOKEN}"
+    expect([said["authorization"], asked["authorization"]], [f"Bearer {TOKEN}"] * 2)
 
 
 @SCRIPT.case()
 async def sends_no_token_that_it_was_not_given(client: Client) -> None:
     await client.begun()
-    assert "authorization" not in client.server.metadata[0]
+    demand("authorization" not in client.server.metadata[0], "no token is sent")
 
 
 # ------------------------------------------------------------------------------ the catalogue
@@ -77,16 +78,16 @@ async def sends_no_token_that_it_was_not_given(client: Client) -> None:
 async def loads_the_catalogue_before_it_says_so(client: Client) -> None:
     client.server.page = 3
     stream = await client.begun(version="v7")
-    assert [one.catalog_version for one in client.server.catalog_requests] == ["v7"]
-    assert await client.calls(stream) == ["start run-1 v7 10"]
+    expect([one.catalog_version for one in client.server.catalog_requests], ["v7"])
+    expect(await client.calls(stream), ["start run-1 v7 10"])
 
 
 @SCRIPT.case()
 async def goes_on_where_a_catalogue_broke_off(client: Client) -> None:
     client.server.break_catalog_after = 2
     stream = await client.begun()
-    assert [one.page_token for one in client.server.catalog_requests] == ["", "8"]
-    assert await client.asked(stream, "w1", [0], count=10) == [list(range(10))]
+    expect([one.page_token for one in client.server.catalog_requests], ["", "8"])
+    expect(await client.asked(stream, "w1", [0], count=10), [list(range(10))])
 
 
 @SCRIPT.case()
@@ -95,7 +96,11 @@ async def comes_back_where_the_catalogue_cannot_be_had(client: Client) -> None:
     stream = await client.accepted()
     await stream.registered()
     while (request := await stream.receive_request()) is not None:
-        assert not request.HasField("catalog_ready") or request.catalog_ready.HasField("error")
+        demand(
+            not request.HasField("catalog_ready") or request.catalog_ready.HasField("error"),
+            "no CatalogReady without the catalogue",
+            request,
+        )
     stream.end()
     await client.begun()
 
@@ -105,11 +110,13 @@ async def refuses_a_catalogue_of_another_size(client: Client) -> None:
     stream = await client.accepted()
     await stream.registered(size=11)
     refused = await stream.receive_request()
-    assert refused is not None
-    assert refused.HasField("drain") or refused.catalog_ready.HasField("error")
+    demand(
+        refused and (refused.HasField("drain") or refused.catalog_ready.HasField("error")),
+        "Drain, or CatalogReady with error",
+        refused,
+    )
     stream.end(grpc.StatusCode.FAILED_PRECONDITION, "refused")
-    assert await client.left() != 0
-    assert "11" in client.said()
+    await client.gave_up("11")
 
 
 @SCRIPT.case()
@@ -117,17 +124,17 @@ async def refuses_a_catalogue_that_it_cannot_use(client: Client) -> None:
     stream = await client.accepted()
     await stream.registered(version="unusable")
     ready = await stream.receive("catalog_ready")
-    assert ready.catalog_version == "unusable"
-    assert "told to refuse" in ready.error.message
+    expect(ready.catalog_version, "unusable")
+    demand("told to refuse" in ready.error.message, "CatalogReady.error says why", ready)
     stream.end(grpc.StatusCode.FAILED_PRECONDITION, "refused")
-    assert await client.left() != 0
+    await client.gave_up()
 
 
 @SCRIPT.in_both_encodings
 async def lists_nothing_of_an_empty_catalogue(client: Client) -> None:
     client.server.items = ()
     stream = await client.begun()
-    assert await client.asked(stream, "w1") == [[], []]
+    expect(await client.asked(stream, "w1"), [[], []])
 
 
 @SCRIPT.in_both_encodings
@@ -136,9 +143,9 @@ async def loads_a_catalogue_that_changed(client: Client) -> None:
     client.server.items = ITEMS[5:]
     await stream.send(catalog_changed=CatalogChanged(catalog_version="v2"))
     ready = await stream.receive("catalog_ready")
-    assert (ready.catalog_version, ready.HasField("error")) == ("v2", False)
-    assert await client.calls(stream) == ["start run-1 v1 10", "catalogue v2 5"]
-    assert await client.asked(stream, "w1", [3], count=5) == [[3, 4, 0, 1, 2]]
+    expect((ready.catalog_version, ready.HasField("error")), ("v2", False))
+    expect(await client.calls(stream), ["start run-1 v1 10", "catalogue v2 5"])
+    expect(await client.asked(stream, "w1", [3], count=5), [[3, 4, 0, 1, 2]])
 
 
 @SCRIPT.case()
@@ -146,4 +153,4 @@ async def answers_pings_in_a_run(client: Client) -> None:
     stream = await client.begun()
     for nonce in (1, 2, 3):
         await stream.send(ping=Ping(nonce=nonce))
-    assert [(await stream.receive("pong")).nonce for _ in range(3)] == [1, 2, 3]
+    expect([(await stream.receive("pong")).nonce for _ in range(3)], [1, 2, 3])

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from google.rpc.status_pb2 import Status
 
-from conformance.client import Client, ranked, send_with_unknown_fields
-from conformance.script import Script
+from recarena.conformance.findings import demand, expect
+from recarena.conformance.probe.client import Client, ranked
+from recarena.conformance.probe.script import ProbeScript
+from recarena.conformance.unknown import send_with_unknown_fields
 from recarena.v1.session_pb2 import Registered, RoundEnded, RoundStarted, WorkHeader, WorkOutcome
 from recarena.v1.types_pb2 import Interaction
 from recarena.v1.work_pb2 import RankQuery, RankWork, UserContext
 
-SCRIPT = Script()
+SCRIPT = ProbeScript("tolerance")
 
 
 @SCRIPT.case()
@@ -20,7 +24,7 @@ async def ignores_messages_of_an_unknown_kind(client: Client) -> None:
     await stream.send()
     await stream.begin()
     await send_with_unknown_fields(stream)
-    assert await client.asked(stream, "w1") == [ranked(0, 10), ranked(1, 10)]
+    expect(await client.asked(stream, "w1"), [ranked(0, 10), ranked(1, 10)])
 
 
 @SCRIPT.case()
@@ -37,7 +41,7 @@ async def ignores_unknown_fields(client: Client) -> None:
     queries = [RankQuery(user=UserContext(user_id="u1", user_number=1), result_count=2)]
     work = RankWork(header=WorkHeader(work_id="w1", attempt=1), queries=queries)
     await send_with_unknown_fields(stream, rank_work=work)
-    assert await client.lists(stream, "w1", users=1) == [[1, 2]]
+    expect(await client.lists(stream, "w1", users=1), [[1, 2]])
 
 
 @SCRIPT.case()
@@ -49,7 +53,7 @@ async def takes_numbers_that_no_enum_has_yet(client: Client) -> None:
     odd.type = 99  # type: ignore[assignment]
     await client.feedback(stream, "a", also=[odd])
     await client.ask(stream, "w1", [1], explanation_mode=99, surface=99)
-    assert await client.lists(stream, "w1", users=1) == [[1, 2, 3]]
+    expect(await client.lists(stream, "w1", users=1), [[1, 2, 3]])
 
 
 @SCRIPT.case()
@@ -57,21 +61,22 @@ async def takes_items_that_the_catalogue_has_not(client: Client) -> None:
     stream = await client.begun()
     gone = Interaction(interaction_id="i", user_id="nobody", item_id="no-such-item")
     await client.feedback(stream, "a", rows=0, also=[gone])
-    assert await client.asked(stream, "w1", [1]) == [[1, 2, 3]]
-    assert (await client.calls(stream))[1:] == ["feedback 0 a 1"]
+    expect(await client.asked(stream, "w1", [1]), [[1, 2, 3]])
+    expect((await client.calls(stream))[1:], ["feedback 0 a 1"])
 
 
 @SCRIPT.case()
 async def takes_every_outcome_of_a_work(client: Client) -> None:
     stream = await client.begun()
     await client.asked(stream, "w1")
-    for disposition in (*WorkOutcome.Disposition.values(), 99):
+    known: list[Any] = [*WorkOutcome.Disposition.values(), 99]
+    for disposition in known:
         for work_id in ("w1", "of-nobody", ""):
             status = Status(code=3, message="\x1b[31mred\nnext line")
             await stream.send(work_outcome=WorkOutcome(
                 work_id=work_id, disposition=disposition, status=status))  # fmt: skip
-    assert await client.asked(stream, "w2") == [ranked(0, 10), ranked(1, 10)]
-    assert "\x1b" not in client.said()
+    expect(await client.asked(stream, "w2"), [ranked(0, 10), ranked(1, 10)])
+    demand("\x1b" not in client.said(), "no escape sequence of the server on the terminal")
 
 
 @SCRIPT.in_both_encodings
@@ -79,8 +84,8 @@ async def goes_through_round_after_round(client: Client) -> None:
     stream = await client.begun()
     for number in (1, 2, 3):
         await client.round(stream, number)
-        assert await client.asked(stream, f"w{number}") == [ranked(0, 10), ranked(1, 10)]
+        expect(await client.asked(stream, f"w{number}"), [ranked(0, 10), ranked(1, 10)])
         await client.feedback(stream, f"c{number}", number)
         await stream.send(round_ended=RoundEnded(round=number, accepted=2))
     told = [call for n in (1, 2, 3) for call in (f"ready {n}", f"feedback {n} c{n} 2")]
-    assert (await client.calls(stream))[1:] == told
+    expect((await client.calls(stream))[1:], told)

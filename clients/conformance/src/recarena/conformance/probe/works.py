@@ -5,12 +5,13 @@ from __future__ import annotations
 import grpc
 from google.rpc.status_pb2 import Status
 
-from conformance.client import Client, excluding, ranked
-from conformance.script import Script
+from recarena.conformance.findings import Unmet, demand, expect
+from recarena.conformance.probe.client import Client, excluding, ranked
+from recarena.conformance.probe.script import ProbeScript
 from recarena.v1.session_pb2 import CancelWork
 from recarena.v1.types_pb2 import ExplanationMode, Item
 
-SCRIPT = Script()
+SCRIPT = ProbeScript("works")
 MANY = tuple(Item(item_id=f"long-name-of-an-item-{n}", title=f"Film {n}") for n in range(200))
 LARGEST = 4096
 """Bytes of a message, where they are few."""
@@ -20,62 +21,62 @@ LARGEST = 4096
 async def ranks_for_each_user(client: Client) -> None:
     stream = await client.begun()
     found = await client.asked(stream, "w1", [7, 0, 99], count=4)
-    assert found == [ranked(user, 10, count=4) for user in (7, 0, 99)]
+    expect(found, [ranked(user, 10, count=4) for user in (7, 0, 99)])
 
 
 @SCRIPT.in_both_encodings
 async def ranks_for_as_many_users_as_a_work_may_have(client: Client) -> None:
     stream = await client.begun()
     users = range(16_384 if client.columnar else 256)
-    assert await client.asked(stream, "w1", users) == [ranked(user, 10) for user in users]
+    expect(await client.asked(stream, "w1", users), [ranked(user, 10) for user in users])
 
 
 @SCRIPT.in_both_encodings
 async def gives_the_page_that_is_asked_for(client: Client) -> None:
     stream = await client.begun()
     found = await client.asked(stream, "w1", [1, 1, 1], offsets=[0, 3, 6])
-    assert found == [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
+    expect(found, [[1, 2, 3], [4, 5, 6], [7, 8, 9]])
 
 
 @SCRIPT.in_both_encodings
 async def ends_a_list_with_the_catalogue(client: Client) -> None:
     stream = await client.begun()
     found = await client.asked(stream, "w1", [0, 4, 2], count=6, offsets=[0, 6, 10])
-    assert found == [[0, 1, 2, 3, 4, 5], [0, 1, 2, 3], []]
+    expect(found, [[0, 1, 2, 3, 4, 5], [0, 1, 2, 3], []])
 
 
 @SCRIPT.case()
 async def leaves_out_what_is_excluded(client: Client) -> None:
     stream = await client.begun()
     await client.ask(stream, "w1", [1], candidates=excluding("item-2", "item-3", "gone"))
-    assert await client.lists(stream, "w1", users=1) == [[1, 4, 5]]
+    expect(await client.lists(stream, "w1", users=1), [[1, 4, 5]])
 
 
 @SCRIPT.in_both_encodings
 async def searches(client: Client) -> None:
     stream = await client.begun()
     found = await client.asked(stream, "w1", [2, 5], text="été 🎬", offsets=[0, 1])
-    assert found == [ranked(2, 10), ranked(5, 10, offset=1)]
+    expect(found, [ranked(2, 10), ranked(5, 10, offset=1)])
 
 
 @SCRIPT.in_both_encodings
 async def finds_nothing_with_an_empty_list(client: Client) -> None:
     stream = await client.begun()
-    assert await client.asked(stream, "w1", text="nothing") == [[], []]
+    expect(await client.asked(stream, "w1", text="nothing"), [[], []])
 
 
 @SCRIPT.in_both_encodings
 async def answers_a_work_of_no_users(client: Client) -> None:
     stream = await client.begun()
-    assert await client.asked(stream, "w1", []) == []
-    assert await client.asked(stream, "w2", [], text="words") == []
-    assert await client.asked(stream, "w3", [1]) == [[1, 2, 3]]
+    expect(await client.asked(stream, "w1", []), [])
+    expect(await client.asked(stream, "w2", [], text="words"), [])
+    expect(await client.asked(stream, "w3", [1]), [[1, 2, 3]])
 
 
 @SCRIPT.in_both_encodings
 async def talks(client: Client) -> None:
     stream = await client.begun()
-    assert (await client.report(stream))["instance"] == 1
+    expect((await client.report(stream))["instance"], 1)
 
 
 @SCRIPT.case()
@@ -86,10 +87,10 @@ async def explains_where_it_is_asked_to(client: Client) -> None:
     ):  # fmt: skip
         await client.ask(stream, "w1", [4], explanation_mode=mode)
         items = (await stream.receive("rank_result")).lists[0].items
-        assert [one.explanation.text for one in items] == [
-            f"because of {one.item_id}" for one in items
-        ]
-        assert all(one.explanation.evidence for one in items)
+        expect(
+            [one.explanation.text for one in items], [f"because of {one.item_id}" for one in items]
+        )
+        demand(all(one.explanation.evidence for one in items), "evidence for each item", items)
 
 
 @SCRIPT.case()
@@ -100,8 +101,8 @@ async def does_not_explain_unasked(client: Client) -> None:
     ):  # fmt: skip
         await client.ask(stream, "w1", [4], explanation_mode=mode)
         items = (await stream.receive("rank_result")).lists[0].items
-        assert items
-        assert not any(one.HasField("explanation") for one in items)
+        demand(items, "a list", "none")
+        demand(not any(one.HasField("explanation") for one in items), "no explanation", items)
 
 
 @SCRIPT.case()
@@ -110,7 +111,7 @@ async def gives_back_its_token_with_each_list(client: Client) -> None:
     await client.ask(stream, "w1", [4, 6])
     lists = (await stream.receive("rank_result")).lists
     tokens = {one.query_index: one.attribution_token for one in lists}
-    assert tokens == {0: "user 4", 1: "user 6"}
+    expect(tokens, {0: "user 4", 1: "user 6"})
 
 
 # ------------------------------------------------------------------------------ several at once
@@ -125,12 +126,13 @@ async def answers_works_that_are_sent_before_others_are_answered(client: Client)
     answered = {}
     for _ in range(4):
         request = await stream.receive_request()
-        assert request is not None
-        kind = request.WhichOneof("message")
-        assert kind == ("rank_batch_result" if client.columnar else "rank_result")
-        assert getattr(request, kind).work_id not in answered
+        if request is None:
+            raise Unmet("the stream has ended", required="an answer to each work")
+        kind = request.WhichOneof("message") or ""
+        expect(kind, "rank_batch_result" if client.columnar else "rank_result")
+        demand(getattr(request, kind).work_id not in answered, "one answer to each work", request)
         answered[getattr(request, kind).work_id] = True
-    assert set(answered) == {"w1", "w2", "w3", "w4"}
+    expect(set(answered), {"w1", "w2", "w3", "w4"})
 
 
 @SCRIPT.in_both_encodings
@@ -143,10 +145,10 @@ async def does_not_answer_what_was_withdrawn(client: Client) -> None:
         await stream.cancel_work(work_id)
     # On a busy machine w1 was withdrawn before it was begun, and nothing holds w3 up.
     early = await client.answered_until_heard(stream)
-    assert early in ([], ["w3"])
+    demand(early in ([], ["w3"]), "no answer to what was withdrawn", early)
     await client.go_on()
     if not early:
-        assert await client.lists(stream, "w3") == [ranked(0, 10), ranked(1, 10)]
+        expect(await client.lists(stream, "w3"), [ranked(0, 10), ranked(1, 10)])
     await client.heard(stream)
 
 
@@ -159,7 +161,7 @@ async def answers_in_time_or_not_at_all(client: Client) -> None:
     await stream.send(cancel_work=CancelWork(work_id="w1", reason=late))
     await client.heard(stream)
     await client.go_on()
-    assert await client.asked(stream, "w2", [1]) == [[1, 2, 3]]
+    expect(await client.asked(stream, "w2", [1]), [[1, 2, 3]])
 
 
 # ------------------------------------------------------------------------------ failures
@@ -169,11 +171,12 @@ async def says_that_a_work_failed_and_answers_the_next(client: Client) -> None:
     for work_id in ("w1", "w2"):
         await client.ask(stream, work_id, text="fail")
         failed = await stream.receive("work_failed")
-        assert failed.work_id == work_id
-        assert failed.status.code != 0
-        assert "told to fail" in failed.status.message
-        assert len(failed.status.message) <= 500
-    assert await client.asked(stream, "w3", [1]) == [[1, 2, 3]]
+        expect(failed.work_id, work_id)
+        demand(failed.status.code != 0, "WorkFailed.status.code is an error's", 0)
+        said = failed.status.message
+        demand("told to fail" in said, "WorkFailed.status.message says why", said)
+        demand(len(said) <= 500, "at most 500 characters", len(said))
+    expect(await client.asked(stream, "w3", [1]), [[1, 2, 3]])
 
 
 @SCRIPT.in_both_encodings
@@ -183,11 +186,13 @@ async def sends_no_message_larger_than_allowed(client: Client) -> None:
     await client.ask(stream, "w1", range(64), count=100)
     while True:  # in parts, if it can, or not at all
         request = await stream.receive_request()
-        assert request is not None
-        assert request.ByteSize() <= LARGEST
+        if request is None:
+            raise Unmet("the stream has ended", required="an answer, or WorkFailed")
+        demand(request.ByteSize() <= LARGEST, f"at most {LARGEST} bytes", request.ByteSize())
         if request.HasField("work_failed"):
-            assert str(LARGEST) in request.work_failed.status.message
+            said = request.work_failed.status.message
+            demand(str(LARGEST) in said, f"WorkFailed names the limit, {LARGEST}", said)
             break
         if not request.HasField("rank_result") or request.rank_result.complete:
             break
-    assert await client.asked(stream, "w2", [199]) == [[199, 0, 1]]
+    expect(await client.asked(stream, "w2", [199]), [[199, 0, 1]])

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
-import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.message import Message
-
+from recarena.conformance.findings import Unmet, demand, expect
+from recarena.conformance.program import Program, addressed, started
+from recarena.conformance.scripted_server import PATIENCE, ScriptedServer, ScriptedStream
 from recarena.v1.feedback_pb2 import FeedbackBatch, FeedbackColumns
-from recarena.v1.recommender_service_pb2 import ConnectResponse
 from recarena.v1.session_pb2 import Ping, RoundStarted, WorkHeader
 from recarena.v1.types_pb2 import CandidateSet, Interaction
 from recarena.v1.work_pb2 import (
@@ -28,51 +26,32 @@ from recarena.v1.work_pb2 import (
     Turn,
     UserContext,
 )
-from support.scripted_server import PATIENCE, ScriptedServer, ScriptedStream
 
 NAME = "conformance"
-UNKNOWN_FIELD = b"\xc2\x3e\x05later"
-"""Field 1000 of any message, with five letters in it."""
 
 
 class Client:
     """One program, started with its options, and the server that it dials."""
 
-    def __init__(
-        self, server: ScriptedServer, process: asyncio.subprocess.Process, columnar: bool, log: Path
-    ) -> None:
-        self.server, self._process, self.columnar, self._log = server, process, columnar, log
+    def __init__(self, server: ScriptedServer, program: Program, columnar: bool) -> None:
+        self.server, self._program, self.columnar = server, program, columnar
+        self.go_on, self.said, self.left = program.go_on, program.said, program.left
+        self.told_to_leave = program.told_to_leave
 
-    # ------------------------------------------------------------------ the process
-    async def go_on(self) -> None:
-        """Gives the program the line that it waits for."""
-        assert self._process.stdin
-        self._process.stdin.write(b"\n")
-        await self._process.stdin.drain()
-
-    def told_to_leave(self, how: signal.Signals = signal.SIGINT) -> None:
-        self._process.send_signal(how)
-
-    async def left(self) -> int:
-        """Its exit code, once it has left."""
-        return await asyncio.wait_for(self._process.wait(), PATIENCE)
-
-    def said(self) -> str:
-        """What it has written to stderr."""
-        return self._log.read_text("utf-8", errors="replace")
+    async def gave_up(self, words: str = "") -> None:
+        """Returns when the program has left with an error, and these words on stderr."""
+        demand(await self.left() != 0, "another exit code than 0", 0)
+        demand(words in self.said(), f"{words!r} on stderr", self.said()[-500:])
 
     # ------------------------------------------------------------------ sessions
     async def accepted(self) -> ScriptedStream:
         """Its next stream, once Register has come."""
-        coming = asyncio.ensure_future(self.server.accept())
-        gone = asyncio.ensure_future(self._process.wait())
-        try:
-            await asyncio.wait({coming, gone}, return_when=asyncio.FIRST_COMPLETED)
-            assert coming.done(), f"it left with {self._process.returncode}: {self.said()[-2000:]}"
-            return coming.result()
-        finally:
-            coming.cancel()
-            gone.cancel()
+        return await self._program.accepted(self.server)
+
+    async def closed(self, stream: ScriptedStream) -> None:
+        """Returns when the program has closed its half; nothing else may come before."""
+        request = await stream.receive_request()
+        demand(request is None, "the stream is closed", request)
 
     async def begun(self, run_id: str = "run-1", **registered: Any) -> ScriptedStream:
         """Its next stream, with the handshake done."""
@@ -82,12 +61,12 @@ class Client:
     async def round(self, stream: ScriptedStream, number: int) -> None:
         """Opens a round, for which the program gets ready."""
         await stream.send(round_started=RoundStarted(round=number))
-        assert (await stream.receive("round_ready")).round == number
+        expect((await stream.receive("round_ready")).round, number)
 
     async def heard(self, stream: ScriptedStream, nonce: int = 1) -> None:
         """Returns when all that was sent has been read: a Ping was answered."""
         await stream.send(ping=Ping(nonce=nonce))
-        assert (await stream.receive("pong")).nonce == nonce
+        expect((await stream.receive("pong")).nonce, nonce)
 
     async def answered_until_heard(self, stream: ScriptedStream, nonce: int = 1) -> list[str]:
         """The same; the works that were answered until then."""
@@ -95,12 +74,13 @@ class Client:
         answered: list[str] = []
         while True:
             request = await stream.receive_request()
-            assert request is not None, "the stream has ended"
-            kind = request.WhichOneof("message")
+            if request is None:
+                raise Unmet("the stream has ended", required="Pong")
+            kind = request.WhichOneof("message") or ""
             if kind == "pong":
-                assert request.pong.nonce == nonce
+                expect(request.pong.nonce, nonce)
                 return answered
-            assert kind in ("rank_result", "rank_batch_result"), kind
+            demand(kind in ("rank_result", "rank_batch_result"), "answers, then Pong", kind)
             answered.append(getattr(request, kind).work_id)
 
     async def feedback(
@@ -159,7 +139,7 @@ class Client:
                 batch = SearchBatch(**common, texts=[text], text_numbers=numbers)
                 await stream.send(search_batch=batch)
             return
-        queries = [
+        queries: list[dict[str, Any]] = [
             {
                 "query_index": index, "user": UserContext(user_id=f"u{user}", user_number=user),
                 "result_count": count, "offset": offsets[index] if offsets else 0, **of_queries,
@@ -179,18 +159,18 @@ class Client:
         """The program's next message, which must answer this work: its lists as item numbers."""
         if self.columnar:
             result = await stream.receive("rank_batch_result")
-            assert result.work_id == work_id
+            expect(result.work_id, work_id)
             numbers, lengths = list(result.item_numbers), list(result.list_lengths)
             lengths = lengths or [count] * users
-            assert (len(lengths), sum(lengths)) == (users, len(numbers))
+            expect((len(lengths), sum(lengths)), (users, len(numbers)))
             ends = accumulate(lengths)
             return [numbers[end - one : end] for end, one in zip(ends, lengths, strict=True)]
         result = await stream.receive("rank_result")
-        assert (result.work_id, result.complete) == (work_id, True)
+        expect((result.work_id, result.complete), (work_id, True))
         number = {item.item_id: at for at, item in enumerate(self.server.items)}
         by_query = {one.query_index: one for one in result.lists}
-        assert sorted(by_query) == list(range(users))
-        assert len(result.lists) == users
+        expect(sorted(by_query), list(range(users)))
+        expect(len(result.lists), users)
         return [[number[item.item_id] for item in by_query[n].items] for n in range(users)]
 
     async def asked(
@@ -209,32 +189,12 @@ class Client:
         )  # fmt: skip
         await stream.send(converse_work=work)
         result = await stream.receive("converse_result")
-        assert result.work_id == "report"
+        expect(result.work_id, "report")
         return json.loads(result.reply_text)
 
     async def calls(self, stream: ScriptedStream) -> list[str]:
         """What the program was told, in order."""
         return (await self.report(stream))["calls"]
-
-
-async def send_with_unknown_fields(stream: ScriptedStream, **message: Message) -> None:
-    """Sends a message that has, like all in it, a field that nobody knows yet."""
-    for inner in message.values():
-        widen(inner)
-    whole = ConnectResponse(seq=stream.seq + 1, **message)
-    whole.MergeFromString(UNKNOWN_FIELD)
-    stream.seq += 1
-    await stream.context.write(whole)
-
-
-def widen(message: Message) -> None:
-    """Puts the unknown field into a message and into all messages in it."""
-    for descriptor, value in message.ListFields():
-        if descriptor.message_type and not descriptor.message_type.GetOptions().map_entry:
-            repeated = not isinstance(value, Message)
-            for one in value if repeated else [value]:
-                widen(one)
-    message.MergeFromString(UNKNOWN_FIELD)
 
 
 def ranked(
@@ -251,18 +211,15 @@ def excluding(*item_ids: str) -> CandidateSet:
 
 @contextlib.asynccontextmanager
 async def playing(
-    program: Sequence[str], options: Sequence[str], log: Path
-) -> AsyncIterator[Client]:
-    """A server and a program that dials it; both are gone afterwards."""
-    async with ScriptedServer() as server:
-        with log.open("wb") as out:
-            process = await asyncio.create_subprocess_exec(
-                *program, "--server", server.address, *options,
-                stdin=asyncio.subprocess.PIPE, stdout=out, stderr=out,
-            )  # fmt: skip
-        try:
-            yield Client(server, process, "--columnar" in options, log)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+    program: Sequence[str], options: Sequence[str], log: Path, patience: float = PATIENCE
+) -> AsyncGenerator[Client]:
+    """A server and a program that dials it; both are gone afterwards.
+
+    The program is given `--server HOST:PORT` unless {server} stands in its words.
+    """
+    async with ScriptedServer(patience=patience) as server:
+        words, _ = addressed(program, server.address)
+        if words == list(program):
+            words += ["--server", server.address]
+        async with started([*words, *options], log, patience=patience, stdin=True) as process:
+            yield Client(server, process, "--columnar" in options)

@@ -1,0 +1,1 @@
+"""Whether a recommender, in any language, does as the contract says: `recarena-conformance`."""
