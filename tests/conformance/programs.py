@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
+CLIENTS = HERE.parents[1] / "clients"
 PROGRAMS: dict[str, list[str]] = {
     "python": [sys.executable, str(HERE / "recommender.py")],
+    "typescript": ["node", str(CLIENTS / "typescript/dist/conformance/recommender.js")],
 }
 """Language -> how its program is started; README.md says what it must do."""
+
+
+def unbuilt(language: str) -> str:
+    """Why the program of a language cannot be started here, with the remedy; empty where it can."""
+    for word in PROGRAMS[language]:
+        if word.startswith(str(CLIENTS)) and not Path(word).exists():
+            return f"{Path(word).relative_to(CLIENTS.parent)} is not built: run `make clients`"
+    tool = PROGRAMS[language][0]
+    return "" if shutil.which(tool) else f"there is no {tool} here, which {language} needs"

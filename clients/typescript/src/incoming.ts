@@ -48,6 +48,8 @@ const COLUMNAR = new Map<number, (bytes: Uint8Array) => Columns>([
   ],
 ]);
 
+const KINDS = new Set(ConnectResponseSchema.oneofs[0].fields.map((field) => field.number));
+
 /**
  * Reads a message of the server.
  *
@@ -66,22 +68,26 @@ function plain(payload: Uint8Array): Incoming {
   return { seq, message: message as Plain | { case: undefined } }; // the others were read before
 }
 
+/** The message, where it is one of columns. What comes in pieces is one message, as anywhere. */
 function inColumns(payload: Uint8Array): Incoming | undefined {
   const reader = new BinaryReader(payload);
   let number = 0n;
-  let message: Columns | undefined;
+  let kind = 0;
+  let pieces: Uint8Array[] = [];
   while (reader.pos < reader.len) {
     const [field, wireType] = reader.tag();
-    const read = COLUMNAR.get(field);
-    if (field === seq.number && wireType === WireType.Varint) {
+    if (field === seq.number) {
       number = BigInt(reader.uint64());
-    } else if (read && wireType === WireType.LengthDelimited) {
-      message = read(reader.bytes());
+    } else if (KINDS.has(field) && wireType === WireType.LengthDelimited) {
+      pieces = field === kind ? pieces : [];
+      kind = field;
+      pieces.push(reader.bytes());
     } else {
       reader.skip(wireType, field);
     }
   }
-  return message && { seq: number, message };
+  const read = COLUMNAR.get(kind);
+  return read && { seq: number, message: read(pieces.length > 1 ? Buffer.concat(pieces) : pieces[0]) };
 }
 
 export function isWork(message: Message): message is Work {

@@ -81,7 +81,7 @@ export class Works {
   /** ConnectRequest.ack_seq: everything up to it is handled. */
   get acknowledged(): bigint {
     for (const first of this.#open) {
-      return first - 1n;
+      return first ? first - 1n : first;
     }
     return this.#dispatched;
   }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.programs import HERE, PROGRAMS
+from conformance.programs import HERE, PROGRAMS, unbuilt
 from recarena.conformance.findings import Unmet
 from recarena.conformance.probe.cases import CASES
 from recarena.conformance.probe.client import playing
@@ -18,6 +18,8 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("language", PROGRAMS)
 async def test_a_client_does_as_the_contract_says(language: str, name: str, tmp_path: Path):
+    if reason := unbuilt(language):
+        pytest.skip(reason)
     case = CASES[name]
     async with playing(PROGRAMS[language], case.options, tmp_path / "said") as client:
         await case.scene(client)
