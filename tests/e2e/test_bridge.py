@@ -55,10 +55,10 @@ def mapping(folder: Path, service: HttpService, more: str = "", **instead: str) 
     return path
 
 
-async def play(folder: Path, *recommenders: str) -> dict[str, dict[str, Any]]:
+async def play(folder: Path, *recommenders: str, users: int = 60) -> dict[str, dict[str, Any]]:
     """A run that succeeds; its arms by the names of the recommenders."""
     ended = await recarena(
-        "run", f"new:users=60,seed=3,history={HISTORY}", "--rounds", ROUNDS, "--name", "one",
+        "run", f"new:users={users},seed=3,history={HISTORY}", "--rounds", ROUNDS, "--name", "one",
         *(word for one in recommenders for word in ("-r", one)), "--json", cwd=folder,
     )  # fmt: skip
     end = ended.went_well().values[-1]
@@ -226,7 +226,7 @@ path = "/v1/status"
 done = "state == 'ready'"
 every = 0.01
 """)
-    arm = (await play(tmp_path, bridge("http", "many.toml")))["http"]
+    arm = (await play(tmp_path, bridge("http", "many.toml"), users=25))["http"]
     state = service.state()
     asked = state["requests"]["POST /v1/recommendations/batch"]
     assert arm["failed_lists"] == 0

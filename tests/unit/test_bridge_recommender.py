@@ -254,14 +254,22 @@ async def test_each_event_is_sent_as_its_rules_say():
     ]
 
 
-async def test_the_same_events_have_the_same_key_and_others_another():
-    keys = []
+async def test_a_request_that_is_tried_again_keeps_its_key_and_no_other_has_it():
+    keys: list[list[str]] = []
     for _ in range(2):
-        async with bridge(loaded(BASE + RANK + EVENTS), lambda _: {}) as (one, stub):
+        refused = iter([True])
+
+        def answer(_: httpx2.Request, refused=refused) -> httpx2.Response:
+            return httpx2.Response(503 if next(refused, False) else 200)
+
+        async with bridge(loaded(BASE + RANK + EVENTS), answer) as (one, stub):
             await one.feedback(told())
             keys.append([request.headers["idempotency-key"] for request in stub.requests])
-    assert keys[0] == keys[1]
-    assert len(set(keys[0])) == len(keys[0]) == 4
+    for first, second, *others in keys:
+        assert first == second
+        assert len({first, *others}) == len(others) + 1 == 4
+    # Another run, though it has the same name, is no repetition.
+    assert not set(keys[0]) & set(keys[1])
 
 
 async def test_feedback_that_is_lost_is_counted_and_does_not_wait_again():

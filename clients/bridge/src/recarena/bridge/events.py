@@ -129,7 +129,8 @@ def iso(time: Timestamp) -> str:
 def requests(made: list[Event], feedback: Feedback, scope: str) -> list[tuple[Outgoing, int]]:
     """The requests that carry events, each with their number.
 
-    Events of different places go there in requests of their own. `scope` tells runs apart.
+    Events of different places go there in requests of their own. `scope` tells apart runs
+    whose events have the same ids.
     """
     places: dict[tuple[str, Any], list[Event]] = {}
     for event in made:

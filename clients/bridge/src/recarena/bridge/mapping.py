@@ -204,7 +204,7 @@ class Feedback(Table):
     failures: Expression | None = None
     """Those entries of an answer with a good status that say that an event was refused."""
     idempotency_header: str = "Idempotency-Key"
-    """The same for each delivery of the same events; empty: none."""
+    """The same each time that the same request is tried; empty: none."""
     give_up_after: float = Field(default=30.0, gt=0)
     """Seconds for one request with its retries; then its events are lost, and counted."""
 

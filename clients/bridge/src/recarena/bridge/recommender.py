@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -47,6 +48,8 @@ class Bridge(Recommender):
         self._transport = transport
         self._loaded, self._mapping = loaded, loaded.mapping
         self._counts = Counts()
+        # Not the name of the run: another one of that name must not pass for a repetition.
+        self._scope = uuid.uuid4().hex
         self._round = 0
         self._introduced: set[str] = set()
         self._introducing = asyncio.Lock()
@@ -80,8 +83,7 @@ class Bridge(Recommender):
             return
         always = {**self._always(), "round": batch.round}
         made = events.events(batch, feedback, always, self._ids, self._counts)
-        scope = f"{self._run.run_id}/{self._run.epoch}"
-        requests = events.requests(made, feedback, scope)
+        requests = events.requests(made, feedback, self._scope)
         if feedback.ordered:
             down = False
             for request, size in requests:
