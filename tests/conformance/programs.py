@@ -10,6 +10,7 @@ HERE = Path(__file__).parent
 CLIENTS = HERE.parents[1] / "clients"
 PROGRAMS: dict[str, list[str]] = {
     "python": [sys.executable, str(HERE / "recommender.py")],
+    "go": [str(CLIENTS / "go/build/conformance")],
     "typescript": ["node", str(CLIENTS / "typescript/dist/conformance/recommender.js")],
 }
 """Language -> how its program is started; README.md says what it must do."""
