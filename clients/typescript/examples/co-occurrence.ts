@@ -6,7 +6,8 @@
  * The same recommender stands in Python, Go and Java beside the other SDKs. They do the same
  * arithmetic in the same order, so that all four give the same lists to the same users:
  *
- * - An item counts as watched when it was viewed, liked, disliked, rated or shared; once for a user.
+ * - An item counts as watched when it was viewed, liked, disliked, rated or shared; once for a
+ *   user.
  * - pairs(i, j) is how many users watched both, counted when the later of the two is watched, and
  *   only against the 100 items that the user watched last before it.
  * - score(user, j) = the sum, over the 50 items i that the user watched last, in the order in which

@@ -1,6 +1,7 @@
 /** A complete recommender. Start it before the server or after it. */
 
-import { type FeedbackBatch, type RankQuery, type Recommender, type RunInfo, serve } from "@recarena/client";
+import { serve } from "@recarena/client";
+import type { FeedbackBatch, RankQuery, Recommender, RunInfo } from "@recarena/client";
 
 /** Shows what was watched most, without what the user may not see again. */
 class Popular implements Recommender {
@@ -11,7 +12,9 @@ class Popular implements Recommender {
     run.catalog.itemIds.forEach((id) => this.watches.set(id, 0));
   }
   feedback(batch: FeedbackBatch) {
-    batch.interactions.forEach(({ itemId }) => this.watches.set(itemId, (this.watches.get(itemId) ?? 0) + 1));
+    for (const { itemId } of batch.interactions) {
+      this.watches.set(itemId, (this.watches.get(itemId) ?? 0) + 1);
+    }
   }
   ready() {
     this.best = [...this.watches].sort(([, a], [, b]) => b - a).map(([id]) => id);

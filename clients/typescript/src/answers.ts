@@ -72,11 +72,14 @@ export function rankResult(
 function listed(
   answer: Answer, queryIndex: number, where: string,
 ): MessageInitShape<typeof RankedListSchema> {
-  const ranked = isList(answer) ? { items: answer } : answer;
+  const ranked: Ranked = isList(answer) ? { items: answer } : answer;
+  if (!Array.isArray(ranked?.items)) {
+    throw new WrongAnswer(`${where}: an array of item ids is wanted, not ${kindOf(answer)}`);
+  }
   return {
     queryIndex,
-    items: itemsOf(ranked?.items, where),
-    attributionToken: ranked?.token ?? "",
+    items: ranked.items.map((item) => checked(item, where)),
+    attributionToken: ranked.token ?? "",
   };
 }
 
@@ -84,19 +87,14 @@ function isList(answer: Answer): answer is readonly ListedItem[] {
   return Array.isArray(answer);
 }
 
-function itemsOf(items: readonly ListedItem[] | undefined, where: string) {
-  if (!Array.isArray(items)) {
-    throw new WrongAnswer(`${where}: an array of item ids is wanted, not ${kindOf(items)}`);
+function checked(item: ListedItem, where: string) {
+  if (typeof item === "string") {
+    return { itemId: item };
   }
-  return items.map((item: ListedItem) => {
-    if (typeof item === "string") {
-      return { itemId: item };
-    }
-    if (typeof item?.itemId !== "string") {
-      throw new WrongAnswer(`${where}: ${kindOf(item)} is neither an item id nor has an itemId`);
-    }
-    return item;
-  });
+  if (typeof item?.itemId !== "string") {
+    throw new WrongAnswer(`${where}: ${kindOf(item)} is neither an item id nor has an itemId`);
+  }
+  return item;
 }
 
 /**
@@ -156,11 +154,9 @@ export function converseResult(
   if (typeof reply?.text !== "string") {
     throw new WrongAnswer(`${method} returned ${kindOf(reply)}, not a reply with a text`);
   }
+  const { items } = listed({ items: reply.items ?? [], token: reply.token }, 0, method);
   const value = {
-    workId,
-    replyText: reply.text,
-    items: itemsOf(reply.items ?? [], method),
-    attributionToken: reply.token ?? "",
+    workId, replyText: reply.text, items, attributionToken: reply.token ?? "",
   };
   return encoded(method, () => requestBytes({ case: "converseResult", value }, ackSeq));
 }

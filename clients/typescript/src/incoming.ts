@@ -87,7 +87,8 @@ function inColumns(payload: Uint8Array): Incoming | undefined {
     }
   }
   const read = COLUMNAR.get(kind);
-  return read && { seq: number, message: read(pieces.length > 1 ? Buffer.concat(pieces) : pieces[0]) };
+  const whole = pieces.length === 1 ? pieces[0] : Buffer.concat(pieces);
+  return read && { seq: number, message: read(whole) };
 }
 
 export function isWork(message: Message): message is Work {

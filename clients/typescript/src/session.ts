@@ -27,7 +27,7 @@ export const GRACE_MS = 5_000;
 
 /** How a session ended, and why in words. */
 export interface End {
-  /** "over": the server needs this instance no more. "left": `leave` was called. "lost": come back. */
+  /** over: the server needs this instance no more; left: `leave` was called; lost: come back. */
   readonly how: "over" | "left" | "lost";
   readonly text: string;
 }
