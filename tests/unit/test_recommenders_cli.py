@@ -75,7 +75,7 @@ def test_every_recommender_is_served_by_its_name(name: str, served):
     assert served[0][0][1] == name
     offered = set(served[0][1]["capabilities"])
     assert {Capability.CAPABILITY_SEARCH, Capability.CAPABILITY_COLUMNAR} <= offered
-    explains = name in ("item-knn", "ease", "content")
+    explains = name in ("item-knn", "ease", "content", "hybrid")
     assert (Capability.CAPABILITY_EXPLAIN in offered) == explains
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from recarena.client import Catalog
 from recarena.recommenders.content import Content
 from recarena.recommenders.ease import Ease
+from recarena.recommenders.hybrid import Hybrid
 from recarena.recommenders.item_knn import ItemKnn
 from recarena.recommenders.numeric import NumericRecommender, Wanted
 from recarena.recommenders.popular import Popular
@@ -25,7 +26,7 @@ from recarena.v1.types_pb2 import ExplanationMode, Interaction, Item
 from recarena.v1.work_pb2 import RankBatch, RankQuery, SearchBatch, SearchQuery
 from support.recommender_worlds import PAGE, Planted, columns, info, lists, rich
 
-KINDS = [RandomOrder, Popular, ItemKnn, Ease, Content]
+KINDS = [RandomOrder, Popular, ItemKnn, Ease, Content, Hybrid]
 USERS, ITEMS = 30, 40
 
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

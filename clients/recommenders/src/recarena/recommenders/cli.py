@@ -7,10 +7,17 @@ import difflib
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from recarena.recommenders.model_options import (
+    Unusable,
+    WrongOption,
+    add_model_options,
+    embedder_choice,
+)
 from recarena.recommenders.roster import ROSTER, Entry, Options
 
 if TYPE_CHECKING:
@@ -43,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     entry = ROSTER.get(given.name)
     if entry is None:
         parser.error(unknown(given.name))
-    options = Options(seed=given.seed, world=given.world)
+    options = chosen(parser, given, entry)
     for option in entry.missing(options):
         parser.error(f"{given.name} needs --{option}")
     if bool(given.tls_cert) != bool(given.tls_key):
@@ -82,6 +89,7 @@ def command() -> argparse.ArgumentParser:
     )
     add("--seed", metavar="N", type=int, default=0, help="of random (default: 0)")
     add("--world", metavar="DIR", type=Path, help="the world folder that oracle reads")
+    add_model_options(parser)
     add("--no-search", action="store_true", help="do not offer search")
     add("--once", action="store_true", help="leave when one run (a session) is over")
     add(
@@ -125,6 +133,19 @@ def unknown(name: str) -> str:
     near = difflib.get_close_matches(name, ROSTER, 1, 0.4)
     guess = f" Did you mean {near[0]}?" if near else ""
     return f"there is no recommender {name!r}.{guess} There are: {', '.join(ROSTER)}"
+
+
+def chosen(parser: argparse.ArgumentParser, given: argparse.Namespace, entry: Entry) -> Options:
+    """What the options say to this recommender; one that it cannot use ends the program."""
+    options = Options(seed=given.seed, world=given.world)
+    try:
+        if "embedder" in entry.takes:
+            options = replace(options, embedder=embedder_choice(given, os.environ))
+    except WrongOption as error:
+        parser.error(str(error))
+    except Unusable as error:
+        parser.exit(FAILED, f"{parser.prog}: {error}\n")
+    return options
 
 
 def served(entry: Entry, options: Options, given: argparse.Namespace) -> int:

@@ -8,6 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recarena.recommenders.model_options import NO_EMBEDDER, EmbedderChoice
+
 if TYPE_CHECKING:
     from recarena.recommenders.numeric import NumericRecommender
 
@@ -18,6 +20,7 @@ class Options:
 
     seed: int = 0
     world: Path | None = None
+    embedder: EmbedderChoice = NO_EMBEDDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,12 @@ ROSTER = {
     ),
     "ease": Entry("a linear item-to-item model in closed form (EASE)", "ease", "Ease"),
     "content": Entry("more of what the user liked: genres, people, words", "content", "Content"),
+    "hybrid": Entry(
+        "like what was liked of late; search by words and meaning",
+        "hybrid",
+        "Hybrid",
+        ("embedder",),
+    ),
     "oracle": Entry(
         "cheats: ranks by the hidden truth of --world, to check a benchmark",
         "oracle",
