@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -10,8 +13,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
 from recarena.server.cli.shadow_lists import SCHEMA
+from recarena.server.cli.shadow_report import table
 from support.arena import program
 from support.commands import TESTS, Ended, started
 from support.shadows import fingerprints
@@ -20,13 +25,20 @@ from support.workshop import ROUNDS, Workshop
 BALKING = f"{sys.executable} {TESTS / 'support' / 'balking.py'} {{server}}"
 
 
+GUIDE = TESTS.parent / "docs" / "shadow.md"
+
+
+def in_the_guide(beginning: str) -> list[str]:
+    """The words of the one command line of the guide that begins like this."""
+    lines = GUIDE.read_text("utf-8").splitlines()
+    (line,) = [one for one in lines if one.startswith(f"recarena {beginning}")]
+    return shlex.split(line)[1:]
+
+
 @pytest.fixture(scope="module")
 def duel(shop: Workshop) -> Path:
-    """A run of two arms in a world with history."""
-    shop.run(
-        "run", "world", "-r", "ease", "-r", "popular", "--seed", 9, "--rounds", 3,
-        "--name", "duel", "--json",
-    ).went_well()  # fmt: skip
+    """The run of the guide: two arms in a world with history."""
+    shop.run(*in_the_guide("run new:users=200"), "--json").went_well()
     return shop.folder / "runs" / "duel"
 
 
@@ -34,7 +46,7 @@ def duel(shop: Workshop) -> Path:
 def beside_both(shop: Workshop, duel: Path) -> Ended:
     """What ease comes to in the shadow of both arms, with the lists in a folder."""
     before = fingerprints(duel)
-    ended = shop.run("shadow", duel, "-r", "ease", "--out", "lists", "--json").went_well()
+    ended = shop.run(*in_the_guide("shadow runs/duel -r ease --out lists"), "--json").went_well()
     assert fingerprints(duel) == before
     return ended
 
@@ -109,19 +121,46 @@ def test_the_lists_bear_the_comparison_out(beside_both, shop):
 def test_the_same_shadow_gives_the_same_comparison_and_lists_but_for_time(
     beside_both, duel, shop, here
 ):
-    again = here(
-        "shadow", duel, "-r", "ease", "--out", "again.jsonl", "--json", cwd=shop.folder
-    ).went_well()
+    words = in_the_guide("shadow runs/duel -r ease --out again.jsonl")
+    again = here(*words, cwd=shop.folder).went_well()
     assert without_time(again.values[-1]) == without_time(beside_both.values[-1])
     lines = (shop.folder / "again.jsonl").read_text("utf-8").splitlines()
     parquet = pq.read_table(shop.folder / "lists" / "lists.parquet").to_pylist()
     assert [json.loads(line) for line in lines] == parquet
 
 
+def test_the_code_of_the_guide_finds_where_the_two_differ(
+    beside_both, shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    (code,) = re.findall(r"```python\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+    monkeypatch.chdir(shop.folder)
+    exec(compile(code, str(GUIDE), "exec"), {})
+    said = capsys.readouterr().out
+    assert "shadow_items" in said
+    assert "popular" in said
+
+
+def test_every_column_of_the_lists_and_every_measure_is_in_the_guide(beside_both):
+    text = GUIDE.read_text("utf-8")
+    columns = text.partition("## The lists")[2]
+    assert [name for name in SCHEMA.names if not re.search(rf"\b{name}\b", columns)] == []
+    end = beside_both.values[-1]
+    names = [*end, *end["arms"][0], *end["arms"][0]["latency"]["shadow"]]
+    assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_the_excerpt_of_the_guide_is_what_comes_out(beside_both):
+    (excerpt,) = re.findall(r"```text\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+    out = Console(width=200, file=io.StringIO())
+    out.print(table(beside_both.values[-1], []))
+    assert isinstance(out.file, io.StringIO)
+    shown = out.file.getvalue().splitlines()
+    assert [line for line in excerpt.splitlines() if line not in shown] == []
+    assert len(excerpt.splitlines()) > 4
+
+
 def test_people_get_a_table_that_says_what_hit_rate_is_not(shop, duel, here):
-    ended = here(
-        "shadow", duel, "-r", "popular", "--arm", "ease", "--rounds", "2:3", cwd=shop.folder
-    ).went_well()
+    ended = here(*in_the_guide("shadow runs/duel -r popular --arm"), cwd=shop.folder).went_well()
     assert "popular in the shadow of duel: rounds 2 to 3" in ended.out
     assert "beside ease" in ended.out
     assert "beside popular" not in ended.out

@@ -262,12 +262,13 @@ class Shadow:
                     if row.round >= self.plan.last:
                         return
 
-    async def close(self) -> None:
-        """Says goodbye, once: the run is over for the shadow, however far it came."""
+    async def close(self, grace_s: float = DRAIN_GRACE_S) -> None:
+        """Says goodbye, once: the run is over for the shadow, however far it came. What is under
+        way may be finished within the grace."""
         leaving, self._shadows = list(self._shadows.values()), {}
         for one in leaving:
             self._door.close(one)
-        await asyncio.gather(*(one.dismiss(DRAIN_GRACE_S, come_back=False) for one in leaving))
+        await asyncio.gather(*(one.dismiss(grace_s, come_back=False) for one in leaving))
 
     # -- the company of a run
 

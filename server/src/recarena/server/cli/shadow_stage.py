@@ -17,7 +17,11 @@ from recarena.server.cli.shadow_report import result, table
 from recarena.server.cli.signals import stop_asked
 from recarena.server.errors import NotFound
 from recarena.server.rpc.server import Server
+from recarena.server.runs import DRAIN_GRACE_S
 from recarena.server.shadowing import Plan, Shadow
+
+HURRIED_GRACE_S = 0.5
+"""For a shadow that is broken off: nobody waits for what it has under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,8 @@ async def _stage(plan: Plan, staging: Staging, scratch: Path) -> int:
         finally:
             if on.writer:
                 on.writer.close(result(shadow))
-            await shadow.close()
+            done = shadow.compared == plan.rounds
+            await shadow.close(DRAIN_GRACE_S if done else HURRIED_GRACE_S)
             await programs.stop()
         return _report(on, problem, stopped.is_set())
 
