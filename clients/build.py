@@ -100,8 +100,12 @@ LANGUAGES = {
         Language(
             "go",
             ("go",),
-            "Go",
-            (("go", "build", "-o", "build/", "./..."),),
+            "Go 1.24 or newer",
+            (
+                ("go", "vet", "./..."),
+                ("go", "build", "-o", "build/", "./..."),
+                ("go", "test", "-c", "-o", "build/", "./..."),
+            ),
             "build",
             "clients/go/build/co-occurrence",
         ),

@@ -31,7 +31,7 @@ type scriptedServer struct {
 
 // scriptedSession is the server's side of one Connect.
 type scriptedSession struct {
-	t        *testing.T
+	t        testing.TB
 	stream   grpc.BidiStreamingServer[pb.ConnectRequest, pb.ConnectResponse]
 	metadata metadata.MD
 	register *pb.Register
@@ -41,7 +41,7 @@ type scriptedSession struct {
 	seq      uint64
 }
 
-func newScriptedServer(t *testing.T, secure credentials.TransportCredentials) *scriptedServer {
+func newScriptedServer(t testing.TB, secure credentials.TransportCredentials) *scriptedServer {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -105,7 +105,7 @@ func (s *scriptedServer) StreamCatalog(
 	return stream.Send(&pb.StreamCatalogResponse{Items: items})
 }
 
-func (s *scriptedServer) accept(t *testing.T) *scriptedSession {
+func (s *scriptedServer) accept(t testing.TB) *scriptedSession {
 	t.Helper()
 	select {
 	case session := <-s.coming:
@@ -118,7 +118,7 @@ func (s *scriptedServer) accept(t *testing.T) *scriptedSession {
 }
 
 // begin goes through the handshake.
-func (s *scriptedServer) begin(t *testing.T) *scriptedSession {
+func (s *scriptedServer) begin(t testing.TB) *scriptedSession {
 	t.Helper()
 	session := s.accept(t)
 	session.send(&pb.ConnectResponse{Message: &pb.ConnectResponse_Registered{
@@ -239,13 +239,13 @@ func (s *scripted) Close() error {
 
 // serving is a Serve under way.
 type serving struct {
-	t      *testing.T
+	t      testing.TB
 	cancel context.CancelFunc
 	result chan error
 }
 
 // serve serves a recommender until the test ends, or leaves.
-func serve(t *testing.T, server string, one Recommender, given ...Option) *serving {
+func serve(t testing.TB, server string, one Recommender, given ...Option) *serving {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	running := &serving{t, cancel, make(chan error, 1)}
