@@ -87,7 +87,7 @@ def command() -> argparse.ArgumentParser:
         default="auto",
         help="auto: columnar where the server knows it; explanations go with rich alone",
     )
-    add("--seed", metavar="N", type=int, default=0, help="of random (default: 0)")
+    add("--seed", metavar="N", type=int, default=0, help="of random and bandit (default: 0)")
     add("--world", metavar="DIR", type=Path, help="the world folder that oracle reads")
     add_model_options(parser)
     add("--no-search", action="store_true", help="do not offer search")

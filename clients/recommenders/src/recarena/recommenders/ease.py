@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recarena.recommenders.item_to_item import ItemToItem, gram
+from recarena.recommenders.personal import Doubles
 from recarena.recommenders.watched import Ints
 
 if TYPE_CHECKING:
@@ -41,8 +42,9 @@ class Ease(ItemToItem):
             return None
         if self.kept is None:
             logging.getLogger(__name__).warning(
-                "ease relates the %d most watched of %d items; the others are ranked by their"
+                "%s relates the %d most watched of %d items; the others are ranked by their"
                 " worth alone",
+                self.method,
                 MOST_ITEMS,
                 self.item_count,
             )
@@ -51,20 +53,26 @@ class Ease(ItemToItem):
 
     def relate(self, affinities: Matrix) -> NDArray[np.float32]:
         """R by one Cholesky factorisation."""
-        from scipy.linalg import lapack
-
         matrix = gram(affinities)
-        diagonal = np.arange(len(matrix))
-        mean = float(matrix[diagonal, diagonal].mean()) if len(matrix) else 0.0
-        if mean <= 0:
-            return np.zeros(matrix.shape, np.float32)
-        matrix[diagonal, diagonal] += RIDGE * mean
-        factor, failed = lapack.dpotrf(matrix.T, lower=1, clean=0, overwrite_a=1)
-        inverse, failed_too = lapack.dpotri(factor, lower=1, overwrite_c=1)
-        if failed or failed_too:
-            raise ArithmeticError("ease: the Gram matrix is not positive definite")
-        lower = np.tril(inverse)
-        inverse = lower + np.tril(inverse, -1).T
-        relations = inverse / -inverse[diagonal, diagonal]
-        relations[diagonal, diagonal] = 0
+        inverse = inverted(matrix, self.method)
+        relations = inverse / -np.diagonal(inverse)
+        np.fill_diagonal(relations, 0)
         return relations.astype(np.float32)
+
+
+def inverted(matrix: Doubles, method: str) -> Doubles:
+    """(matrix + lambda I)^-1 by one Cholesky factorisation, lambda being RIDGE times the mean of
+    the diagonal; nothing but zeros has the identity. The matrix is used up."""
+    from scipy.linalg import lapack
+
+    diagonal = np.arange(len(matrix))
+    mean = float(matrix[diagonal, diagonal].mean()) if len(matrix) else 0.0
+    if mean <= 0:
+        return np.eye(len(matrix))
+    matrix[diagonal, diagonal] += RIDGE * mean
+    factor, failed = lapack.dpotrf(matrix.T, lower=1, clean=0, overwrite_a=1)
+    inverse, failed_too = lapack.dpotri(factor, lower=1, overwrite_c=1)
+    if failed or failed_too:
+        raise ArithmeticError(f"{method}: the Gram matrix is not positive definite")
+    lower = np.tril(inverse)
+    return lower + np.tril(inverse, -1).T

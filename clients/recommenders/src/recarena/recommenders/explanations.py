@@ -27,8 +27,8 @@ def because_watched(
 
 
 def like_watched(watched: Item, method: str) -> Explanation:
-    """Says "Similar to X, which you watched." For a model of which no share of the score is owed to a
-    single item: the evidence has no weight."""
+    """Says "Similar to X, which you watched." with KIND_ITEM evidence that has no weight: for a
+    model of which no share of the score is owed to a single item."""
     evidence = [Evidence(kind=Evidence.KIND_ITEM, reference=watched.item_id)]
     return Explanation(
         text=f"Similar to {watched.title}, which you watched.",

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recarena.recommenders.explanations import because_watched
-from recarena.recommenders.personal import CELLS, Personal
+from recarena.recommenders.personal import CELLS, Doubles, Personal
 from recarena.recommenders.ranking import best
 from recarena.recommenders.watched import Floats, Ints, Longs
 from recarena.v1.types_pb2 import Explanation
@@ -45,16 +45,19 @@ class ItemToItem(Personal):
         """w_u for users with so many watches: 1 for all unless overridden."""
         return np.ones(len(counts), np.float32)
 
-    def fit(self, affinities: Floats, due: bool) -> None:
+    def fit(self, affinities: Doubles, due: bool) -> None:
         """Relates items where it is due, and weighs what users watched."""
-        watched, items = self.watched, self.watched.items
+        items = self.watched.items
         if due:
             matrix = self._matrix(items, affinities)
             self.kept = self.keep()
             self._relations = self.relate(matrix[:, self.kept] if self.kept is not None else matrix)
-        weights = self.GAIN * self.trust(np.diff(watched.starts))
-        weighted = self._matrix(items, affinities * weights[watched.rows])
+        weighted = self._matrix(items, affinities * self.weights())
         self._affinities = weighted[:, self.kept] if self.kept is not None else weighted
+
+    def weights(self) -> Floats:
+        """gain * w_u beside the keys of `watched`."""
+        return (self.GAIN * self.trust(np.diff(self.watched.starts)))[self.watched.rows]
 
     def keep(self) -> Ints | None:
         """The items to relate, ascending; None: all."""

@@ -36,3 +36,12 @@ class PassedOver:
     def of(self, users: Ints) -> tuple[Longs, Ints, Floats]:
         """(position in users, item, times) of all that these users passed over."""
         return self._pairs.rated(users)
+
+    def times(self, users: Ints, items: Ints) -> Floats:
+        """How often each of these pairs was passed over; 0 for a user who is not known yet."""
+        keys = users.astype(np.int64) * len(self.totals) + items
+        if not len(self._pairs):
+            return np.zeros(len(keys), np.float32)
+        places = np.minimum(np.searchsorted(self._pairs.keys, keys), len(self._pairs) - 1)
+        hit = self._pairs.keys[places] == keys
+        return np.where(hit, self._pairs.ratings[places], 0).astype(np.float32)

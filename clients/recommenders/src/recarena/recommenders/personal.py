@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
     Matrix = csr_array[Any, tuple[int, int]]
 
+Doubles = NDArray[np.float64]
+
 CELLS = 1 << 20
 """Scores computed at once: lists a step times items."""
 
@@ -59,7 +61,7 @@ class Personal(NumericRecommender):
     explains = True
 
     @abstractmethod
-    def fit(self, affinities: Floats, due: bool) -> None:
+    def fit(self, affinities: Doubles, due: bool) -> None:
         """Takes a_uj beside the keys of `watched`. `due` says that there is enough that is new to
         train the model again; where it is not, only what speaks of users is brought up to date."""
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
+from recarena.recommenders.keyed import Keys, mixed, user_keys
 from recarena.recommenders.numeric import NumericRecommender, Wanted
 from recarena.recommenders.watched import Ints, Longs, UnseenFirst
 
-Keys = NDArray[np.uint64]
 HALF_ROUNDS = 6
 
 
@@ -25,9 +24,7 @@ class RandomOrder(NumericRecommender):
         """The first unwatched items of each user's own order."""
         shuffle = Shuffle(self.item_count)
         with np.errstate(over="ignore"):
-            keys = mixed(np.uint64(self._seed % 2**64))
-            keys = mixed(keys ^ np.uint64(self.round))
-            keys = mixed(keys ^ wanted.numbers.astype(np.uint64))
+            keys = user_keys(self._seed, self.round, wanted.numbers)
             owners, items = self.watched.of(wanted.users)
             places = shuffle.place(items.astype(np.int64), keys[owners])
             unseen = UnseenFirst(owners, places, len(wanted), self.item_count)
@@ -83,11 +80,3 @@ class Shuffle:
         return ((mixed(keys + tweak) >> np.uint64(32)) * np.uint64(base) >> np.uint64(32)).astype(
             np.int64
         )
-
-
-def mixed(keys: Keys | np.uint64) -> Keys:
-    """The finalizer of SplitMix64 (Steele, Lea and Flood, 2014) after its increment."""
-    word = np.asarray(keys, np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-    word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return word ^ (word >> np.uint64(31))

@@ -57,6 +57,19 @@ ROSTER = {
         "what those liked who liked the same (neighbours by cosine)", "item_knn", "ItemKnn"
     ),
     "ease": Entry("a linear item-to-item model in closed form (EASE)", "ease", "Ease"),
+    "als": Entry("factors of users and items, by least squares on implicit feedback", "als", "Als"),
+    "bpr": Entry("factors that rank what was liked above the rest (BPR)", "bpr", "Bpr"),
+    "sequential": Entry(
+        "what comes next after what was watched of late (linear, like SLIST)",
+        "sequential",
+        "Sequential",
+    ),
+    "bandit": Entry(
+        "learns from what is shown and passed over, and explores (Thompson sampling)",
+        "bandit",
+        "Bandit",
+        ("seed",),
+    ),
     "content": Entry("more of what the user liked: genres, people, words", "content", "Content"),
     "hybrid": Entry(
         "like what was liked of late; search by words and meaning",
