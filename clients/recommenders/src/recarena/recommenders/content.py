@@ -39,7 +39,8 @@ class Content(ItemToItem):
     def relate(self, affinities: Matrix) -> Matrix:
         """Products of the item vectors; they never change with feedback."""
         if self._alike is None:
-            vectors = item_vectors(self.run.catalog.items)
+            self._vectors, self._features = vectors_and_features(self.run.catalog.items)
+            vectors = self._vectors
             others: Any = vectors.T.tocsr()
 
             def similar(begin: int, end: int) -> Floats:
@@ -49,6 +50,16 @@ class Content(ItemToItem):
 
             self._alike = nearest(similar, self.item_count, NEIGHBOURS)
         return self._alike
+
+    def in_common(self, watched: int, item: int) -> list[tuple[str, float]]:
+        """Genres and director that both have, by their part in the product of the vectors; words
+        of descriptions have no name that a user would know."""
+        both: Any = self._vectors[[watched]].multiply(self._vectors[[item]]).tocoo()
+        total = float(both.data.sum())
+        parts = zip(both.coords[1].tolist(), both.data.tolist(), strict=True)
+        named = [(self._features[column], value / total) for column, value in parts]
+        shared = [(name, part) for name, part in named if name and part > 0]
+        return sorted(shared, key=lambda feature: (-feature[1], feature[0]))
 
     def trust(self, counts: Longs) -> Floats:
         """1 / (watches + 3), times a constant: a mean, drawn to nothing for users with few."""
@@ -61,26 +72,42 @@ class Content(ItemToItem):
 
 def item_vectors(items: list[Item]) -> Matrix:
     """[items, genres + words]: see Content."""
+    return vectors_and_features(items)[0]
+
+
+def vectors_and_features(items: list[Item]) -> tuple[Matrix, list[str]]:
+    """The vectors, and for each column the feature it stands for ("genre=Comedy"), "" for words."""
     genres: list[Counter[str]] = [Counter(set(item.categories)) for item in items]
     texts: list[Counter[str]] = []
+    directors: dict[str, str] = {}
     for item in items:
-        director = words(str(attribute(item, "director") or "")).replace(" ", "")
+        name = str(attribute(item, "director") or "")
+        director = words(name).replace(" ", "")
+        directors.setdefault(f"by {director}", name)
         found = [word for word in words(item.description).split() if len(word) > 2]
         texts.append(Counter([*found, f"by {director}"] if director else found))
     from scipy.sparse import hstack
 
     parts = [GENRES * tf_idf(genres, by_rarity=False), WORDS * tf_idf(texts, by_rarity=True)]
     joined: Any = hstack(parts, format="csr", dtype=np.float32)
-    return joined
+    features = [f"genre={genre}" for genre in shared_terms(genres)]
+    features += [f"director={directors[t]}" if t in directors else "" for t in shared_terms(texts)]
+    return joined, features
+
+
+def shared_terms(documents: list[Counter[str]]) -> list[str]:
+    """Terms that more than one document has, sorted."""
+    frequency = Counter(term for document in documents for term in document)
+    return sorted(term for term, documents_with in frequency.items() if documents_with > 1)
 
 
 def tf_idf(documents: list[Counter[str]], *, by_rarity: bool) -> Matrix:
-    """[documents, terms] of rows of length one (or zero); terms that only one document has are
-    left out, since they relate it to nothing."""
+    """[documents, shared_terms] of rows of length one (or zero); terms that only one document has
+    are left out, since they relate it to nothing."""
     from scipy.sparse import csr_array
 
     frequency = Counter(term for document in documents for term in document)
-    terms = {term: n for n, term in enumerate(sorted(t for t, df in frequency.items() if df > 1))}
+    terms = {term: n for n, term in enumerate(shared_terms(documents))}
     rows: list[int] = []
     columns: list[int] = []
     values: list[float] = []

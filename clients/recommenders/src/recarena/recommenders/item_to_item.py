@@ -89,23 +89,28 @@ class ItemToItem(Personal):
             inside &= self.kept[np.minimum(places, len(self.kept) - 1)] == items
         relations: Any = self._relations[mine.indices]
         reasons: list[Explanation | None] = []
-        for place, known in zip(places, inside, strict=True):
+        for item, place, known in zip(items, places, inside, strict=True):
             if not known or not len(mine.indices):
                 reasons.append(None)
                 continue
             column = relations[:, [place]]
             column = column if isinstance(column, np.ndarray) else column.toarray()
-            reasons.append(self._because(user, mine.indices, mine.data * column.ravel()))
+            reasons.append(self._because(int(item), mine.indices, mine.data * column.ravel()))
         return reasons
 
-    def _because(self, user: int, items: Ints, shares: Floats) -> Explanation | None:
-        best_one = int(np.argmax(shares))
-        gains = float(shares[shares > 0].sum())
-        if shares[best_one] <= 0:
+    def in_common(self, watched: int, item: int) -> list[tuple[str, float]]:
+        """Features ("genre=Comedy") on which R of the two rests, each with its share of it, the
+        largest first; none unless overridden."""
+        return []
+
+    def _because(self, item: int, watched: Ints, adds: Floats) -> Explanation | None:
+        most = int(np.argmax(adds))
+        if adds[most] <= 0:
             return None
-        number = int(items[best_one] if self.kept is None else self.kept[items[best_one]])
-        item = self.run.catalog.items[number]
-        return because_watched(item, float(shares[best_one]) / gains, self.method)
+        number = int(watched[most] if self.kept is None else self.kept[watched[most]])
+        share = float(adds[most]) / float(adds[adds > 0].sum())
+        common = [(name, share * part) for name, part in self.in_common(number, item)]
+        return because_watched(self.run.catalog.items[number], share, self.method, common)
 
 
 def gram(affinities: Matrix) -> NDArray[np.float64]:

@@ -50,7 +50,7 @@ class NumericRecommender(Recommender, ABC):
     """
 
     explains = False
-    """Whether `reasons` ever gives one."""
+    """Whether `reasons` or `explained` ever gives one."""
     _search: CatalogSearch | None = None
 
     def start(self, run: RunInfo) -> None:
@@ -84,6 +84,10 @@ class NumericRecommender(Recommender, ABC):
         """Why each of these items is on the list of this row; None where there is nothing true
         to say."""
         return [None] * len(items)
+
+    def explained(self, query: RankQuery, user: int, items: Ints) -> list[Explanation | None]:
+        """As `reasons`, for a recommender to whom a row does not say enough of who asks."""
+        return self.reasons(user, items)
 
     def items_moved(self, number: Ints) -> None:
         """Called after the catalogue changed: what was item i is now number[i], or gone (-1).
@@ -248,7 +252,7 @@ class NumericRecommender(Recommender, ABC):
         if query.explanation_mode not in EXPLAINED:
             return ids
         answer: list[RankedItem] = []
-        for item_id, reason in zip(ids, self.reasons(user, items), strict=True):
+        for item_id, reason in zip(ids, self.explained(query, user, items), strict=True):
             answer.append(RankedItem(item_id=item_id, explanation=reason))
         return answer
 

@@ -10,9 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recarena.client import RunInfo
+from recarena.recommenders.explanations import because_of_genre
 from recarena.recommenders.numeric import NumericRecommender, Wanted
 from recarena.recommenders.ranking import best
 from recarena.recommenders.watched import Floats, Ints
+from recarena.v1.types_pb2 import Explanation
+from recarena.v1.work_pb2 import RankQuery
 
 BLOCK = 64
 """Users scored in one product. Always as many, so that a score has the same bits whoever else is
@@ -29,6 +32,8 @@ class Oracle(NumericRecommender):
 
     def __init__(self, world: Path) -> None:
         self._world = world
+
+    explains = True
 
     def start(self, run: RunInfo) -> None:
         """Loads the truth.
@@ -60,6 +65,7 @@ class Oracle(NumericRecommender):
         self._taste = truth.taste
         self._attributes = np.ascontiguousarray(truth.attributes[rows].T)
         self._quality = truth.quality[rows]
+        self._genres = truth.genres
 
     def top(self, wanted: Wanted) -> Ints:
         """The best for each user in truth, watched items last."""
@@ -74,6 +80,21 @@ class Oracle(NumericRecommender):
             parts.append(best(scores, self.watched.of(part.users), part.offsets, part.count))
         return np.concatenate(parts) if parts else np.empty((0, wanted.count), np.int32)
 
+    def explained(self, query: RankQuery, user: int, items: Ints) -> list[Explanation | None]:
+        """Names the genre that adds most to each score, with its share of all that adds."""
+        taste = self._taste[query.user.user_number]
+        reasons: list[Explanation | None] = []
+        for item in items:
+            adds = np.append(taste * self._attributes[:, item], self._quality[item])
+            of_genres = adds[: len(self._genres)]
+            most = int(np.argmax(of_genres)) if len(of_genres) else -1
+            if most < 0 or of_genres[most] <= 0:
+                reasons.append(None)
+                continue
+            share = float(of_genres[most] / adds[adds > 0].sum())
+            reasons.append(because_of_genre(self._genres[most], share, "oracle"))
+        return reasons
+
 
 class Truth:
     """What a world folder hides from recommenders."""
@@ -84,11 +105,14 @@ class Truth:
         attributes: NDArray[np.float64],
         quality: NDArray[np.float64],
         taste: NDArray[np.float64],
+        genres: list[str],
     ) -> None:
         self.item_ids = item_ids
         self.attributes = attributes
         self.quality = quality
         self.taste = taste
+        self.genres = genres
+        """Names of the first columns of attributes and taste."""
 
     @classmethod
     def read(cls, world: Path) -> Truth:
@@ -123,6 +147,7 @@ class Truth:
             attributes,
             items["quality"].to_numpy().astype(np.float64),
             taste,
+            names,
         )
 
 

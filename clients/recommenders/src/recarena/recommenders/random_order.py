@@ -6,9 +6,11 @@ import math
 
 import numpy as np
 
+from recarena.recommenders.explanations import at_random
 from recarena.recommenders.keyed import Keys, mixed, user_keys
 from recarena.recommenders.numeric import NumericRecommender, Wanted
 from recarena.recommenders.watched import Ints, Longs, UnseenFirst
+from recarena.v1.types_pb2 import Explanation
 
 HALF_ROUNDS = 6
 
@@ -16,6 +18,8 @@ HALF_ROUNDS = 6
 class RandomOrder(NumericRecommender):
     """Shows each user the catalogue in an order that follows from (seed, user, round) alone; a
     user's watched items go last."""
+
+    explains = True
 
     def __init__(self, seed: int = 0) -> None:
         self._seed = seed
@@ -34,6 +38,10 @@ class RandomOrder(NumericRecommender):
                 np.maximum(ranks, 0).ravel().astype(np.int64), np.repeat(keys, wanted.count)
             )
         return np.where(ranks >= 0, flat.reshape(ranks.shape), -1).astype(np.int32)
+
+    def reasons(self, user: int, items: Ints) -> list[Explanation | None]:
+        """Says that there is none: a sentence without evidence."""
+        return [at_random("random") for _ in items]
 
 
 class Shuffle:
