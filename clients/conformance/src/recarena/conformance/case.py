@@ -52,6 +52,8 @@ class Outcome:
     seconds: float = 0.0
     last_lines: tuple[str, ...] = ()
     """The end of the program's output, where the case failed."""
+    log: str = ""
+    """The file with all of its output."""
 
     @property
     def is_failure(self) -> bool:

@@ -13,10 +13,19 @@ from recarena.conformance.findings import Unmet
 from recarena.conformance.scripted_server import ScriptedServer, ScriptedStream
 
 LAST_LINES = 15
+DIALS_IN = "the program runs and dials in"
 
 
 class NotPlayable(Exception):
     """The command cannot be started, ends at once, or never dials in: nothing can be judged."""
+
+
+class Left(Unmet):
+    """The program ended where it was to dial in."""
+
+
+class Silent(Unmet):
+    """The program did not dial in."""
 
 
 class Program:
@@ -56,25 +65,26 @@ class Program:
         """The end of what it has written."""
         return self.said().splitlines()[-LAST_LINES:]
 
-    async def accepted(self, server: ScriptedServer) -> ScriptedStream:
+    async def accepted(self, server: ScriptedServer, within: float | None = None) -> ScriptedStream:
         """Its next stream, once Register has come.
 
         Raises:
-            Unmet: it left, or did not dial in for the server's patience.
+            Left: it left.
+            Silent: it did not dial in within so many seconds, or the server's patience.
+            Unmet: it dialled in and did not register.
         """
-        coming = asyncio.ensure_future(server.accept())
+        seconds = server.patience if within is None else within
+        coming = asyncio.ensure_future(server.accept(seconds))
         gone = asyncio.ensure_future(self._process.wait())
         try:
             await asyncio.wait({coming, gone}, return_when=asyncio.FIRST_COMPLETED)
             if not coming.done():
                 last = self.last_lines()
                 words = f": {last[-1]}" if last else ""
-                raise Unmet(f"it left with {self.code}{words}", required="the program dials in")
+                raise Left(f"it left with {self.code}{words}", required=DIALS_IN)
             return coming.result()
         except TimeoutError:
-            raise Unmet(
-                f"it did not dial in for {server.patience:g} s", required="the program dials in"
-            ) from None
+            raise Silent(f"it did not dial in for {seconds:g} s", required=DIALS_IN) from None
         finally:
             coming.cancel()
             gone.cancel()

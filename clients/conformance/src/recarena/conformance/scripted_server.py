@@ -215,14 +215,15 @@ class ScriptedServer(RecommenderServiceServicer):
         await self.stop()
         await self.start()
 
-    async def accept(self) -> ScriptedStream:
+    async def accept(self, within: float | None = None) -> ScriptedStream:
         """The next stream, once its Register has come.
 
         Raises:
             Unmet: something else came first, or nothing.
-            TimeoutError: no stream came for `patience` seconds.
+            TimeoutError: no stream came for so many seconds, or `patience`.
         """
-        stream = await asyncio.wait_for(self._streams.get(), self.patience)
+        seconds = self.patience if within is None else within
+        stream = await asyncio.wait_for(self._streams.get(), seconds)
         if isinstance(stream, Unmet):
             raise stream
         return stream

@@ -34,7 +34,7 @@ class Client:
     """One program, started with its options, and the server that it dials."""
 
     def __init__(self, server: ScriptedServer, program: Program, columnar: bool) -> None:
-        self.server, self._program, self.columnar = server, program, columnar
+        self.server, self.program, self.columnar = server, program, columnar
         self.go_on, self.said, self.left = program.go_on, program.said, program.left
         self.told_to_leave = program.told_to_leave
 
@@ -46,7 +46,7 @@ class Client:
     # ------------------------------------------------------------------ sessions
     async def accepted(self) -> ScriptedStream:
         """Its next stream, once Register has come."""
-        return await self._program.accepted(self.server)
+        return await self.program.accepted(self.server)
 
     async def closed(self, stream: ScriptedStream) -> None:
         """Returns when the program has closed its half; nothing else may come before."""
