@@ -36,6 +36,7 @@ import {
   type RunInfo,
   type SearchQuery,
   serve,
+  tls,
 } from "@recarena/client";
 
 const WATCHED = new Set([
@@ -185,11 +186,15 @@ class CoOccurrence implements Recommender {
   }
 }
 
-const USAGE = `usage: co-occurrence [--server HOST:PORT] [--id NAME] [--retry-for SECONDS]
+const USAGE = `usage: co-occurrence [OPTION...]
 
   --server HOST:PORT   where RecArena listens (127.0.0.1:7788)
   --id NAME            the name that arms ask for (co-occurrence)
   --retry-for SECONDS  give up after so long without a session (never)
+  --tls                encrypt, and trust the authorities that Node trusts
+  --tls-ca FILE        encrypt, and trust this authority
+  --tls-cert FILE      with a certificate to show
+  --tls-key FILE       and its key
 
 A token is taken from the environment variable RECARENA_TOKEN.
 `;
@@ -201,6 +206,10 @@ async function main(): Promise<number> {
         server: { type: "string", default: "127.0.0.1:7788" },
         id: { type: "string", default: "co-occurrence" },
         "retry-for": { type: "string" },
+        tls: { type: "boolean", default: false },
+        "tls-ca": { type: "string" },
+        "tls-cert": { type: "string" },
+        "tls-key": { type: "string" },
         help: { type: "boolean" },
       },
     });
@@ -209,8 +218,13 @@ async function main(): Promise<number> {
       return 0;
     }
     const patience = values["retry-for"];
+    const files = {
+      ca: values["tls-ca"], certificate: values["tls-cert"], key: values["tls-key"],
+    };
+    const encrypted = values.tls || Object.values(files).some((file) => file !== undefined);
     await serve(() => new CoOccurrence(), values.id, {
       server: values.server,
+      credentials: encrypted ? tls(files) : undefined,
       token: process.env.RECARENA_TOKEN || undefined,
       capabilities: [Capability.RANK, Capability.SEARCH, Capability.EXPLAIN],
       retryFor: patience === undefined ? undefined : Number(patience),

@@ -72,12 +72,13 @@ function pair(certificatePath: string, keyPath: string): Credentials {
 }
 
 function privateKey(path: string, certificatePath: string, text: Uint8Array) {
+  // Node and OpenSSL have many words for a password that is missing; the file has one.
+  if (/^-----BEGIN ENCRYPTED|^Proc-Type: 4,ENCRYPTED/m.test(Buffer.from(text).toString("latin1"))) {
+    throw new BadCredentials(`${path} has a password: take it off with openssl pkey`);
+  }
   try {
     return createPrivateKey(Buffer.from(text));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ERR_MISSING_PASSPHRASE") {
-      throw new BadCredentials(`${path} has a password: take it off with openssl pkey`);
-    }
+  } catch {
     throw unfit(certificatePath, path);
   }
 }

@@ -63,7 +63,10 @@ export class Link {
   constructor(setting: Setting) {
     this.server = setting.server;
     this.how = setting.credentials ? "over TLS" : "unencrypted";
-    this.#worker = new Worker(new URL("./transport.js", import.meta.url), { workerData: setting });
+    this.#worker = new Worker(new URL("./transport.js", import.meta.url), {
+      workerData: setting,
+      execArgv: [], // what Node was told about the program, say --input-type, is not about this
+    });
     this.#worker.on("message", (news: News) => this.#take(news));
     this.failed = new Promise((_, reject) => {
       this.#worker.on("error", (error) =>
