@@ -46,8 +46,9 @@ func Serve(
 		return err
 	}
 	defer link.close()
-	ctx, leave := context.WithCancelCause(ctx)
-	defer leave(nil)
+	defer context.AfterFunc(ctx, func() { chosen.logger.Info("leaving") })()
+	ctx, leave := context.WithCancel(ctx)
+	defer leave()
 	process, err := newUUID()
 	if err != nil {
 		return err
@@ -65,7 +66,7 @@ func Serve(
 			defer done.Done()
 			if err := one.serve(ctx); err != nil {
 				errs <- err
-				leave(err) // the others
+				leave() // the others
 			}
 		}()
 	}

@@ -28,6 +28,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/recarena/recarena/clients/go"
 	pb "github.com/recarena/recarena/clients/go/recarenapb"
@@ -56,7 +57,8 @@ func serve(ctx context.Context, words []string) error {
 	flags.SetOutput(io.Discard)
 	server := flags.String("server", recarena.DefaultServer, "`HOST:PORT` of the server")
 	id := flags.String("id", "co-occurrence", "the `NAME` that arms ask for")
-	retryFor := flags.Duration("retry-for", 0, "give up after so long without a session; 0: never")
+	retryFor := flags.Float64("retry-for", 0, "give up after `SECONDS` without a session; 0: never")
+	encrypted := flags.Bool("tls", false, "encrypt, and trust the authorities of the system")
 	ca := flags.String("tls-ca", "", "encrypt, and trust the authority in this `FILE`")
 	certificate := flags.String("tls-cert", "", "`FILE` with a certificate to show")
 	key := flags.String("tls-key", "", "`FILE` with the key of the certificate")
@@ -73,12 +75,12 @@ func serve(ctx context.Context, words []string) error {
 	}
 	options := []recarena.Option{
 		recarena.WithServer(*server),
-		recarena.WithRetryFor(*retryFor),
+		recarena.WithRetryFor(time.Duration(*retryFor * float64(time.Second))),
 		recarena.WithToken(os.Getenv("RECARENA_TOKEN")),
 		recarena.WithCapabilities(
 			pb.Capability_CAPABILITY_SEARCH, pb.Capability_CAPABILITY_EXPLAIN),
 	}
-	if *ca != "" || *certificate != "" || *key != "" {
+	if *encrypted || *ca != "" || *certificate != "" || *key != "" {
 		config, err := recarena.LoadTLS(*ca, *certificate, *key)
 		if err != nil {
 			return err
