@@ -70,8 +70,11 @@ def test_options_reach_the_sdk(served):
 
 @pytest.mark.parametrize("name", ROSTER)
 def test_every_recommender_is_served_by_its_name(name: str, served):
-    world = ["--world", "somewhere"] if name == "oracle" else []
-    assert cli.main([name, *world]) == 0
+    needed = {
+        "oracle": ["--world", "somewhere"],
+        "llm-rerank": ["--model", "openai-compatible:m", "--base-url", "http://127.0.0.1:9/v1"],
+    }
+    assert cli.main([name, *needed.get(name, [])]) == 0
     assert served[0][0][1] == name
     offered = set(served[0][1]["capabilities"])
     assert {Capability.CAPABILITY_SEARCH, Capability.CAPABILITY_COLUMNAR} <= offered

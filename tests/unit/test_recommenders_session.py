@@ -21,7 +21,7 @@ from support.scripted_server import ScriptedServer, rank_work
 
 FILMS = list(Planted(users=1, items=12, genres=3).catalog().items)
 HISTORY = [(user, item, Interaction.TYPE_RATE, 4.0) for user in range(6) for item in (user, 11)]
-LEARNERS = [name for name in ROSTER if name != "oracle"]
+LEARNERS = [name for name in ROSTER if name not in ("oracle", "llm-rerank")]
 
 
 @asynccontextmanager

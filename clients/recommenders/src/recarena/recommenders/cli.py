@@ -7,17 +7,12 @@ import difflib
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recarena.recommenders.model_options import (
-    Unusable,
-    WrongOption,
-    add_model_options,
-    embedder_choice,
-)
+from recarena.recommenders.choosing import chosen
+from recarena.recommenders.model_options import Unusable, WrongOption, add_model_options
 from recarena.recommenders.roster import ROSTER, Entry, Options
 
 if TYPE_CHECKING:
@@ -50,9 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     entry = ROSTER.get(given.name)
     if entry is None:
         parser.error(unknown(given.name))
-    options = chosen(parser, given, entry)
-    for option in entry.missing(options):
-        parser.error(f"{given.name} needs --{option}")
+    try:
+        options = chosen(given, entry, os.environ)
+    except WrongOption as error:
+        parser.error(str(error))
+    except Unusable as error:
+        sys.stderr.write(f"recarena-recommender: {error}\n")
+        return FAILED
     if bool(given.tls_cert) != bool(given.tls_key):
         there, missing = ("cert", "key") if given.tls_cert else ("key", "cert")
         parser.error(f"--tls-{there} needs --tls-{missing}")
@@ -135,24 +134,12 @@ def unknown(name: str) -> str:
     return f"there is no recommender {name!r}.{guess} There are: {', '.join(ROSTER)}"
 
 
-def chosen(parser: argparse.ArgumentParser, given: argparse.Namespace, entry: Entry) -> Options:
-    """What the options say to this recommender; one that it cannot use ends the program."""
-    options = Options(seed=given.seed, world=given.world)
-    try:
-        if "embedder" in entry.takes:
-            options = replace(options, embedder=embedder_choice(given, os.environ))
-    except WrongOption as error:
-        parser.error(str(error))
-    except Unusable as error:
-        parser.exit(FAILED, f"{parser.prog}: {error}\n")
-    return options
-
-
 def served(entry: Entry, options: Options, given: argparse.Namespace) -> int:
     """Serves until it is over; the exit code."""
     from recarena.client import ClientError, serve
 
     factory = entry.factory(options)
+    users, at_once = options.model.works(given.sessions) if options.model else (0, 0)
     try:
         serve(
             factory,
@@ -162,6 +149,8 @@ def served(entry: Entry, options: Options, given: argparse.Namespace) -> int:
             encoding=given.encoding,
             once=given.once,
             software_version=version("recarena-recommenders"),
+            max_users_per_work=users,
+            max_outstanding_work=at_once,
             retry_for=given.retry_for,
             token=given.token,
             credentials=credentials(given),

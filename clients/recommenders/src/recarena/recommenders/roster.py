@@ -8,9 +8,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recarena.recommenders.model_options import NO_EMBEDDER, EmbedderChoice
+from recarena.recommenders.model_options import NO_EMBEDDER, EmbedderChoice, ModelChoice
 
 if TYPE_CHECKING:
+    from recarena.recommenders.llm_budget import Budget
+    from recarena.recommenders.llm_rerank import LlmRerank
     from recarena.recommenders.numeric import NumericRecommender
 
 
@@ -21,6 +23,10 @@ class Options:
     seed: int = 0
     world: Path | None = None
     embedder: EmbedderChoice = NO_EMBEDDER
+    model: ModelChoice | None = None
+    budget: Budget | None = None
+    """Of all runs together; there where there is a model."""
+    first_stage: Callable[[], NumericRecommender] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,7 @@ class Entry:
     takes: tuple[str, ...] = ()
     """Fields of Options that its class is called with; all must be given."""
 
-    def load(self) -> type[NumericRecommender]:
+    def load(self) -> type[NumericRecommender | LlmRerank]:
         """Its class."""
         return getattr(import_module(f"recarena.recommenders.{self.module}"), self.class_name)
 
@@ -41,7 +47,7 @@ class Entry:
         """Options that it needs and that were not given."""
         return [name for name in self.takes if getattr(options, name) is None]
 
-    def factory(self, options: Options) -> Callable[[], NumericRecommender]:
+    def factory(self, options: Options) -> Callable[[], NumericRecommender | LlmRerank]:
         """Makes a fresh one for each run."""
         kind: Callable[..., Any] = self.load()
         arguments = {name: getattr(options, name) for name in self.takes}
@@ -76,6 +82,12 @@ ROSTER = {
         "hybrid",
         "Hybrid",
         ("embedder",),
+    ),
+    "llm-rerank": Entry(
+        "the best of --first-stage, put in order and explained by the language model --model",
+        "llm_rerank",
+        "LlmRerank",
+        ("model", "budget", "first_stage"),
     ),
     "oracle": Entry(
         "cheats: ranks by the hidden truth of --world, to check a benchmark",
