@@ -90,9 +90,11 @@ class Conforming(Recommender):
     # ------------------------------------------------------------------ lists
     def listed(self, query: RankQuery | SearchQuery) -> Ranked:
         user, excluded = query.user.user_number, set(query.candidates.excluded_item_ids)
-        every = self.ids(self.numbers(user, 0, len(self.run.catalog)))
-        fresh = [one for one in every if one not in excluded]
-        page = fresh[query.offset : query.offset + query.result_count]
+        page = self.ids(self.numbers(user, query.offset, query.result_count))
+        if excluded:
+            every = self.ids(self.numbers(user, 0, len(self.run.catalog)))
+            fresh = [one for one in every if one not in excluded]
+            page = fresh[query.offset : query.offset + query.result_count]
         token = f"user {user}"
         return Ranked([explained(one) for one in page] if query.explanation_mode in WANTED
                       else page, token)  # fmt: skip
