@@ -8,6 +8,7 @@ import re
 import shlex
 import signal
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,13 @@ def beside_both(shop: Workshop, duel: Path) -> Ended:
     ended = shop.run(*in_the_guide("shadow runs/duel -r ease --out lists"), "--json").went_well()
     assert fingerprints(duel) == before
     return ended
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where what programs said is kept."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
 
 
 def by_arm(end: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -159,7 +167,7 @@ def test_the_excerpt_of_the_guide_is_what_comes_out(beside_both):
     assert len(excerpt.splitlines()) > 4
 
 
-def test_people_get_a_table_that_says_what_hit_rate_is_not(shop, duel, here):
+def test_people_get_a_table_that_says_what_hit_rate_is_not(shop, duel, here, kept):
     ended = here(*in_the_guide("shadow runs/duel -r popular --arm"), cwd=shop.folder).went_well()
     assert "popular in the shadow of duel: rounds 2 to 3" in ended.out
     assert "beside ease" in ended.out
@@ -167,6 +175,7 @@ def test_people_get_a_table_that_says_what_hit_rate_is_not(shop, duel, here):
     assert "it favours likeness to the recorded one" in " ".join(ended.out.split())
     assert "rank-biased overlap" in ended.out
     assert "Round 3: 2 of 2 compared" in ended.err
+    assert list(kept.iterdir()) == [], "nothing is left behind where all went well"
 
 
 # ------------------------------------------------------------------------------ the end of it
@@ -191,7 +200,7 @@ async def test_ctrl_c_ends_with_the_rounds_compared_so_far(shop, tmp_path):
     assert {row["round"] for row in rows} == {1, 2}
 
 
-def test_a_shadow_that_dies_ends_it_with_its_last_words(shop, here):
+def test_a_shadow_that_dies_ends_it_with_its_last_words(shop, here, kept):
     ended = here("shadow", "runs/whole", "-r", f"balking={BALKING} 2 die", cwd=shop.folder)
     assert ended.code == 1
     assert "Traceback" not in ended.err
@@ -201,12 +210,14 @@ def test_a_shadow_that_dies_ends_it_with_its_last_words(shop, here):
     assert "PARTIAL" in ended.out
 
 
-def test_a_shadow_that_answers_nothing_is_an_error(shop, here):
+def test_a_shadow_that_answers_nothing_is_an_error(shop, here, kept):
     words = ("--rounds", 1, "--json", "-r", f"balking={BALKING} 1 refuse")
     ended = here("shadow", "runs/whole", *words, cwd=shop.folder)
     assert ended.code == 1
     end = ended.values[-1]
-    assert end["error"] == "the shadow answered none of the lists of popular"
+    assert end["error"].startswith("the shadow answered none of the lists of popular")
+    logs = Path(end["error"].partition("what it said is in ")[2])
+    assert "not in this round" in (logs / "balking-popular.log").read_text("utf-8")
     (arm,) = end["arms"]
     assert arm["outcomes"]["failed"] == arm["asked"] > 0
     assert (arm["answered"], arm["overlap"]) == (0, None)
@@ -218,6 +229,12 @@ def test_a_shadow_that_never_comes_is_told_with_the_remedy(shop, here):
     line = ended.failed()
     assert "0 of 1 sessions of the recommender 'nobody' came within 0.3 s" in line
     assert "Let it dial in as 'nobody' at 127.0.0.1:" in line
+
+
+def test_a_program_that_registers_by_another_name_is_told_so(shop, here, kept):
+    words = ("-r", f"blaking={BALKING} 1", "--wait", 1.5, "--json")
+    line = here("shadow", "runs/whole", *words, cwd=shop.folder).failed()
+    assert "It must register as 'blaking'; what it said is in " in line
 
 
 async def test_a_shadow_dials_in_from_outside(shop, tmp_path):

@@ -44,6 +44,8 @@ class _Stage:
     writer: ListWriter | None
     address: str
     """Where the shadow dials in."""
+    logs: Path
+    """What its programs say."""
     rounds: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     """The events of single rounds."""
 
@@ -53,7 +55,9 @@ class _Stage:
             await self.shadow.arrived(self.staging.patience_s)
         except NotFound as error:
             plan = self.shadow.plan
-            raise NotFound(f"{error}. {_remedy(plan, self.staging, self.address)}") from None
+            raise NotFound(
+                f"{error}. {_remedy(plan, self.staging, self.address, self.logs)}"
+            ) from None
         wanted = self.shadow.plan.rounds
         async for parts in self.shadow.play():
             round = self.shadow.plan.first + self.shadow.compared - 1
@@ -92,7 +96,7 @@ async def _stage(plan: Plan, staging: Staging, scratch: Path) -> int:
                 staging.target, data.population.user_ids, data.catalog.item_ids,
                 shadow.words.texts,
             ) if staging.target else None,
-            server.address,
+            server.address, programs.logs,
         )  # fmt: skip
         problem = ""
         try:
@@ -147,10 +151,10 @@ def _announce(shadow: Shadow, staging: Staging, address: str) -> None:
         say(f"Waiting for {plan.recommender} to dial in at {address}{each}")
 
 
-def _remedy(plan: Plan, staging: Staging, address: str) -> str:
+def _remedy(plan: Plan, staging: Staging, address: str, logs: Path) -> str:
     """What to do where the sessions did not come."""
     if staging.command:
-        return f"Start it by hand to see why: {staging.command.replace('{server}', address)}"
+        return f"It must register as {plan.recommender!r}; what it said is in {logs}"
     each = f" once for each of {len(plan.arms)} arms (or name one with --arm)"
     return (
         f"Let it dial in as {plan.recommender!r} at {address}"
@@ -166,6 +170,8 @@ def _report(on: _Stage, problem: str, interrupted: bool) -> int:
             if one.sums and one.sums.asked and not one.sums.answered]  # fmt: skip
     if mute and not problem:
         problem = f"the shadow answered none of the lists of {', '.join(mute)}"
+        if staging.command:
+            problem += f"; what it said is in {on.logs}"
     if staging.as_json:
         emit({"event": "end", **found, "error": problem})
     else:
