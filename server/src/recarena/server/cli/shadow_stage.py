@@ -70,6 +70,17 @@ class _Stage:
             elif wanted > 1:
                 say(f"Round {round}: {self.shadow.compared} of {wanted} compared")
 
+    def _remedy(self) -> str:
+        """What to do where the sessions did not come."""
+        plan = self.shadow.plan
+        if self.staging.command:
+            return f"It must register as {plan.recommender!r}; what it said is in {self.logs}"
+        each = f" once for each of {len(plan.arms)} arms (or name one with --arm)"
+        return (
+            f"Let it dial in as {plan.recommender!r} at {self.address}"
+            f"{each if len(plan.arms) > 1 else ''}, or wait longer with --wait"
+        )
+
 
 def stage(plan: Plan, staging: Staging) -> int:
     """Compares until the end, an interrupt or a problem; the exit code."""
@@ -149,17 +160,6 @@ def _announce(shadow: Shadow, staging: Staging, address: str) -> None:
     if waiting:
         each = f" with {len(arms)} sessions, one for each arm" if len(arms) > 1 else ""
         say(f"Waiting for {plan.recommender} to dial in at {address}{each}")
-
-
-def _remedy(plan: Plan, staging: Staging, address: str, logs: Path) -> str:
-    """What to do where the sessions did not come."""
-    if staging.command:
-        return f"It must register as {plan.recommender!r}; what it said is in {logs}"
-    each = f" once for each of {len(plan.arms)} arms (or name one with --arm)"
-    return (
-        f"Let it dial in as {plan.recommender!r} at {address}"
-        f"{each if len(plan.arms) > 1 else ''}, or wait longer with --wait"
-    )
 
 
 def _report(on: _Stage, problem: str, interrupted: bool) -> int:
