@@ -54,10 +54,7 @@ class _Stage:
         try:
             await self.shadow.arrived(self.staging.patience_s)
         except NotFound as error:
-            plan = self.shadow.plan
-            raise NotFound(
-                f"{error}. {_remedy(plan, self.staging, self.address, self.logs)}"
-            ) from None
+            raise NotFound(f"{error}. {self._remedy()}") from None
         wanted = self.shadow.plan.rounds
         async for parts in self.shadow.play():
             round = self.shadow.plan.first + self.shadow.compared - 1
