@@ -8,11 +8,15 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 CLIENTS = HERE.parents[1] / "clients"
+JAVA = CLIENTS / "java/target/lib/recarena-conformance.jar"
 PROGRAMS: dict[str, list[str]] = {
     "python": [sys.executable, str(HERE / "recommender.py")],
     "go": [str(CLIENTS / "go/build/conformance")],
     "typescript": ["node", str(CLIENTS / "typescript/dist/conformance/recommender.js")],
-}
+    # It lives for a second or two: so it starts with an archive of its classes, and compiles once.
+    "java": ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+             f"-XX:SharedArchiveFile={JAVA.with_suffix('.jsa')}", "-jar", str(JAVA)],
+}  # fmt: skip
 """Language -> how its program is started; README.md says what it must do."""
 
 
