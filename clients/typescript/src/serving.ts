@@ -94,7 +94,7 @@ class Service {
 
   constructor(factory: () => Recommender, recommenderId: string, options: ServeOptions) {
     const { server = "127.0.0.1:7788", sessions = 1, encoding = "auto", retryFor } = options;
-    check(server, sessions, encoding, retryFor);
+    check(server, sessions, encoding, retryFor, options.token);
     this.factory = factory;
     this.offer = {
       recommenderId,
@@ -140,7 +140,9 @@ class Service {
   }
 }
 
-function check(server: string, sessions: number, encoding: string, retryFor?: number): void {
+function check(
+  server: string, sessions: number, encoding: string, retryFor?: number, token?: string,
+): void {
   const port = /^.+:(\d{1,5})$/.exec(server)?.[1];
   if (!server.startsWith("unix:") && !(Number(port) > 0 && Number(port) < 65_536)) {
     throw new BadOption(`server: ${JSON.stringify(server)}: HOST:PORT is needed`);
@@ -153,6 +155,9 @@ function check(server: string, sessions: number, encoding: string, retryFor?: nu
   }
   if (retryFor !== undefined && !(retryFor >= 0)) {
     throw new BadOption(`retryFor: ${retryFor}: seconds are needed`);
+  }
+  if (token !== undefined && !/^[\x21-\x7e]*$/.test(token)) {
+    throw new BadOption("token: it has a space, a line break or another character of no token");
   }
 }
 

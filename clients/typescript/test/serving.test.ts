@@ -82,6 +82,7 @@ test("options that cannot be meant are told before anything is dialled", async (
   await assert.rejects(given({ sessions: 0 }), /sessions: 0/);
   await assert.rejects(given({ encoding: "odd" }), /auto, rich or columnar/);
   await assert.rejects(given({ retryFor: NaN }), /retryFor: NaN/);
+  await assert.rejects(given({ token: "rct_1\n" }), /token: it has a space, a line break/);
   await assert.rejects(given({}, {}), /no rank, and for columnar no rankColumns/);
   await assert.rejects(given({ encoding: "columnar" }), /has no rankColumns/);
 });
