@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recarena.recommenders.explanations import because_watched
 from recarena.recommenders.factors import SEED, as_matrix, products, quiet_implicit
@@ -90,6 +92,15 @@ class Als(Personal):
             return None
         item = self.run.catalog.items[watched[most]]
         return because_watched(item, float(shares[most] / shares[shares > 0].sum()), self.method)
+
+    def learned(self) -> dict[str, NDArray[Any]]:
+        """The factors of items besides; those of users follow."""
+        return {**super().learned(), "items": self._items}
+
+    def recall(self, learned: Mapping[str, NDArray[Any]]) -> None:
+        """Takes them too."""
+        super().recall(learned)
+        self._items = learned["items"]
 
     def _forget(self) -> None:
         super()._forget()

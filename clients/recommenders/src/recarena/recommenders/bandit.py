@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from recarena.client import RunInfo
 from recarena.recommenders.explanations import because_of_genre
@@ -13,6 +17,7 @@ from recarena.recommenders.passed_over import PassedOver
 from recarena.recommenders.personal import CELLS, Doubles
 from recarena.recommenders.ranking import best
 from recarena.recommenders.signals import Signals
+from recarena.recommenders.state import packed, unpacked
 from recarena.recommenders.watched import Floats, Ints, Longs
 from recarena.v1.types_pb2 import Explanation
 
@@ -95,6 +100,30 @@ class Bandit(NumericRecommender):
         self._remember(signals.users[taken], signals.items[taken], signals.ratings[taken])
         self._settle()
 
+    def learned(self) -> dict[str, NDArray[Any]]:
+        """The rewards, the counts and the profiles besides."""
+        own: dict[str, NDArray[Any]] = {
+            "genres": packed(self._names),
+            "tally": self._tally,
+            "precision": self._precision,
+            "rewards": self._rewards,
+            "tastes": self._tastes,
+            "found": self._found,
+        }
+        return {**super().learned(), **self._passed.learned(), **own}
+
+    def recall(self, learned: Mapping[str, NDArray[Any]]) -> None:
+        """Takes them too; what was learned of genres only where the catalogue has the same."""
+        super().recall(learned)
+        self._passed.recall(learned)
+        self._tally = learned["tally"]
+        if unpacked(learned["genres"]) == self._names:
+            self._precision, self._rewards = learned["precision"], learned["rewards"]
+            self._tastes, self._found = learned["tastes"], learned["found"]
+        else:
+            self._forget()
+        self._settle()
+
     def train(self) -> None:
         """Finds mean and spread of the weights."""
         self._mean: Floats = np.linalg.solve(self._precision, self._rewards).astype(np.float32)
@@ -145,9 +174,9 @@ class Bandit(NumericRecommender):
         width = ITEM_FEATURES + 2 * len(self._names) + 1
         self._precision: Doubles = RIDGE * np.eye(width)
         self._rewards: Doubles = np.zeros(width)
-        self._tastes: Doubles = np.zeros((0, len(self._names)))
+        self._tastes: Doubles = np.zeros((self.row_count, len(self._names)))
         """[users, genres]: sums of genres of what was watched, times how it was found."""
-        self._found: Longs = np.zeros(0, np.int64)
+        self._found: Longs = np.zeros(self.row_count, np.int64)
         """[users]: what was watched, in numbers."""
 
     def _remember(self, users: Ints, items: Ints, ratings: Floats) -> None:
@@ -158,7 +187,7 @@ class Bandit(NumericRecommender):
         total = SHRINK + self._tally[1].sum()
         usual = (SHRINK * USUAL_RATING + self._tally[0].sum()) / total
         better = np.where(rated, ratings - usual, 0) + self.WATCHED
-        more = len(self.users) - len(self._found)
+        more = self.row_count - len(self._found)
         self._found = np.pad(self._found, (0, more))
         self._tastes = np.pad(self._tastes, ((0, more), (0, 0)))
         np.add.at(self._tastes, users, better[:, None] * self._genres[items])
@@ -166,7 +195,7 @@ class Bandit(NumericRecommender):
 
     def _settle(self) -> None:
         """Computes the features from what is known."""
-        self._passed.settle(len(self.users), self.item_count)
+        self._passed.settle(self.row_count, self.item_count)
         ratings, rated, shown, taken = self._tally
         fame = np.log1p(self.watches)
         known = [

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recarena.recommenders.explanations import like_watched
 from recarena.recommenders.factors import SEED, as_matrix, products, quiet_implicit
@@ -44,7 +46,7 @@ class Bpr(Personal):
         self._liked = liked
         if due and liked.nnz > 1:
             self._steps()
-        users = np.zeros((len(self.users) + 1, FACTORS + 1), np.float32)
+        users = np.zeros((self.row_count + 1, FACTORS + 1), np.float32)
         users[: len(self._known)] = self._known
         anything = np.diff(liked.indptr) > 0
         if len(self._items):
@@ -75,7 +77,7 @@ class Bpr(Personal):
 
     def _tastes_now(self) -> Floats:
         """[users + 1, factors + 1] to go on from: as trained before, the others as placed."""
-        users = np.zeros((len(self.users) + 1, FACTORS + 1), np.float32)
+        users = np.zeros((self.row_count + 1, FACTORS + 1), np.float32)
         users[: len(self._known)] = self._known
         new = np.flatnonzero((np.diff(self._liked.indptr) > 0) & ~users[:, :-1].any(axis=1))
         users[new, :-1] = self._placed(new)
@@ -114,6 +116,15 @@ class Bpr(Personal):
             near = self.run.catalog.items[liked[most]] if cosines[most] > 0 else None
             reasons.append(like_watched(near, self.method) if near is not None else None)
         return reasons
+
+    def learned(self) -> dict[str, NDArray[Any]]:
+        """The factors besides."""
+        return {**super().learned(), "items": self._items, "known": self._known}
+
+    def recall(self, learned: Mapping[str, NDArray[Any]]) -> None:
+        """Takes them too."""
+        super().recall(learned)
+        self._items, self._known = learned["items"], learned["known"]
 
     def _forget(self) -> None:
         super()._forget()

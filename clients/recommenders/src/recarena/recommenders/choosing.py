@@ -5,9 +5,18 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from recarena.recommenders.model_options import WrongOption, embedder_choice, model_choice
+from recarena.recommenders.model_options import (
+    Unusable,
+    WrongOption,
+    embedder_choice,
+    model_choice,
+)
 from recarena.recommenders.roster import ROSTER, Entry, Options
+
+if TYPE_CHECKING:
+    from recarena.recommenders.state import StateFolder
 
 
 def chosen(given: argparse.Namespace, entry: Entry, environ: Mapping[str, str]) -> Options:
@@ -15,12 +24,29 @@ def chosen(given: argparse.Namespace, entry: Entry, environ: Mapping[str, str]) 
 
     Raises:
         WrongOption: a value means nothing, or one that is needed is missing.
-        Unusable: a key or a package is not there.
+        Unusable: a key, a package or the folder of --state is not there to be used.
     """
-    options = Options(seed=given.seed, world=given.world)
+    options = Options(seed=given.seed, world=given.world, state=kept(given, entry))
     if "model" in entry.takes:
         return with_model(options, given, environ)
     return complete(options, given, entry, environ, "")
+
+
+def kept(given: argparse.Namespace, entry: Entry) -> StateFolder | None:
+    """The folder of --state, this process's alone. Errors as of `chosen`."""
+    if given.state is None:
+        return None
+    if given.sessions > 1:
+        raise WrongOption("--state needs --sessions 1: what runs teach is kept one after the other")
+    from recarena.recommenders.state import StateError, StateFolder
+
+    name = given.name
+    if "first_stage" in entry.takes:
+        name = f"{name} of {given.first_stage}"
+    try:
+        return StateFolder(given.state, name, given.id or given.name)
+    except StateError as error:
+        raise Unusable(str(error)) from None
 
 
 def complete(

@@ -88,6 +88,12 @@ def command() -> argparse.ArgumentParser:
     )
     add("--seed", metavar="N", type=int, default=0, help="of random and bandit (default: 0)")
     add("--world", metavar="DIR", type=Path, help="the world folder that oracle reads")
+    add(
+        "--state",
+        metavar="DIR",
+        type=Path,
+        help="keep what is learned in files of this folder, from one start and run to the next",
+    )
     add_model_options(parser)
     add("--no-search", action="store_true", help="do not offer search")
     add("--once", action="store_true", help="leave when one run (a session) is over")

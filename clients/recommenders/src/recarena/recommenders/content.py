@@ -33,6 +33,7 @@ class Content(ItemToItem):
     """
 
     method = "content"
+    follows = True
     WATCHED = 0.2
     GAIN = 2.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -82,6 +83,15 @@ class Hybrid(Personal):
         distinct, first = np.unique(both[::-1], return_index=True)
         self._order = distinct[np.argsort(-first, kind="stable")]
 
+    def learned(self) -> dict[str, NDArray[Any]]:
+        """The order of watches besides."""
+        return {**super().learned(), "order": self._order}
+
+    def recall(self, learned: Mapping[str, NDArray[Any]]) -> None:
+        """Takes it too."""
+        super().recall(learned)
+        self._order = learned["order"]
+
     def fit(self, affinities: NDArray[Any], due: bool) -> None:
         """Weighs the latest liked items of every user."""
         keys = self.watched.keys
@@ -92,7 +102,7 @@ class Hybrid(Personal):
         rows = self.watched.rows[order]
         latest = np.lexsort((-np.arange(len(order)), rows))
         order, rows = order[latest], rows[latest]
-        starts = np.searchsorted(rows, np.arange(len(self.users) + 2))
+        starts = np.searchsorted(rows, np.arange(self.row_count + 2))
         age = np.arange(len(rows)) - starts[rows]
         recent = age < RECENT
         weights = np.where(recent, AGEING ** np.minimum(age, RECENT), 0)
@@ -100,7 +110,7 @@ class Hybrid(Personal):
 
         self._liked: Matrix = csr_array(
             (weights[recent].astype(np.float32), (rows[recent], self.watched.items[order[recent]])),
-            shape=(len(self.users) + 1, self.item_count),
+            shape=(self.row_count + 1, self.item_count),
         )
 
     def profiles(self, users: Ints) -> Floats:

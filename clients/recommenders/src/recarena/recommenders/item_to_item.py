@@ -10,6 +10,7 @@ see each recommender.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +34,8 @@ class ItemToItem(Personal):
     GAIN: float = 3.0
     method = "item-to-item"
     """Name of the explanations' method."""
+    follows = False
+    """Whether R follows from the catalogue alone, so that it need not be saved."""
     kept: Ints | None = None
     """The items that relations are about, ascending; None: all."""
 
@@ -74,6 +77,27 @@ class ItemToItem(Personal):
         whole[:, self.kept] = scores
         return whole
 
+    def learned(self) -> dict[str, NDArray[Any]]:
+        """The relations besides, where there are some yet."""
+        learned = super().learned()
+        if self._trained_on and not self.follows:
+            learned |= to_arrays(self._relations)
+        if self.kept is not None:
+            learned["kept"] = self.kept
+        return learned
+
+    def recall(self, learned: Mapping[str, NDArray[Any]]) -> None:
+        """Takes them too."""
+        super().recall(learned)
+        if self._trained_on:
+            nothing = np.zeros(len(self.watched))
+            self._relations = (
+                self.relate(self._matrix(self.watched.items, nothing))
+                if self.follows
+                else from_arrays(learned)
+            )
+        self.kept = learned.get("kept")
+
     def _forget(self) -> None:
         super()._forget()
         self.kept = None
@@ -111,6 +135,28 @@ class ItemToItem(Personal):
         share = float(adds[most]) / float(adds[adds > 0].sum())
         common = [(name, share * part) for name, part in self.in_common(number, item)]
         return because_watched(self.run.catalog.items[number], share, self.method, common)
+
+
+def to_arrays(relations: NDArray[np.float32] | Matrix) -> dict[str, NDArray[Any]]:
+    """Relations of either kind, as `from_arrays` takes them."""
+    if isinstance(relations, np.ndarray):
+        return {"relations": relations}
+    return {
+        "relations.data": relations.data,
+        "relations.indices": relations.indices,
+        "relations.indptr": relations.indptr,
+    }
+
+
+def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float32] | Matrix:
+    """The inverse of `to_arrays`."""
+    from scipy.sparse import csr_array
+
+    if "relations" in arrays:
+        return arrays["relations"]
+    parts = [arrays[f"relations.{name}"] for name in ("data", "indices", "indptr")]
+    size = len(parts[2]) - 1
+    return csr_array((parts[0], parts[1], parts[2]), shape=(size, size))
 
 
 def gram(affinities: Matrix) -> NDArray[np.float64]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recarena.client import Answer, ItemColumns, Recommender, RunInfo
 from recarena.recommenders.search import CatalogSearch
@@ -62,6 +64,8 @@ class NumericRecommender(Recommender, ABC):
         self.watched = Watched(self.item_count)
         self.watches: Longs = np.zeros(self.item_count, np.int64)
         """[items]: how often each was watched so far."""
+        self.row_count = 0
+        """Rows of users of whom feedback has been learned; later rows are still to be learned."""
         self._pending: list[Signals] = []
         self._rich: RichRound | None = None
         self._stale = True
@@ -88,6 +92,23 @@ class NumericRecommender(Recommender, ABC):
     def explained(self, query: RankQuery, user: int, items: Ints) -> list[Explanation | None]:
         """As `reasons`, for a recommender to whom a row does not say enough of who asks."""
         return self.reasons(user, items)
+
+    def learned(self) -> dict[str, NDArray[Any]]:
+        """All that was learned and does not follow from the rest, as arrays without objects, for
+        another instance to `recall`. Extend both where you keep something in `learn` or `train`."""
+        return {
+            "rows": np.array([self.row_count], np.int64),
+            "watched.keys": self.watched.keys,
+            "watched.ratings": self.watched.ratings,
+            "watches": self.watches,
+        }
+
+    def recall(self, learned: Mapping[str, NDArray[Any]]) -> None:
+        """Takes what another instance has learned, after `start` and before any feedback; `train`
+        is called before lists are asked for."""
+        self.row_count = int(learned["rows"][0])
+        self.watched.put(learned["watched.keys"], learned["watched.ratings"], self.row_count)
+        self.watches = learned["watches"]
 
     def items_moved(self, number: Ints) -> None:
         """Called after the catalogue changed: what was item i is now number[i], or gone (-1).
@@ -142,10 +163,13 @@ class NumericRecommender(Recommender, ABC):
         return self._search
 
     def _catch_up(self) -> None:
-        """Learns what is pending, each round as a whole, and trains once."""
+        """Learns what is pending, each round as a whole, and trains after each: a process that
+        is told all rounds at once ends where one stands that was told them as they were played."""
         if not self._stale:
             return
         self._end_rich_round()
+        if not self._pending:
+            self.train()
         while self._pending:
             round = self._pending[0].round
             parts = [part for part in self._pending if part.round == round]
@@ -158,10 +182,11 @@ class NumericRecommender(Recommender, ABC):
             )
             done = ~np.isnan(signals.ratings)
             items = signals.items[done]
-            self.watched.add(signals.users[done], items, signals.ratings[done], len(self.users))
+            self.row_count = max(self.row_count, int(signals.users.max(initial=-1)) + 1)
+            self.watched.add(signals.users[done], items, signals.ratings[done], self.row_count)
             self.watches += np.bincount(items, minlength=self.item_count)
             self.learn(signals)
-        self.train()
+            self.train()
         self._finder().rank_by(self.watches)
         self._stale = False
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recarena.recommenders.watched import Floats, Ints, Longs, Watched
 
@@ -25,6 +28,22 @@ class PassedOver:
         """Takes one round."""
         self.totals += np.bincount(items, minlength=len(self.totals))
         self._rounds.append(users.astype(np.int64) * len(self.totals) + items)
+
+    def learned(self) -> dict[str, NDArray[Any]]:
+        """All that was added, as `recall` takes it."""
+        return {
+            "passed.totals": self.totals,
+            "passed.keys": np.concatenate([np.empty(0, np.int64), *self._rounds]),
+            "passed.lengths": np.array([len(keys) for keys in self._rounds], np.int64),
+        }
+
+    def recall(self, learned: Mapping[str, NDArray[Any]]) -> None:
+        """Takes what `learned` gave in place of all; `settle` makes it ready to be read."""
+        self.totals = learned["passed.totals"]
+        ends = np.cumsum(learned["passed.lengths"])[:-1]
+        self._rounds.clear()
+        if len(learned["passed.lengths"]):
+            self._rounds.extend(np.split(learned["passed.keys"], ends))
 
     def settle(self, user_count: int, item_count: int) -> None:
         """Makes what was added ready to be read."""

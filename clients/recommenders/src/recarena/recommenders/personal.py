@@ -20,6 +20,7 @@ A user of whom nothing is known gets the order of worth.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,9 +73,9 @@ class Personal(NumericRecommender):
 
     def train(self) -> None:
         """Computes worth and affinities, and the model where there is enough that is new."""
-        self._passed.settle(len(self.users), self.item_count)
+        self._passed.settle(self.row_count, self.item_count)
         watched, rows, items = self.watched, self.watched.rows, self.watched.items
-        tastes = centred(watched.ratings, rows, len(self.users))
+        tastes = centred(watched.ratings, rows, self.row_count)
         means = np.bincount(items, tastes, self.item_count) / (
             np.bincount(items[watched.ratings > 0], minlength=self.item_count) + SHRINK
         )
@@ -99,6 +100,17 @@ class Personal(NumericRecommender):
         """Starts from nothing."""
         super().start(run)
         self._forget()
+
+    def learned(self) -> dict[str, NDArray[Any]]:
+        """What was passed over, and when the model was trained, besides."""
+        trained_on = np.array([self._trained_on], np.int64)
+        return {**super().learned(), **self._passed.learned(), "trained_on": trained_on}
+
+    def recall(self, learned: Mapping[str, NDArray[Any]]) -> None:
+        """Takes that too."""
+        super().recall(learned)
+        self._passed.recall(learned)
+        self._trained_on = int(learned["trained_on"][0])
 
     def items_moved(self, number: Ints) -> None:
         """Models are computed anew and passes forgotten: they speak of other items."""
@@ -125,7 +137,7 @@ class Personal(NumericRecommender):
 
         starts = np.append(self.watched.starts, self.watched.starts[-1])
         return csr_array(
-            (values.astype(np.float32), items, starts), shape=(len(self.users) + 1, self.item_count)
+            (values.astype(np.float32), items, starts), shape=(self.row_count + 1, self.item_count)
         )
 
     def _scores(self, users: Ints) -> Floats:

@@ -26,7 +26,7 @@ class Popular(NumericRecommender):
         self._unseen = UnseenFirst(
             self.watched.rows.astype(np.int64),
             rank[self.watched.items],
-            len(self.users),
+            self.row_count,
             self.item_count,
         )
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from recarena.recommenders.llm_budget import Budget
     from recarena.recommenders.llm_rerank import LlmRerank
     from recarena.recommenders.numeric import NumericRecommender
+    from recarena.recommenders.state import StateFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class Options:
     budget: Budget | None = None
     """Of all runs together; there where there is a model."""
     first_stage: Callable[[], NumericRecommender] | None = None
+    state: StateFolder | None = None
+    """Where what is learned is kept; of a first stage where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,10 @@ class Entry:
     def factory(self, options: Options) -> Callable[[], NumericRecommender | LlmRerank]:
         """Makes a fresh one for each run."""
         kind: Callable[..., Any] = self.load()
+        if options.state is not None and "first_stage" not in self.takes:
+            from recarena.recommenders.remembering import remembering
+
+            kind = remembering(kind, options.state)
         arguments = {name: getattr(options, name) for name in self.takes}
         return lambda: kind(**arguments)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -111,6 +112,15 @@ class Sequential(Ease):
         if self.kept is None:
             return before, then
         return before[:, self.kept], then[:, self.kept]
+
+    def learned(self) -> dict[str, NDArray[Any]]:
+        """The order of watches besides."""
+        return {**super().learned(), "log": self._log}
+
+    def recall(self, learned: Mapping[str, NDArray[Any]]) -> None:
+        """Takes it too."""
+        super().recall(learned)
+        self._log = learned["log"]
 
     def _forget(self) -> None:
         super()._forget()

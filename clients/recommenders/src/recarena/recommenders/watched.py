@@ -17,10 +17,11 @@ class Users:
     appearance is the same in both, so what is learned does not depend on the encoding.
     """
 
-    def __init__(self, user_count: int) -> None:
+    def __init__(self, user_count: int, strangers: int = 0) -> None:
+        """`strangers` rows are taken by people whom no number or id will ever ask for."""
         self._row_of_number = np.full(max(user_count, 1), -1, np.int32)
         self._row_of_id: dict[str, int] = {}
-        self._count = 0
+        self._count = strangers
 
     def __len__(self) -> int:
         return self._count
@@ -33,6 +34,15 @@ class Users:
     def row(self, user_id: str) -> int:
         """Row of a user id, -1 for a user of whom nothing was heard."""
         return self._row_of_id.get(user_id, -1)
+
+    def numbers(self) -> Ints:
+        """User numbers in the order of their rows, where feedback came in columns."""
+        known = np.flatnonzero(self._row_of_number >= 0)
+        return known[np.argsort(self._row_of_number[known])].astype(np.int32)
+
+    def ids(self) -> list[str]:
+        """User ids in the order of their rows, where feedback came in the rich form."""
+        return list(self._row_of_id)
 
     def add_numbers(self, numbers: Ints) -> Ints:
         """Rows of user numbers; new users get the next rows in the order of appearance."""
