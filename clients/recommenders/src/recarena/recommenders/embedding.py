@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-DIMENSIONS = 128
+DIMENSIONS, FEWEST, ITEMS_PER_DIMENSION = 128, 8, 4
+"""Most and fewest dimensions, and how many items there must be for each: with as many dimensions
+as items nothing would be generalised."""
 OVERSAMPLING = 16
 POWER_STEPS = 2
 GRAM = 4
@@ -71,8 +73,9 @@ def embedder_for(choice: EmbedderChoice, items: Sequence[Item]) -> Embedder:
 
 class LatentSemantics:
     """Latent semantic analysis (Deerwester et al., "Indexing by latent semantic analysis", 1990):
-    tf-idf of words and their pieces, projected onto the catalogue's first DIMENSIONS singular
-    vectors. Words that stand in the same descriptions come to lie near each other.
+    tf-idf of words and their pieces, projected onto the catalogue's first singular vectors
+    (DIMENSIONS of them, fewer where there are few items). Words that stand in the same
+    descriptions come to lie near each other.
 
     The singular vectors are found by random projection with a fixed seed (Halko, Martinsson and
     Tropp, 2011), so the same catalogue has the same vectors.
@@ -87,7 +90,7 @@ class LatentSemantics:
         counts = np.array([frequency[term] for term in self._column], np.float64)
         self._rarity = np.log((1 + len(items)) / (1 + counts)) + 0.1
         weights = self._weights(documents)
-        self._projection = leading_directions(weights, DIMENSIONS)
+        self._projection = leading_directions(weights, dimensions(len(items)))
         self._items = self._projected(weights)
 
     def items(self) -> Floats:
@@ -122,6 +125,11 @@ class LatentSemantics:
 
     def _projected(self, weights: Matrix) -> Floats:
         return of_length_one(np.asarray(weights @ self._projection))
+
+
+def dimensions(item_count: int) -> int:
+    """How many are used for a catalogue of so many items."""
+    return min(DIMENSIONS, max(FEWEST, item_count // ITEMS_PER_DIMENSION))
 
 
 def terms_of(item: Item) -> Counter[str]:

@@ -43,7 +43,8 @@ class HybridSearch(CatalogSearch):
     def __init__(self, items: Sequence[Item], embedder: Callable[[], Embedder]) -> None:
         """`embedder` is asked for at the first search that needs it."""
         super().__init__(items)
-        self._made = embedder
+        self._make = embedder
+        self._embedder: Embedder | None = None
         self._vectors: _Vectors | None = None
         self._near: dict[str, Ints] = {}
         self._year_of = np.array([year_of(item) for item in items], np.int32)
@@ -65,7 +66,7 @@ class HybridSearch(CatalogSearch):
 
     def _nearest(self, texts: Sequence[str]) -> dict[str, Ints]:
         try:
-            embedder = self._made()
+            embedder = self._embedder = self._embedder or self._make()
             if self._vectors is None:
                 self._vectors = _Vectors(embedder.items(), embedder.floor)
             vectors = embedder.texts([Titled.of(text).text for text in texts])
