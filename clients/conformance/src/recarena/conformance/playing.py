@@ -89,7 +89,8 @@ def _judged(
 def _failed(
     case: Case, unmet: Unmet, seconds: float, lines: tuple[str, ...], log: str
 ) -> Outcome:  # fmt: skip
-    required = unmet.required or case.required
+    here = f"; here: {unmet.required}" if unmet.required else ""
+    required = f"{case.required}{here}"
     fix = unmet.fix or case.fix
     return Outcome(case, Verdict.FAILED, unmet.seen, required, fix, seconds, lines, log)
 

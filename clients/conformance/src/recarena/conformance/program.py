@@ -79,8 +79,8 @@ class Program:
         try:
             await asyncio.wait({coming, gone}, return_when=asyncio.FIRST_COMPLETED)
             if not coming.done():
-                last = self.last_lines()
-                words = f": {last[-1]}" if last else ""
+                last = [line for line in self.last_lines() if any(map(str.isalpha, line))]
+                words = f": {last[-1].strip()}" if last else ""
                 raise Left(f"it left with {self.code}{words}", required=DIALS_IN)
             return coming.result()
         except TimeoutError:

@@ -118,6 +118,7 @@ async def changing(peer: Peer) -> tuple[Session, Answer]:
     await session.asked([0, 1, 2], count=len(every))
     await session.round_ended(1)
     peer.server.items = session.items = every[FEW:]
+    session.gone = every[:FEW]
     await session.send(catalog_changed=CatalogChanged(catalog_version="v2"))
     await session.loaded("v2")
     if "v2" not in peer.server.catalogs_read:
@@ -143,10 +144,10 @@ def takes_a_changed_catalogue(_: tuple[Session, Answer]) -> None:
 )
 def lists_items_of_the_changed_catalogue(found: tuple[Session, Answer]) -> None:
     session, answer = found
-    known = {item.item_id for item in session.items}
-    stale = sorted({item for page in answer.pages for item in page if item not in known})
+    gone = {item.item_id for item in session.gone}
+    stale = sorted({item for page in answer.pages for item in page if item in gone})
     if stale:
-        raise Unmet(f"{', '.join(stale[:5])} (of {len(stale)}) are not in version 'v2'")
+        raise Unmet(f"{', '.join(stale)} are in version 'v1' alone, and 'v2' is in force")
 
 
 @SCRIPT.case(

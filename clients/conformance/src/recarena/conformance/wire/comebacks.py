@@ -241,4 +241,4 @@ async def says_goodbye_at_sigterm(peer: Peer) -> None:
 async def says_goodbye_in_the_lobby(peer: Peer) -> None:
     session = await peer.accepted()
     await session.heard()
-    await peer.leaves(session, signal.SIGTERM)
+    await peer.leaves(session, signal.SIGINT)

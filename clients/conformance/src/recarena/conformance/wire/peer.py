@@ -54,14 +54,13 @@ class Peer:
         leaving = asyncio.ensure_future(self.program.left(AWAY))
         await asyncio.wait({leaving})
         leaving.exception()  # it may as well stay, and be quiet
-        came = len(self.server.opened) - before
-        if came:
-            raise Unmet(f"it came back {came} times within {AWAY:g} s")
+        if len(self.server.opened) > before:
+            raise Unmet(f"it came back within {AWAY:g} s")
 
     async def leaves(self, session: Session, how: signal.Signals) -> None:
         """Signals the program; it must say goodbye, close its half and end with 0."""
         self.program.told_to_leave(how)
-        await session.until("Drain", lambda one: one.HasField("drain"))
+        await session.until("Drain comes first", lambda one: one.HasField("drain"))
         await session.closed()
         code = await self.program.left(LEAVES_WITHIN)
         if code != 0:

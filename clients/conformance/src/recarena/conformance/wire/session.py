@@ -49,6 +49,8 @@ class Session:
     def __init__(self, stream: ScriptedStream, settings: Settings, items: Sequence[Item]) -> None:
         self.stream, self._settings = stream, settings
         self.items = tuple(items)
+        # Items of the catalogue before, where it has changed.
+        self.gone: Sequence[Item] = ()
         self.columnar = False
         self.max_users = settings.max_users(stream.register)
         self.outstanding = stream.register.max_outstanding_work or 4
