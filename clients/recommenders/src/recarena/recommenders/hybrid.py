@@ -27,7 +27,7 @@ RECENT = 20
 """Liked items of a user that make the profile: the latest."""
 AGEING = 0.9
 """Weight of each of them relative to the one after it."""
-GAIN = 1.5
+GAIN = 1.0
 BLOCK = 64
 """Users in one product. Always as many, so that a score has the same bits whoever else is asked
 for with it."""
