@@ -3,16 +3,22 @@ five, a logit choice among its items and leaving. The truth is known, so is who 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from recarena.client import Catalog, RunInfo
 from recarena.recommenders.numeric import NumericRecommender, Wanted
 from recarena.v1.feedback_pb2 import FeedbackBatch, FeedbackColumns
 from recarena.v1.types_pb2 import Impression, Interaction, Item
+from recarena.v1.work_pb2 import RankQuery
 
 PAGE = 5
+SMALL_USERS, SMALL_ITEMS = 30, 40
 IMPRESSION, VIEW, RATE = (
     Interaction.TYPE_IMPRESSION,
     Interaction.TYPE_VIEW_ITEM,
@@ -151,3 +157,83 @@ def play(world: Planted, recommender: NumericRecommender, rounds: int) -> list[f
         recommender.feedback_columns(columns(round, world.visit(pages)))
     recommender.close()
     return worth
+
+
+def small_world() -> tuple[Planted, list]:
+    """A small world and the feedback of its history and two rounds."""
+    planted = Planted(users=SMALL_USERS, items=SMALL_ITEMS, genres=4, factors=2, history=5)
+    pages = np.stack([planted.rng.permutation(SMALL_ITEMS)[:PAGE] for _ in range(SMALL_USERS)])
+    past = [row for row in planted.past() if row[0] % 5]  # every fifth user has no history
+    some = [row for row in planted.visit(pages) if row[0] % 3]  # not everybody comes
+    return planted, [past, some, planted.visit(pages[::-1])]
+
+
+def taught(
+    kind: Callable[[], NumericRecommender], planted: Planted, rounds: list, form, split: int = 0
+):
+    """A recommender that has played these rounds; batches in two where `split` says so."""
+    recommender = kind()
+    recommender.start(info(planted.catalog(), planted.users, columnar=form is columns))
+    give = recommender.feedback if form is rich else recommender.feedback_columns
+    for round, rows in enumerate(rounds):
+        for batch in parts(form(round, rows), split):
+            give(batch)
+        recommender.ready(round + 1)
+    return recommender
+
+
+def parts(batch: FeedbackBatch | FeedbackColumns, split: int):
+    """The batch in two; a rich one is cut among its pages and, elsewhere, its interactions."""
+    if not split:
+        return [batch]
+    if isinstance(batch, FeedbackColumns):
+        names = ("user_numbers", "item_numbers", "types", "values")
+        cut = split % (len(batch.user_numbers) + 1)
+        return [
+            FeedbackColumns(round=batch.round, **{n: getattr(batch, n)[part] for n in names})
+            for part in (slice(cut), slice(cut, None))
+        ]
+    pages, done = split % (len(batch.impressions) + 1), split % (len(batch.interactions) + 1)
+    if batch.impressions:
+        done = 0  # a page may come before what was done with it, never after
+    return [
+        FeedbackBatch(
+            round=batch.round, impressions=batch.impressions[:pages],
+            interactions=batch.interactions[:done],
+        ),
+        FeedbackBatch(
+            round=batch.round, impressions=batch.impressions[pages:],
+            interactions=batch.interactions[done:],
+        ),
+    ]  # fmt: skip
+
+
+def rank_query(user: int, offset: int = 0, count: int = PAGE, **more) -> RankQuery:
+    query = RankQuery(offset=offset, result_count=count, **more)
+    query.user.user_id, query.user.user_number = f"u{user}", user
+    return query
+
+
+def write_world(folder: Path, planted: Planted, backwards: bool = False) -> Path:
+    """The planted truth as a world folder; the items in another order than the run's."""
+    order = np.arange(planted.items)[:: -1 if backwards else 1]
+    genres = [[f"Genre {g}" for g in np.flatnonzero(row)] for row in planted.genre[order]]
+    wide = planted.genres
+
+    def vectors(rows: np.ndarray) -> pa.Array:
+        flat = pa.array(np.ascontiguousarray(rows, np.float32).ravel())
+        return pa.FixedSizeListArray.from_arrays(flat, rows.shape[1])
+
+    items = {
+        "item_id": [f"i{n}" for n in order],
+        "genres": pa.array(genres, pa.list_(pa.string())),
+        "quality": planted.quality[order].astype(np.float32),
+        "factors": vectors(planted.attributes[order, wide:]),
+    }
+    users = {"user_id": [f"u{n}" for n in range(planted.users)], "taste": vectors(planted.taste)}
+    folder.mkdir()
+    pq.write_table(pa.table(items), folder / "items.parquet")
+    pq.write_table(pa.table(users), folder / "users.parquet")
+    names = ", ".join(f'"Genre {n}"' for n in range(wide))
+    (folder / "world.json").write_text(f'{{"genre_names": [{names}]}}')
+    return folder

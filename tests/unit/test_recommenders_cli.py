@@ -48,6 +48,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(capsys):
         (["oracle"], "oracle needs --world"),
         (["ease", "--sessions", "0"], "at least 1"),
         (["ease", "--retry-for", "-1"], "0 or more"),
+        (["ease", "--state", "s", "--sessions", "2"], "--state needs --sessions 1"),
         (["ease", "--encoding", "fast"], "invalid choice"),
     ],
 )
@@ -77,18 +78,19 @@ def test_every_recommender_is_served_by_its_name(name: str, served):
     assert cli.main([name, *needed.get(name, [])]) == 0
     assert served[0][0][1] == name
     offered = set(served[0][1]["capabilities"])
-    assert {Capability.CAPABILITY_SEARCH, Capability.CAPABILITY_COLUMNAR} <= offered
-    explains = name in ("item-knn", "ease", "content", "hybrid")
-    assert (Capability.CAPABILITY_EXPLAIN in offered) == explains
+    wanted = {Capability.CAPABILITY_SEARCH, Capability.CAPABILITY_COLUMNAR}
+    assert wanted | {Capability.CAPABILITY_EXPLAIN} <= offered
 
 
 def test_without_search_or_columns_neither_is_offered(served):
     cli.main(["popular", "--no-search", "--encoding", "rich"])
-    assert served[0][1]["capabilities"] == [Capability.CAPABILITY_RANK]
+    offered = [Capability.CAPABILITY_RANK, Capability.CAPABILITY_EXPLAIN]
+    assert served[0][1]["capabilities"] == offered
 
 
-def test_the_seed_reaches_random():
-    one, two = (ROSTER["random"].factory(Options(seed=seed))() for seed in (1, 2))
+@pytest.mark.parametrize("name", ["random", "bandit"])
+def test_the_seed_reaches_those_who_draw(name: str):
+    one, two = (ROSTER[name].factory(Options(seed=seed))() for seed in (1, 2))
     assert vars(one) != vars(two)
 
 

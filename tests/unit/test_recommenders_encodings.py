@@ -13,6 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recarena.client import Catalog
+from recarena.recommenders.als import Als
+from recarena.recommenders.bandit import Bandit
+from recarena.recommenders.bpr import Bpr
 from recarena.recommenders.content import Content
 from recarena.recommenders.ease import Ease
 from recarena.recommenders.hybrid import Hybrid
@@ -20,68 +23,28 @@ from recarena.recommenders.item_knn import ItemKnn
 from recarena.recommenders.numeric import NumericRecommender, Wanted
 from recarena.recommenders.popular import Popular
 from recarena.recommenders.random_order import RandomOrder
+from recarena.recommenders.sequential import Sequential
 from recarena.recommenders.signals import ratings_of
-from recarena.v1.feedback_pb2 import FeedbackBatch, FeedbackColumns
-from recarena.v1.types_pb2 import ExplanationMode, Interaction, Item
-from recarena.v1.work_pb2 import RankBatch, RankQuery, SearchBatch, SearchQuery
-from support.recommender_worlds import PAGE, Planted, columns, info, lists, rich
+from recarena.v1.types_pb2 import Interaction, Item
+from recarena.v1.work_pb2 import RankBatch, SearchBatch, SearchQuery
+from support.recommender_worlds import (
+    PAGE,
+    SMALL_ITEMS,
+    SMALL_USERS,
+    Planted,
+    columns,
+    info,
+    lists,
+    rank_query,
+    rich,
+    small_world,
+    taught,
+)
 
-KINDS = [RandomOrder, Popular, ItemKnn, Ease, Content, Hybrid]
-USERS, ITEMS = 30, 40
+KINDS = [RandomOrder, Popular, ItemKnn, Ease, Als, Bpr, Sequential, Bandit, Content, Hybrid]
+USERS, ITEMS = SMALL_USERS, SMALL_ITEMS
 
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-
-
-def world() -> tuple[Planted, list]:
-    """A small world and the feedback of its history and two rounds."""
-    planted = Planted(users=USERS, items=ITEMS, genres=4, factors=2, history=5)
-    pages = np.stack([planted.rng.permutation(ITEMS)[:PAGE] for _ in range(USERS)])
-    past = [row for row in planted.past() if row[0] % 5]  # every fifth user has no history
-    some = [row for row in planted.visit(pages) if row[0] % 3]  # not everybody comes
-    return planted, [past, some, planted.visit(pages[::-1])]
-
-
-def taught(kind: type[NumericRecommender], planted: Planted, rounds: list, form, split: int = 0):
-    recommender = kind()
-    recommender.start(planted.run_info())
-    give = recommender.feedback if form is rich else recommender.feedback_columns
-    for round, rows in enumerate(rounds):
-        for batch in parts(form(round, rows), split):
-            give(batch)
-        recommender.ready(round + 1)
-    return recommender
-
-
-def parts(batch: FeedbackBatch | FeedbackColumns, split: int):
-    """The batch in two; a rich one is cut among its pages and, elsewhere, its interactions."""
-    if not split:
-        return [batch]
-    if isinstance(batch, FeedbackColumns):
-        names = ("user_numbers", "item_numbers", "types", "values")
-        cut = split % (len(batch.user_numbers) + 1)
-        return [
-            FeedbackColumns(round=batch.round, **{n: getattr(batch, n)[part] for n in names})
-            for part in (slice(cut), slice(cut, None))
-        ]
-    pages, done = split % (len(batch.impressions) + 1), split % (len(batch.interactions) + 1)
-    if batch.impressions:
-        done = 0  # a page may come before what was done with it, never after
-    return [
-        FeedbackBatch(
-            round=batch.round, impressions=batch.impressions[:pages],
-            interactions=batch.interactions[:done],
-        ),
-        FeedbackBatch(
-            round=batch.round, impressions=batch.impressions[pages:],
-            interactions=batch.interactions[done:],
-        ),
-    ]  # fmt: skip
-
-
-def rank_query(user: int, offset: int = 0, count: int = PAGE, **more) -> RankQuery:
-    query = RankQuery(offset=offset, result_count=count, **more)
-    query.user.user_id, query.user.user_number = f"u{user}", user
-    return query
 
 
 def rich_lists(recommender: NumericRecommender, offset: int = 0) -> list[list[str]]:
@@ -103,7 +66,7 @@ def as_ids(answer, users: int) -> list[list[str]]:
 
 @every_kind
 def test_both_encodings_give_the_same_lists(kind):
-    planted, rounds = world()
+    planted, rounds = small_world()
     in_words = taught(kind, planted, rounds, rich)
     in_numbers = taught(kind, planted, rounds, columns)
     for offset in (0, 5, 30, 38, 50):
@@ -114,7 +77,7 @@ def test_both_encodings_give_the_same_lists(kind):
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(split=st.integers(1, 500), form=st.sampled_from([rich, columns]))
 def test_splitting_batches_changes_nothing(kind, split: int, form):
-    planted, rounds = world()
+    planted, rounds = small_world()
     whole = taught(kind, planted, rounds, columns)
     split_up = taught(kind, planted, rounds, form, split)
     of = rich_lists if form is rich else columnar_lists
@@ -125,7 +88,7 @@ def test_splitting_batches_changes_nothing(kind, split: int, form):
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_the_order_and_company_of_requests_change_nothing(kind, data):
-    planted, rounds = world()
+    planted, rounds = small_world()
     recommender = taught(kind, planted, rounds, columns)
     expected = lists(recommender, USERS)
     users = data.draw(st.lists(st.integers(0, USERS - 1), min_size=1, max_size=40))
@@ -141,7 +104,7 @@ def test_the_order_and_company_of_requests_change_nothing(kind, data):
 
 @every_kind
 def test_pages_join_into_the_whole_catalogue_with_the_watched_last(kind):
-    planted, rounds = world()
+    planted, rounds = small_world()
     recommender = taught(kind, planted, rounds, columns)
     pages = np.concatenate([lists(recommender, USERS, at) for at in range(0, ITEMS, PAGE)], axis=1)
     watched = {user: set() for user in range(USERS)}
@@ -156,7 +119,7 @@ def test_pages_join_into_the_whole_catalogue_with_the_watched_last(kind):
 
 @every_kind
 def test_excluded_items_and_others_than_the_candidates_never_appear(kind):
-    planted, rounds = world()
+    planted, rounds = small_world()
     recommender = taught(kind, planted, rounds, rich)
     whole = recommender.rank([rank_query(3, count=ITEMS)])[0]
     without = rank_query(3, offset=2)
@@ -183,7 +146,7 @@ def test_a_user_nobody_has_heard_of_gets_a_list_all_the_same(kind):
 
 @every_kind
 def test_what_was_learned_follows_the_items_into_another_catalogue(kind):
-    planted, rounds = world()
+    planted, rounds = small_world()
     recommender = taught(kind, planted, rounds[:2], rich)
     seen = {f"i{item}" for user, item, _, value in rounds[0] if user == 3 and value == value}
     items = list(planted.catalog().items)
@@ -250,35 +213,8 @@ def test_feedback_about_unknown_items_is_left_out():
     assert in_words.watches.tolist() == in_numbers.watches.tolist() == [0, 0, 0, 1, 0, 0]
 
 
-@pytest.mark.parametrize("kind", [ItemKnn, Ease, Content])
-def test_an_explanation_names_an_item_that_the_user_watched(kind):
-    planted, rounds = world()
-    recommender = taught(kind, planted, rounds, rich)
-    mode = ExplanationMode.EXPLANATION_MODE_STRUCTURED
-    queries = [rank_query(user, explanation_mode=mode) for user in range(USERS)]
-    answers = recommender.rank(queries)
-    explained = 0
-    watched = {
-        (f"u{user}", f"i{item}")
-        for rows in rounds
-        for user, item, kind_of, _ in rows
-        if kind_of != Interaction.TYPE_IMPRESSION
-    }
-    for query, answer in zip(queries, answers, strict=True):
-        for item in answer:
-            if item.HasField("explanation"):
-                (evidence,) = item.explanation.evidence
-                assert (query.user.user_id, evidence.reference) in watched
-                title = f"Film {evidence.reference[1:]}"
-                assert item.explanation.text == f"Because you watched {title}."
-                assert 0 < evidence.weight <= 1
-                explained += 1
-    assert explained > USERS
-    assert [[item.item_id for item in answer] for answer in answers] == rich_lists(recommender)
-
-
 def test_both_encodings_find_the_same():
-    planted, rounds = world()
+    planted, rounds = small_world()
     in_words = taught(Popular, planted, rounds, rich)
     in_numbers = taught(Popular, planted, rounds, columns)
     texts = ["Genre 1", "film 7", "nothing of the kind", "Film 11"]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from recarena.recommenders import ease
+from recarena.recommenders.als import Als
+from recarena.recommenders.bandit import Bandit
+from recarena.recommenders.bpr import Bpr
 from recarena.recommenders.content import Content, item_vectors
 from recarena.recommenders.ease import Ease
 from recarena.recommenders.item_knn import ItemKnn
@@ -17,41 +18,17 @@ from recarena.recommenders.item_to_item import gram
 from recarena.recommenders.oracle import Oracle
 from recarena.recommenders.popular import Popular
 from recarena.recommenders.random_order import RandomOrder
+from recarena.recommenders.sequential import Sequential
 from recarena.server.datasets.planted import planted_world
 from recarena.server.datasets.world_folder import save_world
 from recarena.v1.types_pb2 import Interaction, Item
-from support.recommender_worlds import Planted, columns, info, lists, play
-
-
-def write_world(folder: Path, planted: Planted, backwards: bool = False) -> Path:
-    """The planted truth as a world folder; the items in another order than the run's."""
-    order = np.arange(planted.items)[:: -1 if backwards else 1]
-    genres = [[f"Genre {g}" for g in np.flatnonzero(row)] for row in planted.genre[order]]
-    wide = planted.genres
-
-    def vectors(rows: np.ndarray) -> pa.Array:
-        flat = pa.array(np.ascontiguousarray(rows, np.float32).ravel())
-        return pa.FixedSizeListArray.from_arrays(flat, rows.shape[1])
-
-    items = {
-        "item_id": [f"i{n}" for n in order],
-        "genres": pa.array(genres, pa.list_(pa.string())),
-        "quality": planted.quality[order].astype(np.float32),
-        "factors": vectors(planted.attributes[order, wide:]),
-    }
-    users = {"user_id": [f"u{n}" for n in range(planted.users)], "taste": vectors(planted.taste)}
-    folder.mkdir()
-    pq.write_table(pa.table(items), folder / "items.parquet")
-    pq.write_table(pa.table(users), folder / "users.parquet")
-    names = ", ".join(f'"Genre {n}"' for n in range(wide))
-    (folder / "world.json").write_text(f'{{"genre_names": [{names}]}}')
-    return folder
+from support.recommender_worlds import Planted, columns, info, lists, play, write_world
 
 
 @pytest.mark.slow
 def test_oracle_beats_learners_beat_popular_beats_random(tmp_path: Path):
     seeds, worth = (1, 2), {}
-    for kind in (RandomOrder, Popular, Content, ItemKnn, Ease):
+    for kind in (RandomOrder, Popular, Content, ItemKnn, Ease, Als, Bpr, Sequential, Bandit):
         runs = [play(Planted(600, 300, seed), kind(), 5) for seed in seeds]
         worth[kind.__name__] = float(np.mean(runs))
     runs = []
@@ -64,6 +41,8 @@ def test_oracle_beats_learners_beat_popular_beats_random(tmp_path: Path):
     assert worth["Oracle"] > worth["ItemKnn"] + 0.3
     assert min(worth["Ease"], worth["ItemKnn"]) > worth["Content"] > worth["Popular"] + 0.2
     assert worth["Popular"] > worth["RandomOrder"] + 0.1
+    assert min(worth["Als"], worth["Sequential"], worth["Bpr"]) > worth["Popular"] + 0.3
+    assert worth["Bandit"] > worth["Popular"] + 0.2  # it begins by chance, see the bandit's tests
 
 
 def test_the_oracle_ranks_by_the_truth_whatever_the_order_of_the_world(tmp_path: Path):
@@ -115,7 +94,7 @@ def checkerboard(users: int = 40, items: int = 20) -> list[tuple[int, int, float
     ]
 
 
-@pytest.mark.parametrize("kind", [ItemKnn, Ease])
+@pytest.mark.parametrize("kind", [ItemKnn, Ease, Als, Bpr, Sequential])
 def test_on_a_checkerboard_every_unseen_item_of_the_users_colour_comes_first(kind):
     rows = checkerboard()
     recommender = trained(kind, rows, 40, [Item(item_id=f"i{n}") for n in range(20)])
