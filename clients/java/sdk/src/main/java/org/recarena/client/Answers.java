@@ -6,6 +6,7 @@ import org.recarena.v1.RankBatchResult;
 import org.recarena.v1.RankResult;
 import org.recarena.v1.RankedItem;
 import org.recarena.v1.RankedList;
+import org.recarena.v1.RankedListOrBuilder;
 
 /**
  * Puts what a recommender answers into messages. A message for each item of the catalogue is kept:
@@ -35,12 +36,7 @@ final class Answers {
         }
         RankResult.Builder result = RankResult.newBuilder().setWorkId(workId).setComplete(true);
         for (int index = 0; index < wanted; index++) {
-            try {
-                result.addLists(list(answers.get(index)).setQueryIndex(index));
-            } catch (RuntimeException error) { // a null, or a list that threw when it was read
-                throw new WrongAnswerException(
-                        method + ", list " + index + ": " + Texts.described(error));
-            }
+            result.addLists(list(method, index, answers.get(index)).setQueryIndex(index));
         }
         return result.build();
     }
@@ -90,28 +86,35 @@ final class Answers {
      * @throws WrongAnswerException it is null, or something is no list
      */
     ConverseResult reply(String method, String workId, Reply reply) {
-        try {
-            RankedList offered = list(reply.offered()).build();
-            return ConverseResult.newBuilder()
-                    .setWorkId(workId)
-                    .setReplyText(reply.text())
-                    .addAllItems(offered.getItemsList())
-                    .setAttributionToken(offered.getAttributionToken())
-                    .build();
-        } catch (RuntimeException error) {
-            throw new WrongAnswerException(method + ": " + Texts.described(error));
+        if (reply == null) {
+            throw new WrongAnswerException(method + " returned null");
         }
+        RankedListOrBuilder offered = list(method, 0, reply.offered());
+        return ConverseResult.newBuilder()
+                .setWorkId(workId)
+                .setReplyText(reply.text())
+                .addAllItems(offered.getItemsList())
+                .setAttributionToken(offered.getAttributionToken())
+                .build();
     }
 
-    private RankedList.Builder list(Ranked answer) {
-        RankedList.Builder list =
-                RankedList.newBuilder()
-                        .setAttributionToken(answer.token())
-                        .addAllItems(answer.items());
-        for (String itemId : answer.ids()) {
-            list.addItems(item(itemId));
+    private RankedList.Builder list(String method, int index, Ranked answer) {
+        if (answer == null) {
+            throw new WrongAnswerException(method + ", list " + index + ": there is no list");
         }
-        return list;
+        try {
+            RankedList.Builder list =
+                    RankedList.newBuilder()
+                            .setAttributionToken(answer.token())
+                            .addAllItems(answer.items());
+            for (String itemId : answer.ids()) {
+                list.addItems(item(itemId));
+            }
+            return list;
+        } catch (RuntimeException error) { // a null in it, or a list that throws when it is read
+            throw new WrongAnswerException(
+                    method + ", list " + index + ": " + Texts.described(error));
+        }
     }
 
     private RankedItem item(String itemId) {

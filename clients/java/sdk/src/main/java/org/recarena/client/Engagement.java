@@ -121,8 +121,14 @@ final class Engagement {
         return CompletableFuture.allOf(alone, work(() -> {}));
     }
 
-    /** Says goodbye to the recommender; left alone where it is still busy after {@code grace}. */
+    /**
+     * Says goodbye to the recommender, once; it is left alone where it is still busy after {@code
+     * grace}.
+     */
     void close(Duration grace) {
+        if (worker.isShutdown()) {
+            return;
+        }
         String name = Offer.name(recommender);
         boolean quiet = work(() -> {})
                 .thenApply(done -> true)

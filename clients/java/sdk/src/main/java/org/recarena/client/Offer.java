@@ -70,8 +70,8 @@ final class Offer {
             throw new IllegalArgumentException(
                     name(recommender) + " has no rank, and for columnar no " + gaps);
         }
-        return options.capabilities()
-                .orElseGet(() -> told(recommender, missing.isEmpty() && options.encoding() != Encoding.RICH));
+        boolean columnar = missing.isEmpty() && options.encoding() != Encoding.RICH;
+        return options.capabilities().orElseGet(() -> told(recommender, columnar));
     }
 
     /**

@@ -24,22 +24,23 @@ public final class RecArena {
      * @param factory makes a recommender, once per run
      * @throws RefusedException the server said no for good; a subclass for each reason
      * @throws UnreachableException there was no connection for {@link ServeOptions#retryFor}
-     * @throws RecommenderFailedException the factory, start, feedback, ready or catalogChanged threw
+     * @throws RecommenderFailedException the factory, start, feedback, ready or catalogChanged
+     *     threw
      * @throws BrokenProtocolException the server broke a rule
      * @throws IllegalArgumentException the recommender has not the methods that the encoding needs
      */
     public static void serve(Supplier<? extends Recommender> factory, ServeOptions options) {
-        Runnable quiet = Log.toStderr();
+        Runnable silence = Log.toStderr();
         Serving serving = start(factory, options);
-        Runnable deaf = Signals.listen(serving::leave);
+        Runnable ignoreSignals = Signals.listen(serving::leave);
         try {
             serving.await();
         } catch (InterruptedException stop) {
             serving.close();
             Thread.currentThread().interrupt();
         } finally {
-            deaf.run();
-            quiet.run();
+            ignoreSignals.run();
+            silence.run();
         }
     }
 

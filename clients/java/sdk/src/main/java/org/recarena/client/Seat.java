@@ -71,9 +71,7 @@ final class Seat implements Runnable {
         long connected = System.nanoTime();
         int attempt = 0;
         while (true) {
-            long since = connected;
-            Long until = options.retryFor().map(time -> since + time.toNanos()).orElse(null);
-            link.ready(until, leaving);
+            link.ready(deadline(connected), leaving);
             if (leaving.isDone()) {
                 return;
             }
@@ -88,17 +86,24 @@ final class Seat implements Runnable {
                 attempt = 0;
             }
             Duration pause = Backoff.after(attempt++);
-            if (until != null && now + pause.toNanos() > connected + options.retryFor().get().toNanos()) {
+            Long until = deadline(connected);
+            if (until != null && now + pause.toNanos() > until) {
                 throw new UnreachableException(
                         "no session at " + link.server() + ": " + end.text());
             }
             Log.LOGGER.log(
                     attempt == 1 ? Level.WARNING : Level.FINE,
                     "session lost: " + end.text() + "; coming back");
-            leaving.copy()
-                    .completeOnTimeout(null, pause.toMillis(), TimeUnit.MILLISECONDS)
-                    .join();
+            CompletableFuture<Void> paused =
+                    new CompletableFuture<Void>()
+                            .completeOnTimeout(null, pause.toMillis(), TimeUnit.MILLISECONDS);
+            CompletableFuture.anyOf(paused, leaving).join();
         }
+    }
+
+    /** When to give up, where the last connection was at this time; null: never. */
+    private Long deadline(long connected) {
+        return options.retryFor().map(time -> connected + time.toNanos()).orElse(null);
     }
 
     private End oneSession(boolean first) {
@@ -115,7 +120,7 @@ final class Seat implements Runnable {
             End end = current.run();
             RunInfo run = current.engagement().run();
             if (end.how() == End.How.RUN_OVER && run != null) {
-                Log.LOGGER.info("run " + run.runId() + " is over");
+                Log.LOGGER.info("run " + Texts.oneLine(run.runId()) + " is over");
             }
             return end;
         } finally {

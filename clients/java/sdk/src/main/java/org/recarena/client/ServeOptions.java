@@ -22,7 +22,7 @@ public final class ServeOptions {
     /** Where a server listens unless it is told otherwise. */
     public static final String DEFAULT_SERVER = "127.0.0.1:7788";
 
-    private static final Pattern ADDRESS = Pattern.compile("(.*[^:]|\\[.+]):\\d{1,5}");
+    private static final Pattern ADDRESS = Pattern.compile("([^\\s/:]+|\\[[^\\s/]+]):\\d{1,5}");
 
     // Written before the options are given away, never after.
     private String recommenderId = "";
@@ -120,8 +120,13 @@ public final class ServeOptions {
 
     /** Sent as {@code authorization: Bearer} with every call; null or empty: none is. */
     public ServeOptions token(String bearer) {
+        String given = bearer == null ? "" : bearer;
+        if (!given.chars().allMatch(one -> one > ' ' && one <= '~')) {
+            throw new IllegalArgumentException(
+                    "token: it has characters that no token has, such as a space or a line break");
+        }
         ServeOptions changed = copy();
-        changed.token = bearer == null ? "" : bearer;
+        changed.token = given;
         return changed;
     }
 

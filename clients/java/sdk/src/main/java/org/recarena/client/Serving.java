@@ -31,7 +31,8 @@ public final class Serving implements AutoCloseable {
                 }
             }));
         }
-        CompletableFuture<Void> all = CompletableFuture.allOf(running.toArray(CompletableFuture[]::new));
+        CompletableFuture<Void> all =
+                CompletableFuture.allOf(running.toArray(CompletableFuture[]::new));
         this.done = all.handle((nothing, error) -> error)
                 .thenCompose(error -> error == null ? all : failed)
                 .whenComplete((nothing, error) -> link.close());

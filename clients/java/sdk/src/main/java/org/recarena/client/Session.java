@@ -234,8 +234,8 @@ final class Session implements Stream.Listener {
         offer.check(registered, engagement.recommender());
         works.limit(registered.getLimits().getMaxMessageBytes());
         if (engagement.run() != null && !registered.getResumed()) {
-            Log.LOGGER.info(
-                    "run " + engagement.run().runId() + " could not be resumed, starting afresh");
+            Log.LOGGER.info("run " + name(engagement.run())
+                    + " could not be resumed, starting afresh");
             engagement.close(GRACE);
             engagement = renew.get();
         }
@@ -244,13 +244,13 @@ final class Session implements Stream.Listener {
         if (engagement.run() == null) {
             RunInfo run = runInfo(registered);
             Log.LOGGER.info(
-                    "serving run " + run.runId() + " as " + options.recommenderId() + ": "
+                    "serving run " + name(run) + " as " + options.recommenderId() + ": "
                             + run.userCount() + " users, " + run.catalog().size() + " items, "
                             + (run.columnar() ? "columnar" : "rich"));
             orRefuse(engagement.start(run), version);
         } else {
-            Log.LOGGER.info(
-                    "back in run " + engagement.run().runId() + " as " + options.recommenderId());
+            Log.LOGGER.info("back in run " + name(engagement.run()) + " as "
+                    + options.recommenderId());
             orRefuse(engagement.quiet(), version);
             if (!engagement.run().catalog().version().equals(version)) {
                 orRefuse(engagement.catalogChanged(runInfo(registered)), version);
@@ -262,7 +262,7 @@ final class Session implements Stream.Listener {
     private RunInfo runInfo(Registered registered) {
         var timeout = registered.getWorkTimeout();
         return new RunInfo(
-                Texts.oneLine(registered.getRunId()),
+                registered.getRunId(),
                 registered.getEpoch(),
                 load(registered.getCatalogVersion(), registered.getCatalogSize()),
                 registered.getUserCount(),
@@ -384,6 +384,10 @@ final class Session implements Stream.Listener {
         }
         String text = Texts.oneLine(Texts.of(status)) + " (" + status.getCode() + ")";
         return new End(End.How.LOST, text.strip(), heard);
+    }
+
+    private static String name(RunInfo run) {
+        return Texts.oneLine(run.runId());
     }
 
     private void sendCatalogReady(CatalogReady.Builder ready) {

@@ -4,6 +4,7 @@ import io.grpc.ChannelCredentials;
 import io.grpc.TlsChannelCredentials;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -76,12 +77,12 @@ public final class Tls {
             if (!fit(ours, privateKey(key, secret, ours.getAlgorithm()))) {
                 throw new BadCredentialsException(
                         key + " is not the key of " + certificate
-                                + ": see whose they are with openssl x509 -in and openssl pkey -in");
+                                + ": see whose they are with openssl x509 and openssl pkey");
             }
         } catch (GeneralSecurityException | IllegalArgumentException error) {
             throw new BadCredentialsException(
                     key + " holds no " + ours.getAlgorithm() + " key of " + certificate
-                            + ": see what they are with openssl x509 -in and openssl pkey -in");
+                            + ": see what they are with openssl x509 and openssl pkey");
         }
         return new Tls(authority, Optional.of(shown), Optional.of(secret));
     }
@@ -168,6 +169,6 @@ public final class Tls {
     }
 
     private static String latin(byte[] bytes) {
-        return new String(bytes, java.nio.charset.StandardCharsets.ISO_8859_1);
+        return new String(bytes, StandardCharsets.ISO_8859_1);
     }
 }
