@@ -6,13 +6,14 @@ import hashlib
 import io
 import json
 import os
+import weakref
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import quote
 
 import numpy as np
@@ -68,7 +69,7 @@ class StateFolder:
         self._stem = f"{stem}-{hashlib.sha256(recommender_id.encode()).hexdigest()[:8]}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = locked(folder / f"{self._stem}.lock")
+            lock = locked(folder / f"{self._stem}.lock")
         except BlockingIOError:
             raise StateError(
                 f"state folder {folder}: another process keeps the state of {recommender_id!r}"
@@ -78,6 +79,7 @@ class StateFolder:
             raise StateError(
                 f"state folder {folder} cannot be used ({error.strerror}); give another --state"
             ) from None
+        self._release = weakref.finalize(self, os.close, lock)
 
     def path(self, catalog: str) -> Path:
         """The file for a catalogue."""
@@ -139,7 +141,7 @@ class StateFolder:
 
     def close(self) -> None:
         """Lets another process have the state."""
-        self._lock.close()
+        self._release()
 
     @staticmethod
     def _unusable(path: Path, what: str) -> StateError:
@@ -149,17 +151,17 @@ class StateFolder:
         )
 
 
-def locked(path: Path) -> IO[bytes]:
-    """The open file, locked for as long as it is open. BlockingIOError: somebody else has it.
-    Where the system has no such locks, nothing is locked."""
-    file = path.open("ab")
+def locked(path: Path) -> int:
+    """Descriptor of the file, locked for as long as it is open. BlockingIOError: somebody else has
+    it. Where the system has no such locks, nothing is locked."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl: Any = import_module("fcntl")
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except ImportError:
         pass
     except OSError:
-        file.close()
+        os.close(file)
         raise
     return file
 
