@@ -34,21 +34,24 @@ class Budget:
         self.tokens = 0
         """Used so far; where nobody said how many, the worst case."""
         self._aside = 0
+        self._settled = asyncio.Event()
         self.room = asyncio.Semaphore(choice.concurrency)
         self.said = False
         """Whether it was said that the budget is spent."""
 
-    def set_aside(self, question: Question) -> SetAside:
-        """Makes room for a call. Spent."""
+    async def set_aside(self, question: Question) -> SetAside:
+        """Makes room for a call, once calls under way have left enough. Spent."""
         worst = len((question.system + question.user).encode()) + len(str(question.schema))
         worst += question.max_tokens
-        choice = self._choice
-        if choice.max_calls is not None and self.calls >= choice.max_calls:
-            raise Spent(f"--max-calls {choice.max_calls} is used up")
-        if choice.max_tokens is not None and self.tokens + self._aside + worst > choice.max_tokens:
-            raise Spent(
-                f"another call could pass --max-tokens {choice.max_tokens} ({self.tokens} are used)"
-            )
+        most_calls, most_tokens = self._choice.max_calls, self._choice.max_tokens
+        if most_calls is not None and self.calls >= most_calls:
+            raise Spent(f"--max-calls {most_calls} is used up")
+        while most_tokens is not None and self.tokens + self._aside + worst > most_tokens:
+            if self.tokens + worst > most_tokens or not self._aside:
+                raise Spent(
+                    f"another call could pass --max-tokens {most_tokens} ({self.tokens} are used)"
+                )
+            await self._settled.wait()
         self.calls += 1
         self._aside += worst
         return SetAside(worst)
@@ -57,3 +60,5 @@ class Budget:
         """Puts what a call used in place of what was set aside; None: nobody knows."""
         self._aside -= kept.tokens
         self.tokens += kept.tokens if used is None else used
+        self._settled.set()
+        self._settled = asyncio.Event()

@@ -19,6 +19,7 @@ from recarena.recommenders.llm_models import LanguageModel, ModelFailed, Questio
 from recarena.recommenders.llm_prompt import Malformed, Page, Picks, Seen
 from recarena.recommenders.model_options import ModelChoice
 from recarena.recommenders.numeric import EXPLAINED, NumericRecommender, columns, offsets_of
+from recarena.recommenders.watched import Floats, Ints
 from recarena.v1.feedback_pb2 import FeedbackBatch, FeedbackColumns
 from recarena.v1.types_pb2 import Explanation, ExplanationMode, RankedItem
 from recarena.v1.work_pb2 import RankBatch, RankQuery, SearchBatch, SearchQuery
@@ -32,6 +33,10 @@ PATIENCE = 20.0
 BY_MODEL = "by the model"
 LIKED, DISLIKED = 15, 5
 """Watched items that the model is told of: the best rated, and the worst."""
+
+
+class GivenUp(Exception):
+    """The model is not asked any more, since every answer would be the same error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +66,11 @@ class Shown:
 
 
 class LlmRerank(Recommender):
-    """Asks a model once for each page: it picks, in order, from the first `depth` of the first
-    stage that were not on an earlier page of the round. What comes after those is the first
-    stage's. Where the model fails, is late, or answers what cannot be read, the page is the first
-    stage's, and that is counted (`counts`) and logged, each kind at length once a run.
+    """Asks a model once for each page: it picks, in order, among the first `depth` items of the
+    first stage, without those that the user has watched or that were on an earlier page of the
+    round. What comes after them is the first stage's. Where the model fails, is late, or answers
+    what cannot be read, the page is the first stage's, and that is counted (`counts`) and logged,
+    each kind at length once a run.
 
     The methods that ask run on the event loop, many at once; the first stage is asked in a thread,
     by one at a time.
@@ -246,7 +252,8 @@ class LlmRerank(Recommender):
         again = self._pages.get(key)
         if again is not None and set(again.items) <= set(visit.order):
             return again
-        head = list(visit.order[: self._choice.depth])
+        seen = set(self._watched_by(visit.row)[0].tolist())
+        head = [item for item in visit.order[: self._choice.depth] if item not in seen]
         before = [item for item in self._picked.get(visit.user, []) if item in head]
         before = before[: visit.offset]
         left = [item for item in head if item not in before]
@@ -266,13 +273,10 @@ class LlmRerank(Recommender):
 
     async def _picks(self, visit: Visit, left: list[int], wanted: int, due: float) -> Picks | None:
         """What the model picks; None: nothing, and it is counted why."""
-        if self._given_up:
-            self.counts["not asked"] += 1
-            return None
         items = self.run.catalog.items
         page = Page(
             [items[item] for item in left],
-            self._watched(visit.row),
+            self._told_of(visit.row),
             wanted,
             visit.explain,
             visit.profile,
@@ -285,6 +289,8 @@ class LlmRerank(Recommender):
                 self._budget.said = True
                 logger.warning("the first stage alone from now on: %s", error)
             self.counts["over budget"] += 1
+        except GivenUp:
+            self.counts["not asked"] += 1
         except TimeoutError:
             self._failed("late", "no answer in time")
         except Malformed as error:
@@ -303,7 +309,7 @@ class LlmRerank(Recommender):
         return None
 
     async def _asked(self, page: Page, due: float) -> Said:
-        """Spent, TimeoutError, ModelFailed."""
+        """Spent, GivenUp, TimeoutError, ModelFailed."""
         if self._model is None:
             raise RuntimeError("start() comes first")
         question = Question(
@@ -316,7 +322,9 @@ class LlmRerank(Recommender):
         if time_left <= 0:
             raise TimeoutError
         async with asyncio.timeout(time_left), self._budget.room:
-            kept, used = self._budget.set_aside(question), None
+            if self._given_up:
+                raise GivenUp
+            kept, used = await self._budget.set_aside(question), None
             try:
                 said = await self._model.ask(question)
                 used = said.tokens
@@ -327,10 +335,14 @@ class LlmRerank(Recommender):
                 self._budget.settle(kept, used)
         return said
 
-    def _watched(self, row: int) -> list[Seen]:
-        """The best and the worst rated items of a user; of equal ones the earlier in the
-        catalogue."""
+    def _watched_by(self, row: int) -> tuple[Ints, Floats]:
+        """Items that a user watched, with their ratings (0: none)."""
         _, items, ratings = self._first.watched.rated(np.array([row], np.int32))
+        return items, ratings
+
+    def _told_of(self, row: int) -> list[Seen]:
+        """The best and the worst rated of them; of equal ones the earlier in the catalogue."""
+        items, ratings = self._watched_by(row)
         order = np.lexsort((items, -ratings))
         if len(order) > LIKED + DISLIKED:
             rated = order[ratings[order] > 0]
