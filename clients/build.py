@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -32,8 +33,12 @@ class Language:
 
     name: str
     tools: tuple[str, ...]
+    version: tuple[str, ...]
+    """Command that prints the version of the first tool; the first number in it is compared."""
+    oldest: tuple[int, int]
+    """Version of the first tool that is needed."""
     remedy: str
-    """What to install where a tool is missing."""
+    """What to install where a tool is missing or too old."""
     commands: tuple[tuple[str, ...], ...]
     output: str
     """Folder that the commands fill."""
@@ -51,8 +56,15 @@ class Language:
         return self.folder / self.output / STAMP
 
     def missing(self) -> str:
-        """The first tool that is not there; empty where all are."""
-        return next((tool for tool in self.tools if shutil.which(tool) is None), "")
+        """Why it cannot be built here: a tool is not there, or too old. Empty where it can."""
+        for tool in self.tools:
+            if shutil.which(tool) is None:
+                return f"there is no {tool} here"
+        said = subprocess.run(self.version, capture_output=True, text=True, check=False).stdout
+        found = re.search(r"(\d+)\.(\d+)", said)
+        if found and (int(found[1]), int(found[2])) < self.oldest:
+            return f"{self.tools[0]} is too old ({found[0]})"
+        return ""
 
     def digest(self) -> str:
         """Of all sources, and of the protos."""
@@ -76,7 +88,12 @@ class Language:
         for command in self.commands:
             print(f"{self.name}: {' '.join(command)}", flush=True)
             program = shutil.which(command[0]) or command[0]
-            if subprocess.run([program, *command[1:]], cwd=self.folder, check=False).returncode:
+            done = subprocess.run(
+                [program, *command[1:]], cwd=self.folder, check=False, text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+            if done.returncode:
+                print(done.stdout, end="", file=sys.stderr)
                 return False
         self.stamp.parent.mkdir(exist_ok=True)
         self.stamp.write_text(digest)
@@ -89,6 +106,8 @@ LANGUAGES = {
         Language(
             "typescript",
             ("node", "npm"),
+            ("node", "--version"),
+            (20, 0),
             "Node 20 or newer with npm",
             (
                 ("npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"),
@@ -100,6 +119,8 @@ LANGUAGES = {
         Language(
             "go",
             ("go",),
+            ("go", "version"),
+            (1, 21),  # which fetches the newer one that go.mod asks for
             "Go 1.24 or newer",
             (
                 ("go", "vet", "./..."),
@@ -112,6 +133,8 @@ LANGUAGES = {
         Language(
             "java",
             ("javac", "mvn"),
+            ("javac", "--version"),
+            (17, 0),
             "a JDK (17 or newer) and Maven",
             (("mvn", "-q", "-B", "package", "-DskipTests"),),
             "target",
@@ -130,8 +153,8 @@ def main() -> int:
     strict = os.environ.get("RECARENA_REQUIRE_ALL") == "1"
     failed = False
     for one in (LANGUAGES[name] for name in given.languages or LANGUAGES):
-        if tool := one.missing():
-            print(f"{one.name}: skipped, there is no {tool} here (it needs {one.remedy})")
+        if why := one.missing():
+            print(f"{one.name}: skipped, {why} (it needs {one.remedy})")
             failed |= strict
             continue
         if one.is_built(digest := one.digest()):

@@ -68,19 +68,31 @@ class CoOccurrence(Recommender):
         self.pairs: defaultdict[int, defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
         self.watched: defaultdict[str, dict[int, None]] = defaultdict(dict)
         self.orders: dict[str, list[int]] = {}
+        self.past: list[tuple[str, str]] = []
+
+    def catalog_changed(self, run: RunInfo) -> None:
+        """Items have other numbers now: everything is counted anew."""
+        past = self.past
+        self.start(run)
+        for user_id, item_id in past:
+            self.watch(user_id, item_id)
 
     def feedback(self, batch: FeedbackBatch) -> None:
         self.orders.clear()
         for done in batch.interactions:
-            item = self.number_of.get(done.item_id)
-            watched = self.watched[done.user_id]
-            if item is None or done.type not in WATCHED or item in watched:
-                continue
-            for other in list(watched)[-PAIRED:]:
-                self.pairs[item][other] += 1
-                self.pairs[other][item] += 1
-            watched[item] = None
-            self.watches[item] += 1
+            if done.type in WATCHED:
+                self.watch(done.user_id, done.item_id)
+
+    def watch(self, user_id: str, item_id: str) -> None:
+        self.past.append((user_id, item_id))
+        item, watched = self.number_of.get(item_id), self.watched[user_id]
+        if item is None or item in watched:
+            return
+        for other in list(watched)[-PAIRED:]:
+            self.pairs[item][other] += 1
+            self.pairs[other][item] += 1
+        watched[item] = None
+        self.watches[item] += 1
 
     # ------------------------------------------------------------------ lists
     def rank(self, queries: list[RankQuery]) -> list[list[RankedItem]]:

@@ -64,6 +64,8 @@ class CoOccurrence implements Recommender {
   private readonly watched = new Map<string, Set<number>>();
   /** By user; forgotten when feedback comes. */
   private readonly orders = new Map<string, number[]>();
+  /** All that was watched, in order: item ids, since numbers may change. */
+  private past: { userId: string; itemId: string }[] = [];
 
   start(run: RunInfo): void {
     this.items = run.catalog.items;
@@ -71,23 +73,42 @@ class CoOccurrence implements Recommender {
     this.titles = this.items.map((item) => words(item.title));
     this.watches = this.items.map(() => 0);
     this.pairs = this.items.map(() => new Map());
+    this.watched.clear();
+    this.orders.clear();
+    this.past = [];
+  }
+
+  /** Items have other numbers now: everything is counted anew. */
+  catalogChanged(run: RunInfo): void {
+    const past = this.past;
+    this.start(run);
+    for (const { userId, itemId } of past) {
+      this.watch(userId, itemId);
+    }
   }
 
   feedback(batch: FeedbackBatch): void {
     this.orders.clear();
     for (const { userId, itemId, type } of batch.interactions) {
-      const item = this.numberOf.get(itemId);
-      const watched = this.watchedBy(userId);
-      if (item === undefined || !WATCHED.has(type) || watched.has(item)) {
-        continue;
+      if (WATCHED.has(type)) {
+        this.watch(userId, itemId);
       }
-      for (const other of [...watched].slice(-PAIRED)) {
-        this.count(item, other);
-        this.count(other, item);
-      }
-      watched.add(item);
-      this.watches[item]++;
     }
+  }
+
+  private watch(userId: string, itemId: string): void {
+    this.past.push({ userId, itemId });
+    const item = this.numberOf.get(itemId);
+    const watched = this.watchedBy(userId);
+    if (item === undefined || watched.has(item)) {
+      return;
+    }
+    for (const other of [...watched].slice(-PAIRED)) {
+      this.count(item, other);
+      this.count(other, item);
+    }
+    watched.add(item);
+    this.watches[item]++;
   }
 
   private watchedBy(userId: string): Set<number> {

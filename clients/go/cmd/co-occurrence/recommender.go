@@ -41,7 +41,11 @@ type coOccurrence struct {
 	users   map[string]*history
 	// All items by user, best first; worked out once until feedback comes again.
 	orders map[string][]int
+	// All that was watched, in order: item ids, since numbers may change.
+	past []watch
 }
+
+type watch struct{ user, item string }
 
 func newCoOccurrence() recarena.Recommender { return &coOccurrence{} }
 
@@ -62,27 +66,46 @@ func (c *coOccurrence) Start(_ context.Context, run *recarena.Run) error {
 	return nil
 }
 
+// CatalogChanged counts everything anew: items have other numbers now.
+func (c *coOccurrence) CatalogChanged(ctx context.Context, run *recarena.Run) error {
+	past := c.past
+	if err := c.Start(ctx, run); err != nil {
+		return err
+	}
+	for _, one := range past {
+		c.watch(one)
+	}
+	return nil
+}
+
 func (c *coOccurrence) Feedback(_ context.Context, batch *pb.FeedbackBatch) error {
 	clear(c.orders)
 	for _, done := range batch.GetInteractions() {
-		item, known := c.catalog.NumberOf(done.GetItemId())
-		user := c.users[done.GetUserId()]
-		if !known || !isWatch(done.GetType()) || user.watched(item) {
-			continue
+		if isWatch(done.GetType()) {
+			c.watch(watch{done.GetUserId(), done.GetItemId()})
 		}
-		if user == nil {
-			user = &history{has: map[int]bool{}}
-			c.users[done.GetUserId()] = user
-		}
-		for _, other := range user.latest(paired) {
-			c.pairs[item][other]++
-			c.pairs[other][item]++
-		}
-		user.items = append(user.items, item)
-		user.has[item] = true
-		c.watches[item]++
 	}
 	return nil
+}
+
+func (c *coOccurrence) watch(one watch) {
+	c.past = append(c.past, one)
+	item, known := c.catalog.NumberOf(one.item)
+	user := c.users[one.user]
+	if !known || user.watched(item) {
+		return
+	}
+	if user == nil {
+		user = &history{has: map[int]bool{}}
+		c.users[one.user] = user
+	}
+	for _, other := range user.latest(paired) {
+		c.pairs[item][other]++
+		c.pairs[other][item]++
+	}
+	user.items = append(user.items, item)
+	user.has[item] = true
+	c.watches[item]++
 }
 
 func isWatch(kind pb.Interaction_Type) bool {

@@ -71,6 +71,10 @@ final class CoOccurrence implements Recommender {
     private List<Map<Integer, Integer>> pairs;
     private final Map<String, LinkedHashSet<Integer>> watched = new HashMap<>();
     private final Map<String, List<Integer>> orders = new HashMap<>();
+    // All that was watched, in order: item ids, since numbers may change.
+    private List<Watch> past = new ArrayList<>();
+
+    private record Watch(String userId, String itemId) {}
 
     @Override
     public void start(RunInfo run) {
@@ -80,25 +84,42 @@ final class CoOccurrence implements Recommender {
         pairs = catalog.items().stream()
                 .map(item -> (Map<Integer, Integer>) new HashMap<Integer, Integer>())
                 .toList();
+        watched.clear();
+        orders.clear();
+        past = new ArrayList<>();
+    }
+
+    /** Items have other numbers now: everything is counted anew. */
+    @Override
+    public void catalogChanged(RunInfo run) {
+        List<Watch> before = past;
+        start(run);
+        before.forEach(this::watch);
     }
 
     @Override
     public void feedback(FeedbackBatch batch) {
         orders.clear();
         for (Interaction done : batch.getInteractionsList()) {
-            int item = catalog.numberOf(done.getItemId());
-            var before = watched.computeIfAbsent(done.getUserId(), user -> new LinkedHashSet<>());
-            if (item == Catalog.UNKNOWN || !WATCHED.contains(done.getType())
-                    || before.contains(item)) {
-                continue;
+            if (WATCHED.contains(done.getType())) {
+                watch(new Watch(done.getUserId(), done.getItemId()));
             }
-            for (int other : last(PAIRED, before)) {
-                pairs.get(item).merge(other, 1, Integer::sum);
-                pairs.get(other).merge(item, 1, Integer::sum);
-            }
-            before.add(item);
-            watches[item]++;
         }
+    }
+
+    private void watch(Watch one) {
+        past.add(one);
+        int item = catalog.numberOf(one.itemId());
+        var before = watched.computeIfAbsent(one.userId(), user -> new LinkedHashSet<>());
+        if (item == Catalog.UNKNOWN || before.contains(item)) {
+            return;
+        }
+        for (int other : last(PAIRED, before)) {
+            pairs.get(item).merge(other, 1, Integer::sum);
+            pairs.get(other).merge(item, 1, Integer::sum);
+        }
+        before.add(item);
+        watches[item]++;
     }
 
     // ------------------------------------------------------------------ lists
