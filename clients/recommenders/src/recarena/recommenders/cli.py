@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import logging
 import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from recarena.recommenders.choosing import chosen
 from recarena.recommenders.model_options import Unusable, WrongOption, add_model_options
@@ -18,6 +19,7 @@ from recarena.recommenders.roster import ROSTER, Entry, Options
 if TYPE_CHECKING:
     from grpc import ChannelCredentials
 
+    from recarena.client import RecommenderFailed
     from recarena.v1.session_pb2 import Capability
 
 TOKEN = "RECARENA_TOKEN"
@@ -145,6 +147,8 @@ def served(entry: Entry, options: Options, given: argparse.Namespace) -> int:
     from recarena.client import ClientError, serve
 
     factory = entry.factory(options)
+    log = logging.getLogger("recarena.client")
+    log.addFilter(untold)
     users, at_once = options.model.works(given.sessions) if options.model else (0, 0)
     try:
         serve(
@@ -167,9 +171,27 @@ def served(entry: Entry, options: Options, given: argparse.Namespace) -> int:
             ),
         )
     except ClientError as error:
-        sys.stderr.write(f"recarena-recommender: {error}\n")
+        told = error.error if is_of_state(error) else error
+        sys.stderr.write(f"recarena-recommender: {told}\n")
         return FAILED
+    finally:
+        log.removeFilter(untold)
     return 0
+
+
+def is_of_state(error: BaseException | None) -> TypeGuard[RecommenderFailed]:
+    """Whether it says that a state cannot be used: for the operator to read, whole."""
+    from recarena.client import RecommenderFailed
+    from recarena.recommenders.state import StateError
+
+    return isinstance(error, RecommenderFailed) and isinstance(error.error, StateError)
+
+
+def untold(record: logging.LogRecord) -> bool:
+    """Leaves out of the SDK's log what `served` says at the end, without a traceback."""
+    from recarena.recommenders.state import StateError
+
+    return not (record.exc_info and isinstance(record.exc_info[1], StateError))
 
 
 def credentials(given: argparse.Namespace) -> ChannelCredentials | None:
