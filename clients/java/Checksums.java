@@ -80,7 +80,9 @@ final class Checksums {
 
     private static List<Path> artifacts(Path folder) throws IOException {
         try (Stream<Path> paths = Files.walk(folder)) {
-            return paths.filter(path -> path.toString().matches(".*\\.(jar|exe)")).sorted().toList();
+            return paths.filter(path -> path.toString().matches(".*\\.(jar|exe)"))
+                    .sorted()
+                    .toList();
         }
     }
 
