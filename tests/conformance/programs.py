@@ -17,12 +17,19 @@ PROGRAMS: dict[str, list[str]] = {
     "java": ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
              f"-XX:SharedArchiveFile={JAVA.with_suffix('.jsa')}", "-jar", str(JAVA)],
 }  # fmt: skip
-"""Language -> how its program is started; README.md says what it must do."""
+"""Language -> how its probe program is started; the kit's README says what it must do."""
+RECOMMENDERS: dict[str, list[str]] = {
+    "python": [sys.executable, str(CLIENTS / "python/examples/co_occurrence.py")],
+    "go": [str(CLIENTS / "go/build/co-occurrence")],
+    "typescript": ["node", str(CLIENTS / "typescript/dist/examples/co-occurrence.js")],
+    "java": [str(CLIENTS / "java/bin/co-occurrence")],
+}
+"""Language -> how its co-occurrence recommender is started, with `--server HOST:PORT` after it."""
 
 
 def unbuilt(language: str) -> str:
-    """Why the program of a language cannot be started here, with the remedy; empty where it can."""
-    for word in PROGRAMS[language]:
+    """Why programs of a language cannot be started here, with the remedy; empty where they can."""
+    for word in [*PROGRAMS[language], *RECOMMENDERS[language]]:
         if word.startswith(str(CLIENTS)) and not Path(word).exists():
             return f"{Path(word).relative_to(CLIENTS.parent)} is not built: run `make clients`"
     tool = PROGRAMS[language][0]

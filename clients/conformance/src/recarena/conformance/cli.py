@@ -144,6 +144,8 @@ def conformance(
         return reporting.listing(console(), cases)
     if not command:
         raise WrongUse("no command: recarena-conformance [OPTIONS] -- COMMAND...")
+    if junit and not junit.parent.is_dir():
+        raise WrongUse(f"--junit {junit}: there is no folder {junit.parent}")
     began = time.monotonic()
     outcomes = performed(plays, cases, jobs or cores(), log_dir)
     took = time.monotonic() - began

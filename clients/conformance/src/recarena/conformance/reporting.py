@@ -49,7 +49,8 @@ def summary(outcomes: Sequence[Outcome], seconds: float) -> str:
     hints = sum(one.verdict is Verdict.FAILED and one.case.optional for one in outcomes)
     failed = counts[Verdict.FAILED] - hints
     parts = [f"{counts[Verdict.PASSED]} passed", f"{failed} failed"]
-    parts += [f"{hints} failed that are optional"] if hints else []
+    if hints:
+        parts.append(f"{hints} failed that {'is' if hints == 1 else 'are'} optional")
     parts += [f"{counts[one]} {one.value}" for one in (Verdict.NOT_OFFERED, Verdict.NOT_PLAYED)
               if counts[one]]  # fmt: skip
     return f"{', '.join(parts)}, in {seconds:.1f} s"
