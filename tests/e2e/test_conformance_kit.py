@@ -47,7 +47,7 @@ async def started(*words: object, cwd: Path | None = None):
 async def kit(*words: object, cwd: Path | None = None) -> Ended:
     """Runs the kit to its end."""
     async with started(*words, cwd=cwd) as process:
-        out, err = await asyncio.wait_for(process.communicate(), 2 * PATIENCE)
+        out, err = await asyncio.wait_for(process.communicate(), 4 * PATIENCE)
     return Ended(process.returncode or 0, out.decode(), err.decode())
 
 
@@ -78,6 +78,7 @@ async def test_twenty_lines_are_a_right_recommender():
     assert [one["name"] for one in ended.value["cases"]] == NAMES
 
 
+@pytest.mark.timeout(300)  # a virtual machine starts some sixty times
 @pytest.mark.parametrize("language", RECOMMENDERS)
 async def test_the_same_recommender_is_right_in_every_language(language: str):
     if reason := unbuilt(language):
