@@ -21,6 +21,8 @@ RATE = 0.02
 """Length of a step."""
 FIRST_PASSES, LATER_PASSES = 150, 15
 """Passes over what was liked at the first training, and from where it was at later ones."""
+MOST_STEPS = 40_000_000
+"""Steps of the first training, where passes would be more; later ones in proportion."""
 
 
 class Bpr(Personal):
@@ -58,6 +60,9 @@ class Bpr(Personal):
     def _steps(self) -> None:
         """Trains items and users by the library, going on from where they were."""
         first = not len(self._items)
+        passes = min(FIRST_PASSES, -(-MOST_STEPS // self._liked.nnz))
+        if not first:
+            passes = -(-passes * LATER_PASSES // FIRST_PASSES)
         with quiet_implicit():
             from implicit.cpu.bpr import BayesianPersonalizedRanking
 
@@ -65,7 +70,7 @@ class Bpr(Personal):
                 factors=FACTORS,
                 learning_rate=RATE,
                 regularization=RIDGE,
-                iterations=FIRST_PASSES if first else LATER_PASSES,
+                iterations=passes,
                 num_threads=1,
                 random_state=SEED,
             )
