@@ -36,7 +36,7 @@ final class Engagement {
     private Answers answers;
     // The round for which `ready` was last called, NO_ROUND where there was feedback since.
     private int readyFor = NO_ROUND;
-    // The last call that no work was: where it failed, the model is not what it is taken for.
+    // The calls that were no works: where one failed, the model is not what it is taken for.
     private CompletableFuture<Void> alone = CompletableFuture.completedFuture(null);
 
     Engagement(Recommender recommender) {
@@ -116,7 +116,7 @@ final class Engagement {
         return CompletableFuture.runAsync(work, worker);
     }
 
-    /** Done when nothing is under way; fails where the last call that no work was has failed. */
+    /** Done when nothing is under way; fails where a call that was no work has failed. */
     CompletableFuture<Void> quiet() {
         return CompletableFuture.allOf(alone, work(() -> {}));
     }
@@ -130,15 +130,15 @@ final class Engagement {
             return;
         }
         String name = Offer.name(recommender);
-        boolean quiet = work(() -> {})
-                .thenApply(done -> true)
+        boolean quiet = quiet()
+                .handle((nothing, error) -> true)
                 .completeOnTimeout(false, grace.toMillis(), TimeUnit.MILLISECONDS)
                 .join();
         if (!quiet) {
             Log.LOGGER.warning(name + " is still busy: left without close()");
         } else {
             try {
-                logged("close", recommender::close).join();
+                work(() -> logged("close", recommender::close)).join();
             } catch (CompletionException logged) {
                 // It was closed as well as it could be.
             }
@@ -166,22 +166,20 @@ final class Engagement {
         return true;
     }
 
+    /** Calls a method unless one of those before has failed, which is then what fails here. */
     private CompletableFuture<Void> callAlone(String method, Call call) {
-        alone = logged(method, call);
+        alone = alone.thenRunAsync(() -> logged(method, call), worker);
         return alone;
     }
 
-    private CompletableFuture<Void> logged(String method, Call call) {
-        return work(() -> {
-            try {
-                call.run();
-            } catch (Throwable thrown) { // AssertionErrors are the recommender's, too
-                RecommenderFailedException failure = new RecommenderFailedException(method, thrown);
-                Log.LOGGER.log(
-                        Level.SEVERE, Offer.name(recommender) + ": " + failure.getMessage(),
-                        thrown);
-                throw failure;
-            }
-        });
+    private void logged(String method, Call call) {
+        try {
+            call.run();
+        } catch (Throwable thrown) { // AssertionErrors are the recommender's, too
+            RecommenderFailedException failure = new RecommenderFailedException(method, thrown);
+            Log.LOGGER.log(
+                    Level.SEVERE, Offer.name(recommender) + ": " + failure.getMessage(), thrown);
+            throw failure;
+        }
     }
 }

@@ -2,13 +2,17 @@ package org.recarena.client;
 
 import io.grpc.CallOptions;
 import io.grpc.Channel;
-import io.grpc.ChannelCredentials;
 import io.grpc.ClientInterceptors;
 import io.grpc.ConnectivityState;
-import io.grpc.Grpc;
 import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
 import io.grpc.StatusRuntimeException;
+import io.grpc.netty.shaded.io.grpc.netty.NettyChannelBuilder;
+import io.grpc.netty.shaded.io.netty.channel.EventLoop;
+import io.grpc.netty.shaded.io.netty.channel.SingleThreadIoEventLoop;
+import io.grpc.netty.shaded.io.netty.channel.nio.NioIoHandler;
+import io.grpc.netty.shaded.io.netty.channel.socket.nio.NioSocketChannel;
+import io.grpc.netty.shaded.io.netty.util.concurrent.DefaultThreadFactory;
 import io.grpc.stub.MetadataUtils;
 import java.util.ArrayList;
 import java.util.List;
@@ -22,11 +26,18 @@ import org.recarena.v1.StreamCatalogRequest;
 /** The one channel to the server that all sessions of a {@link Serving} share. */
 final class Link {
     private static final long KEEPALIVE_S = 20;
+    private static final long LAST_S = 1;
     private static final Metadata.Key<String> AUTHORIZATION =
             Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
 
     private final String server;
     private final String how;
+    // A thread of our own and not one that grpc-java shares: those outlive the channel, and a JVM
+    // that exits waits a third of a second for threads that are in the network.
+    private final EventLoop network =
+            new SingleThreadIoEventLoop(
+                    null, new DefaultThreadFactory("recarena-network", true),
+                    NioIoHandler.newFactory());
     private final ManagedChannel channel;
     private final Channel calls;
     private final AtomicBoolean complained = new AtomicBoolean();
@@ -36,8 +47,9 @@ final class Link {
     Link(ServeOptions options) {
         this.server = options.server();
         this.how = options.isEncrypted() ? "over TLS" : "unencrypted";
-        ChannelCredentials credentials = options.credentials();
-        this.channel = Grpc.newChannelBuilder(server, credentials)
+        this.channel = NettyChannelBuilder.forTarget(server, options.credentials())
+                .eventLoopGroup(network)
+                .channelType(NioSocketChannel.class)
                 .keepAliveTime(KEEPALIVE_S, TimeUnit.SECONDS)
                 .keepAliveTimeout(KEEPALIVE_S, TimeUnit.SECONDS)
                 // The session's Limits decide, not the channel: crossing a limit here would end
@@ -119,6 +131,12 @@ final class Link {
 
     void close() {
         channel.shutdownNow();
+        network.shutdownGracefully(0, LAST_S, TimeUnit.SECONDS);
+        try {
+            network.awaitTermination(LAST_S, TimeUnit.SECONDS);
+        } catch (InterruptedException stop) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     private List<Item> items(String version) {

@@ -6,11 +6,11 @@ import io.grpc.Status.Code;
 import io.grpc.StatusRuntimeException;
 import java.time.Duration;
 import java.util.List;
-import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.BlockingDeque;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
-import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.LinkedBlockingDeque;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import org.recarena.v1.CatalogReady;
@@ -20,7 +20,6 @@ import org.recarena.v1.Drain;
 import org.recarena.v1.Pong;
 import org.recarena.v1.Registered;
 import org.recarena.v1.RoundReady;
-import org.recarena.v1.WorkOutcome;
 
 /**
  * One stream: from Register to the end.
@@ -43,7 +42,7 @@ final class Session implements Stream.Listener {
     private final String instanceId;
     private final Supplier<Engagement> renew;
     private final Stream stream;
-    private final BlockingQueue<ConnectResponse> inbox = new LinkedBlockingQueue<>();
+    private final BlockingDeque<ConnectResponse> inbox = new LinkedBlockingDeque<>();
     private final Works works;
     // What the stream ended with; OK also where we did not wait for its end.
     private final CompletableFuture<io.grpc.Status> ended = new CompletableFuture<>();
@@ -51,11 +50,12 @@ final class Session implements Stream.Listener {
     private final CompletableFuture<Void> cut = new CompletableFuture<>();
     private volatile boolean heard;
     private volatile boolean runOver;
+    private volatile boolean leaving;
     // Guarded by this.
     private boolean opened;
-    private boolean leaving;
     // For the seat's thread.
     private Engagement engagement;
+    private boolean begun;
     private boolean refused;
 
     /**
@@ -107,7 +107,7 @@ final class Session implements Stream.Listener {
             conduct();
             sayGoodbye("");
         } catch (CancellationException over) {
-            // The stream's end says why.
+            takeFeedbackThatCame(); // the stream's end says why
         } catch (StatusRuntimeException catalogLost) {
             failure = catalogLost;
             sayGoodbye("");
@@ -139,10 +139,6 @@ final class Session implements Stream.Listener {
         cut.completeOnTimeout(null, GRACE.toMillis(), TimeUnit.MILLISECONDS);
     }
 
-    private synchronized boolean isLeaving() {
-        return leaving;
-    }
-
     // ------------------------------------------------------------------ in gRPC's thread
     @Override
     public void message(ConnectResponse message) {
@@ -151,7 +147,7 @@ final class Session implements Stream.Listener {
             case PING -> send(ConnectRequest.newBuilder().setPong(
                     Pong.newBuilder().setNonce(message.getPing().getNonce())));
             case CANCEL_WORK -> works.cancel(message.getCancelWork().getWorkId());
-            case WORK_OUTCOME -> tell(message.getWorkOutcome());
+            case WORK_OUTCOME -> Works.tell(message.getWorkOutcome());
             case MESSAGE_NOT_SET -> { } // of a later version
             case DRAIN -> {
                 runOver = message.getDrain().getReason().getCode() != Code.UNAVAILABLE.value();
@@ -177,15 +173,6 @@ final class Session implements Stream.Listener {
         inbox.add(STOP);
     }
 
-    private static void tell(WorkOutcome outcome) {
-        String name = outcome.getDisposition() == WorkOutcome.Disposition.UNRECOGNIZED
-                ? "disposition " + outcome.getDispositionValue()
-                : outcome.getDisposition().name().substring("DISPOSITION_".length());
-        Log.LOGGER.info(
-                "work " + Texts.oneLine(outcome.getWorkId()) + ": " + name + " "
-                        + Texts.oneLine(outcome.getStatus().getMessage()));
-    }
-
     // ------------------------------------------------------------------ in the seat's thread
     private void conduct() {
         ConnectResponse message = take();
@@ -197,6 +184,7 @@ final class Session implements Stream.Listener {
                     message.getMessageCase() + " came before registered");
         }
         begin(message.getRegistered());
+        begun = true;
         works.handled(message.getSeq());
         while (true) {
             message = take();
@@ -227,6 +215,23 @@ final class Session implements Stream.Listener {
                 }
             }
             default -> { } // RoundEnded
+        }
+    }
+
+    /**
+     * Feedback that came before the stream broke is given to the recommender all the same, without
+     * waiting for it: the cursor then tells the server that it need not come again.
+     */
+    private void takeFeedbackThatCame() {
+        for (ConnectResponse message : begun ? inbox : List.<ConnectResponse>of()) {
+            switch (message.getMessageCase()) {
+                case FEEDBACK_BATCH -> engagement.feedback(message.getFeedbackBatch());
+                case FEEDBACK_COLUMNS -> engagement.feedback(message.getFeedbackColumns());
+                case CATALOG_CHANGED -> {
+                    return; // what follows may speak of other items
+                }
+                default -> {} // will be sent again
+            }
         }
     }
 
@@ -319,6 +324,7 @@ final class Session implements Stream.Listener {
         try {
             ConnectResponse message = inbox.take();
             if (cut.isDone()) {
+                inbox.addFirst(message);
                 throw over();
             }
             return message;
@@ -358,14 +364,14 @@ final class Session implements Stream.Listener {
         }
         stream.closeHalf();
         ended.completeOnTimeout(io.grpc.Status.OK, GRACE.toMillis(), TimeUnit.MILLISECONDS);
-        CompletableFuture.anyOf(ended, isLeaving() ? cut : ended).join();
+        CompletableFuture.anyOf(ended, leaving ? cut : ended).join();
     }
 
     private End end(RuntimeException failure) {
         if (failure instanceof RecArenaException) {
             throw failure;
         }
-        if (isLeaving()) {
+        if (leaving) {
             return new End(End.How.LEFT, "", heard);
         }
         if (runOver) {
@@ -375,15 +381,7 @@ final class Session implements Stream.Listener {
                 failure instanceof StatusRuntimeException lost
                         ? lost.getStatus()
                         : ended.getNow(io.grpc.Status.OK);
-        if (status.isOk()) {
-            return new End(End.How.LOST, "the server closed the stream", heard);
-        }
-        RefusedException refusal = RefusedException.of(status);
-        if (refusal != null) {
-            throw refusal;
-        }
-        String text = Texts.oneLine(Texts.of(status)) + " (" + status.getCode() + ")";
-        return new End(End.How.LOST, text.strip(), heard);
+        return End.lost(status, heard);
     }
 
     private static String name(RunInfo run) {

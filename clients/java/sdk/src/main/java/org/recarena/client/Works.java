@@ -17,6 +17,7 @@ import org.recarena.v1.SearchBatch;
 import org.recarena.v1.SearchWork;
 import org.recarena.v1.WorkFailed;
 import org.recarena.v1.WorkHeader;
+import org.recarena.v1.WorkOutcome;
 
 /** The works of a session: answered in the recommender's thread, unless they were withdrawn. */
 final class Works {
@@ -82,6 +83,16 @@ final class Works {
 
     void cancelAll() {
         wanted.clear();
+    }
+
+    /** Logs what became of an answer that was not simply accepted. */
+    static void tell(WorkOutcome outcome) {
+        String name = outcome.getDisposition() == WorkOutcome.Disposition.UNRECOGNIZED
+                ? "disposition " + outcome.getDispositionValue()
+                : outcome.getDisposition().name().substring("DISPOSITION_".length());
+        Log.LOGGER.info(
+                "work " + Texts.oneLine(outcome.getWorkId()) + ": " + name + " "
+                        + Texts.oneLine(outcome.getStatus().getMessage()));
     }
 
     /** Asks the recommender and sends what comes of it. */

@@ -19,6 +19,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -34,6 +35,7 @@ import org.recarena.v1.FeedbackBatch;
 import org.recarena.v1.RankQuery;
 import org.recarena.v1.RecommenderServiceGrpc;
 import org.recarena.v1.Registered;
+import org.recarena.v1.RoundStarted;
 import org.recarena.v1.StreamCatalogRequest;
 import org.recarena.v1.StreamCatalogResponse;
 
@@ -178,8 +180,7 @@ class ServingTest {
             Client client = accepted();
             assertTrue(client.next().hasRegister());
             client.begin("run-1");
-            client.send(ConnectResponse.newBuilder()
-                    .setFeedbackBatch(FeedbackBatch.newBuilder().setCursor("a")));
+            client.send(feedback("a"));
             ConnectRequest goodbye = client.next();
             assertEquals(
                     "feedback threw IOException: no disk",
@@ -189,6 +190,53 @@ class ServingTest {
             assertInstanceOf(IOException.class, error.getCause());
         }
         assertEquals(1, closed.get());
+    }
+
+    @Test
+    void feedbackThatCameBeforeTheStreamBrokeIsTakenOnceAlsoByABusyRecommender() throws Exception {
+        BlockingQueue<String> calls = new LinkedBlockingQueue<>();
+        CountDownLatch trained = new CountDownLatch(1);
+        Supplier<Recommender> factory = () -> new Quiet() {
+            @Override
+            public void ready(int round) throws InterruptedException {
+                calls.add("ready " + round);
+                trained.await();
+            }
+
+            @Override
+            public void feedback(FeedbackBatch batch) {
+                calls.add("feedback " + batch.getCursor());
+            }
+        };
+        try (Serving serving = RecArena.start(factory, options())) {
+            Client first = accepted();
+            assertTrue(first.next().hasRegister());
+            first.begin("run-1");
+            first.send(ConnectResponse.newBuilder()
+                    .setRoundStarted(RoundStarted.newBuilder().setRound(1)));
+            assertEquals("ready 1", calls.poll(10, TimeUnit.SECONDS));
+            for (String cursor : List.of("a", "b")) {
+                first.send(feedback(cursor));
+            }
+            first.out().onError(Status.UNAVAILABLE.asException());
+            Client again = accepted();
+            assertEquals("b", again.next().getRegister().getFeedbackCursor());
+            trained.countDown();
+            again.send(ConnectResponse.newBuilder()
+                    .setRegistered(
+                            Registered.newBuilder()
+                                    .setRunId("run-1")
+                                    .setCatalogVersion("v")
+                                    .setResumed(true)));
+            assertTrue(again.next().hasCatalogReady());
+            again.send(feedback("b"));
+            again.send(feedback("c"));
+            for (String cursor : List.of("a", "b", "c")) {
+                assertEquals("feedback " + cursor, calls.poll(10, TimeUnit.SECONDS));
+            }
+            serving.leave();
+            serving.await();
+        }
     }
 
     @Test
@@ -246,6 +294,11 @@ class ServingTest {
         assertTrue(client.next().hasDrain());
         assertEquals(true, interrupted.poll(10, TimeUnit.SECONDS));
         assertEquals(1, closed.get());
+    }
+
+    private static ConnectResponse.Builder feedback(String cursor) {
+        return ConnectResponse.newBuilder()
+                .setFeedbackBatch(FeedbackBatch.newBuilder().setCursor(cursor));
     }
 
     private static int freePort() throws IOException {
