@@ -21,7 +21,6 @@ in the same order, so that all four give the same lists to the same users:
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
 from collections import defaultdict
@@ -39,6 +38,11 @@ from recarena.client import (
     RunInfo,
     SearchQuery,
     serve,
+)
+from recarena.options import (
+    add_connection_options,
+    check_connection,
+    connection_of,
 )
 from recarena.v1.types_pb2 import ExplanationMode, Interaction
 
@@ -156,17 +160,15 @@ class CoOccurrence(Recommender):
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="A recommender that learns from feedback.")
-    parser.add_argument("--server", default="127.0.0.1:7788", metavar="HOST:PORT")
     parser.add_argument("--id", default="co-occurrence", help="the name that arms ask for")
+    add_connection_options(parser)
     given = parser.parse_args()
+    check_connection(parser, given)
     offered = [
         Capability.CAPABILITY_RANK, Capability.CAPABILITY_SEARCH, Capability.CAPABILITY_EXPLAIN,
     ]  # fmt: skip
     try:
-        serve(
-            CoOccurrence, given.id, server=given.server, capabilities=offered,
-            token=os.environ.get("RECARENA_TOKEN") or None,
-        )  # fmt: skip
+        serve(CoOccurrence, given.id, capabilities=offered, **connection_of(given))
     except ClientError as error:
         sys.stderr.write(f"{error}\n")
         return 1

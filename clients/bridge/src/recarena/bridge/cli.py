@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING
 
 from recarena.bridge.errors import BridgeError, MappingError, ServiceFailed, nearest
 from recarena.bridge.loading import Loaded, load, shipped
+from recarena.options import (
+    add_connection_options,
+    check_connection,
+    connection_of,
+)
 
 if TYPE_CHECKING:
-    from grpc import ChannelCredentials
-
     from recarena.v1.session_pb2 import Capability
 
-TOKEN = "RECARENA_TOKEN"
-"""Where the token is looked for: other users of the machine see a command line."""
 WRONG_USE = 2
 FAILED = 1
 INTERRUPTED = 130
@@ -75,54 +76,14 @@ def command() -> argparse.ArgumentParser:
     add(
         "--text", metavar="WORDS", default="love", help="what --try searches (default: %(default)s)"
     )
-    add("--server", metavar="HOST:PORT", default="127.0.0.1:7788", help="default: %(default)s")
+    add_connection_options(parser)
     add(
         "--id",
         metavar="ID",
         help="the name by which arms ask for it (default: that of the mapping)",
     )
-    add(
-        "--sessions",
-        metavar="N",
-        type=at_least_one,
-        default=1,
-        help="runs to serve at the same time, all from the one service (default: 1)",
-    )
-    add("--once", action="store_true", help="leave when one run (a session) is over")
-    add(
-        "--retry-for",
-        metavar="SECONDS",
-        type=seconds,
-        help="give up after so long without a connection to the server (default: never)",
-    )
-    add(
-        "--token",
-        metavar="TOKEN",
-        default=os.environ.get(TOKEN) or None,
-        help=f"sent with every call, where the server wants one (default: ${TOKEN})",
-    )
-    add("--tls", action="store_true", help="speak TLS, and trust the authorities of the system")
-    add("--tls-ca", metavar="PEM", type=Path, help="speak TLS, and trust this authority alone")
-    add("--tls-cert", metavar="PEM", type=Path, help="the certificate to show, and its chain")
-    add("--tls-key", metavar="PEM", type=Path, help="the key of that certificate")
     add("--version", action="version", version=f"%(prog)s {version('recarena-bridge')}")
     return parser
-
-
-def at_least_one(text: str) -> int:
-    """A number of sessions."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("at least 1 is needed")
-    return number
-
-
-def seconds(text: str) -> float:
-    """A time that is not negative."""
-    number = float(text)
-    if not number >= 0:
-        raise argparse.ArgumentTypeError("0 or more is needed")
-    return number
 
 
 def done(parser: argparse.ArgumentParser, given: argparse.Namespace) -> int:
@@ -136,9 +97,7 @@ def done(parser: argparse.ArgumentParser, given: argparse.Namespace) -> int:
         return 0
     if bool(given.file) == bool(given.mapping):
         parser.error("which mapping? a file, or --mapping NAME (--list names those there are)")
-    if bool(given.tls_cert) != bool(given.tls_key):
-        there, missing = ("cert", "key") if given.tls_cert else ("key", "cert")
-        parser.error(f"--tls-{there} needs --tls-{missing}")
+    check_connection(parser, given)
     if given.tries and not given.check:
         parser.error("--try goes with --check")
     loaded = the_mapping(given)
@@ -197,27 +156,19 @@ TABLES = ("rank", "batch", "search", "feedback", "items", "users", "reset", "tra
 def served(loaded: Loaded, given: argparse.Namespace) -> int:
     """Serves until it is over; the exit code."""
     from recarena.bridge.recommender import Bridge
-    from recarena.client import ClientError, serve, tls
+    from recarena.client import ClientError, serve
 
     mapping = loaded.mapping
     name = given.id or given.mapping or given.file.stem
-    trusted: ChannelCredentials | None = None
     try:
-        if given.tls or given.tls_ca or given.tls_cert:
-            trusted = tls(given.tls_ca, given.tls_cert, given.tls_key)
         with log_to_stderr(loaded):
             serve(
                 lambda: Bridge(loaded),
                 name,
-                server=given.server,
-                sessions=given.sessions,
+                **connection_of(given),
                 encoding="rich",
-                once=given.once,
                 software_version=version("recarena-bridge"),
                 max_users_per_work=mapping.users_per_work,
-                retry_for=given.retry_for,
-                token=given.token,
-                credentials=trusted,
                 capabilities=capabilities(loaded),
             )
     except ClientError as error:

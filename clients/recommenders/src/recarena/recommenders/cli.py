@@ -12,18 +12,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
+from recarena.options import (
+    add_connection_options,
+    check_connection,
+    connection_of,
+)
 from recarena.recommenders.choosing import chosen
 from recarena.recommenders.model_options import Unusable, WrongOption, add_model_options
 from recarena.recommenders.roster import ROSTER, Entry, Options
 
 if TYPE_CHECKING:
-    from grpc import ChannelCredentials
-
     from recarena.client import RecommenderFailed
     from recarena.v1.session_pb2 import Capability
 
-TOKEN = "RECARENA_TOKEN"
-"""Where the token is looked for: other users of the machine see a command line."""
 WRONG_USE = 2
 FAILED = 1
 INTERRUPTED = 130
@@ -54,9 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Unusable as error:
         sys.stderr.write(f"recarena-recommender: {error}\n")
         return FAILED
-    if bool(given.tls_cert) != bool(given.tls_key):
-        there, missing = ("cert", "key") if given.tls_cert else ("key", "cert")
-        parser.error(f"--tls-{there} needs --tls-{missing}")
+    check_connection(parser, given)
     try:
         return served(entry, options, given)
     except KeyboardInterrupt:
@@ -73,15 +72,8 @@ def command() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("name", nargs="?", metavar="NAME", help=", ".join(ROSTER))
     add("--list", action="store_true", help="say what each of them is, and leave")
-    add("--server", metavar="HOST:PORT", default="127.0.0.1:7788", help="default: %(default)s")
+    add_connection_options(parser)
     add("--id", metavar="ID", help="the name by which arms ask for it (default: NAME)")
-    add(
-        "--sessions",
-        metavar="N",
-        type=at_least_one,
-        default=1,
-        help="runs to serve at the same time (default: 1)",
-    )
     add(
         "--encoding",
         choices=("auto", "rich", "columnar"),
@@ -98,41 +90,8 @@ def command() -> argparse.ArgumentParser:
     )
     add_model_options(parser)
     add("--no-search", action="store_true", help="do not offer search")
-    add("--once", action="store_true", help="leave when one run (a session) is over")
-    add(
-        "--retry-for",
-        metavar="SECONDS",
-        type=seconds,
-        help="give up after so long without a connection (default: never)",
-    )
-    add(
-        "--token",
-        metavar="TOKEN",
-        default=os.environ.get(TOKEN) or None,
-        help=f"sent with every call, where the server wants one (default: ${TOKEN})",
-    )
-    add("--tls", action="store_true", help="speak TLS, and trust the authorities of the system")
-    add("--tls-ca", metavar="PEM", type=Path, help="speak TLS, and trust this authority alone")
-    add("--tls-cert", metavar="PEM", type=Path, help="the certificate to show, and its chain")
-    add("--tls-key", metavar="PEM", type=Path, help="the key of that certificate")
     add("--version", action="version", version=f"%(prog)s {version('recarena-recommenders')}")
     return parser
-
-
-def at_least_one(text: str) -> int:
-    """A number of sessions."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("at least 1 is needed")
-    return number
-
-
-def seconds(text: str) -> float:
-    """A time that is not negative."""
-    number = float(text)
-    if not number >= 0:
-        raise argparse.ArgumentTypeError("0 or more is needed")
-    return number
 
 
 def unknown(name: str) -> str:
@@ -154,16 +113,11 @@ def served(entry: Entry, options: Options, given: argparse.Namespace) -> int:
         serve(
             factory,
             given.id or given.name,
-            server=given.server,
-            sessions=given.sessions,
+            **connection_of(given),
             encoding=given.encoding,
-            once=given.once,
             software_version=version("recarena-recommenders"),
             max_users_per_work=users,
             max_outstanding_work=at_once,
-            retry_for=given.retry_for,
-            token=given.token,
-            credentials=credentials(given),
             capabilities=capabilities(
                 explains=entry.load().explains,
                 search=not given.no_search,
@@ -192,15 +146,6 @@ def untold(record: logging.LogRecord) -> bool:
     from recarena.recommenders.state import StateError
 
     return not (record.exc_info and isinstance(record.exc_info[1], StateError))
-
-
-def credentials(given: argparse.Namespace) -> ChannelCredentials | None:
-    """What the options say of TLS, None: nothing. BadCredentials for files that are none."""
-    from recarena.client import tls
-
-    if not (given.tls or given.tls_ca or given.tls_cert):
-        return None
-    return tls(given.tls_ca, given.tls_cert, given.tls_key)
 
 
 def capabilities(*, explains: bool, search: bool, columnar: bool) -> list[Capability.ValueType]:
