@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recarena.evaluation.leaderboard import as_records, build, notes
+from recarena.evaluation.leaderboard import build
+from recarena.evaluation.leaderboard_forms import as_records, notes
 from recarena.evaluation.run_log import RunLog
 from recarena.recommenders.ease import Ease
 from recarena.recommenders.popular import Popular

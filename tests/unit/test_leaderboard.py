@@ -15,14 +15,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 from typer.testing import CliRunner
 
-from recarena.evaluation.leaderboard import (
-    Leaderboard,
-    as_csv,
-    as_json_lines,
-    as_table,
-    build,
-    notes,
-)
+from recarena.evaluation.leaderboard import Leaderboard, build
+from recarena.evaluation.leaderboard_forms import as_csv, as_json_lines, as_table, notes
 from recarena.evaluation.run_log import RunLog
 from recarena.evaluation.statistics import paired_difference
 from support.run_logs import page, quick_log, visit, work, write_run

@@ -26,7 +26,8 @@ def leaderboard_command(
     from rich.console import Console
     from rich.text import Text
 
-    from recarena.evaluation.leaderboard import as_csv, as_json_lines, as_table, build, notes
+    from recarena.evaluation.leaderboard import build
+    from recarena.evaluation.leaderboard_forms import as_csv, as_json_lines, as_table, notes
     from recarena.evaluation.run_log import RunLog, UnreadableRun, find_runs
 
     try:

@@ -128,7 +128,7 @@ class Terminal:
         from rich.text import Text
 
         from recarena.evaluation.excerpt import as_table as excerpt_table
-        from recarena.evaluation.leaderboard import as_table, notes
+        from recarena.evaluation.leaderboard_forms import as_table, notes
 
         say = self._out.print
         say()
@@ -175,7 +175,7 @@ class JsonLines:
     def result(self, plan: Plan, outcome: Outcome, board: Leaderboard) -> None:
         """`excerpt` lines, `leaderboard` rows, best first, and a `run` line for each folder."""
         from recarena.evaluation.excerpt import as_record
-        from recarena.evaluation.leaderboard import as_records, notes
+        from recarena.evaluation.leaderboard_forms import as_records, notes
 
         for line in outcome.excerpt:
             assert outcome.told_of

@@ -239,7 +239,7 @@ def show(study: Study, found: Found) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from recarena.evaluation.leaderboard import notes
+    from recarena.evaluation.leaderboard_forms import notes
     from recarena.evaluation.offline import mean_with_error
 
     console = Console(highlight=False)
@@ -295,7 +295,7 @@ def _plus_minus(mean: float, half: float) -> str:
 
 def show_json(study: Study, found: Found) -> None:
     """`offline` lines best first, `leaderboard` lines, `agreement` lines, and `done`."""
-    from recarena.evaluation.leaderboard import as_records
+    from recarena.evaluation.leaderboard_forms import as_records
     from recarena.evaluation.offline import mean_with_error
 
     for one in found.offline:
