@@ -15,16 +15,18 @@ from pathlib import Path
 
 import pytest
 
-from conformance.programs import CLIENTS, unbuilt
+from conformance.programs import CLIENTS, PROGRAMS, unbuilt
 from recarena.server.rpc.callers import Role
 from recarena.server.rpc.security import Security
 from recarena.server.rpc.server import Server
 from recarena.server.rpc.tls import Tls
 from recarena.server.types import Outcome
+from recarena.v1.session_pb2 import RoundStarted
 from support.arena import PATIENCE, begin, finished, program, settings
 from support.callers import token
 from support.certificates import Authority, with_password
 from support.commands import free_port
+from support.scripted_server import ScriptedServer
 from support.sessions import outcomes
 
 REASON = unbuilt("java")
@@ -39,8 +41,10 @@ POPULAR = HERE / "examples/src/main/java/org/recarena/examples/Popular.java"
 
 @asynccontextmanager
 async def talking(*words: str) -> AsyncGenerator[asyncio.subprocess.Process]:
-    """A program whose stderr is the test's; it is killed at the end."""
-    process = await asyncio.create_subprocess_exec(*words, stderr=asyncio.subprocess.PIPE)
+    """A program whose stdin and stderr are the test's; it is killed at the end."""
+    process = await asyncio.create_subprocess_exec(
+        *words, stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
     try:
         yield process
     finally:
@@ -144,6 +148,17 @@ async def test_it_leaves_when_it_is_told_while_no_server_is_there(how: signal.Si
         process.send_signal(how)
         assert await asyncio.wait_for(process.wait(), PATIENCE) == 0
         assert b"leaving" in await process.stderr.read()
+
+
+async def test_a_second_signal_ends_it_at_once_though_it_is_busy():
+    words = (*PROGRAMS["java"], "--server")
+    async with ScriptedServer() as server, talking(*words, server.address) as process:
+        stream = await (await server.accept()).begin()
+        await stream.send(round_started=RoundStarted(round=100))  # trains until it has a line
+        process.send_signal(signal.SIGINT)
+        await stream.receive("drain")
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(process.wait(), PATIENCE) == -signal.SIGINT
 
 
 @pytest.mark.parametrize(
