@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 BENCH = Path(__file__).resolve().parents[2] / "bench/run.py"
-FAMILIES = {"help", "choice", "commit", "llm", "memory", "remote", "serving", "sessions"}
+FAMILIES = {
+    "help", "choice", "commit", "languages", "llm", "memory", "remote", "serving", "sessions",
+}  # fmt: skip
 KEYS = ["figure", "value", "unit", "baseline", "ratio", "target", "met", "detail"]
 
 
