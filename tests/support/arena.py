@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,23 @@ async def program(*words: str, log: Path) -> AsyncIterator[asyncio.subprocess.Pr
             if process.returncode is None:
                 process.kill()
                 await process.wait()
+
+
+@contextlib.asynccontextmanager
+async def talking(
+    *words: str, cwd: Path | None = None
+) -> AsyncGenerator[asyncio.subprocess.Process]:
+    """A program whose pipes are the test's; it is killed at the end."""
+    process = await asyncio.create_subprocess_exec(
+        *words, cwd=cwd, stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
 
 
 def recommender(
