@@ -8,6 +8,7 @@ import grpc
 import pytest
 
 from recarena.client import BadCredentials, tls
+from recarena.options import TOKEN
 from recarena.recommenders import cli
 from support.certificates import Authority, with_password
 
@@ -65,8 +66,8 @@ def test_the_command_wants_certificate_and_key_together(option: str, missing: st
 
 
 def test_the_token_comes_from_the_environment(monkeypatch):
-    monkeypatch.setenv(cli.TOKEN, "rct_1")
+    monkeypatch.setenv(TOKEN, "rct_1")
     assert cli.command().parse_args(["popular"]).token == "rct_1"
     assert cli.command().parse_args(["popular", "--token", "rct_2"]).token == "rct_2"
-    monkeypatch.setenv(cli.TOKEN, "")
+    monkeypatch.setenv(TOKEN, "")
     assert cli.command().parse_args(["popular"]).token is None
