@@ -122,13 +122,13 @@ def conformance(
         typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
-    r"""See whether a recommender, in any language, does as the contract of RecArena says.
+    """See whether a recommender, in any language, does as the contract of RecArena says.
 
-    \b
-    recarena-conformance -- python my_recommender.py --server {server}
-    recarena-conformance -k "search works" --junit report.xml -- ./my-recommender {server}
+    Example: recarena-conformance -- python my_recommender.py --server {server}
 
-    Exit code 0: no required case failed; 1: one did; 2: wrong use.
+    Example: recarena-conformance --junit report.xml -- ./my-recommender {server}
+
+    Exit code 0: no required case failed; 1: one did; 2: wrong use; 130: stopped.
     """
     settings = Settings(
         command=command or (),

@@ -63,6 +63,11 @@ class Target:
                 f"{path} is in the run, which is not changed", where="--out",
                 remedy="Name a file or a folder elsewhere",
             )  # fmt: skip
+        if path.suffix not in ("", ".parquet", ".jsonl"):
+            raise InputError(
+                f"{path.suffix} files are not written", where="--out",
+                remedy="Name a .parquet or a .jsonl file, or a folder",
+            )  # fmt: skip
         if path.exists() and not (path.is_dir() and not any(path.iterdir())):
             raise AlreadyThere(f"--out: {path} is there already. Choose another, or remove it")
         if not path.resolve().parent.is_dir():

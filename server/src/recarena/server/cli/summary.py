@@ -25,12 +25,13 @@ ROWS = (
     ("pages", "page", 0),
     ("items shown", "shown", 0),
     ("watches", "watch", 0),
-    ("watch rate", "watch_rate", 3),
+    ("watches / items shown", "watch_rate", 3),
     ("mean rating", "mean_rating", 2),
     ("searches", "search", 0),
     ("chats", "chat", 0),
     ("posts", "post", 0),
     ("lists failed", "failed_lists", 0),
+    ("dropped items, short lists", "violations", 0),
     ("latency p50, ms", "p50_ms", 1),
     ("latency p95, ms", "p95_ms", 1),
 )
@@ -56,8 +57,10 @@ def summary(folder: RunFolder) -> dict[str, Any]:
         spoke = np.isin(events.kind, [EventKind.WATCH, EventKind.POST, EventKind.SEARCH])
         per_user += np.bincount(events.user[spoke], minlength=len(per_user))
     latency: dict[int, list[float]] = {}
+    violations = [0] * len(arms)
     for work in folder.works():
         latency.setdefault(work.arm, []).append(work.latency_ms)
+        violations[work.arm] += work.violations
     rows = []
     for number, arm in enumerate(arms):
         count = {kind.name.lower(): int(kinds[number, kind]) for kind in EventKind}
@@ -71,6 +74,7 @@ def summary(folder: RunFolder) -> dict[str, Any]:
                 "watch_rate": count["watch"] / count["shown"] if count["shown"] else None,
                 "mean_rating": ratings[number] / count["watch"] if count["watch"] else None,
                 "failed_lists": int(failed[number]),
+                "violations": violations[number],
                 "p50_ms": float(np.quantile(times, 0.5)) if times else None,
                 "p95_ms": float(np.quantile(times, 0.95)) if times else None,
             }
@@ -156,9 +160,23 @@ def summary_table(result: dict[str, Any]) -> RenderableType:
     if result["error"]:
         error = result["error"].replace(RESUME, f"recarena resume {result['folder']}")
         title.append(f"\n{result['state'].capitalize()}: {error}", style="not bold")
+    dropped = [
+        Text(
+            f"{arm['arm']}: {arm['violations']:,} times an item was unknown, excluded or repeated "
+            "and was left out, or a list was short.",
+            "yellow",
+        )
+        for arm in result["arms"]
+        if arm["violations"]
+    ]
     asked = [Text(line) for line in llm_lines(result["llm"])] if result["llm"] else []
     return Group(
-        title, table, note, *asked, Text(f"Digest of the event log: {result['digest'] or '-'}")
+        title,
+        table,
+        *dropped,
+        note,
+        *asked,
+        Text(f"Digest of the event log: {result['digest'] or '-'}"),
     )
 
 

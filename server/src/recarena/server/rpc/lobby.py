@@ -12,6 +12,8 @@ from recarena.server.rpc.remote import RemoteRecommender
 from recarena.server.rpc.session import Session
 
 log = structlog.get_logger()
+HINT_AFTER_S = 5.0
+"""How long a recommender waits beside runs that want others before that is said."""
 
 
 @dataclass(slots=True)
@@ -51,8 +53,11 @@ class Lobby:
         self._waiting.append(waiting)
         self._match()
         ended = asyncio.ensure_future(session.ended.wait())
+        either = {waiting.called, ended}
         try:
-            await asyncio.wait({waiting.called, ended}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, timeout=HINT_AFTER_S, return_when=asyncio.FIRST_COMPLETED)
+            self._hint(session, waiting)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
             ended.cancel()
             if waiting in self._waiting:
@@ -63,6 +68,18 @@ class Lobby:
         if session.ended.is_set():
             raise SessionLost(session.session_id)
         return waiting.called.result()
+
+    def _hint(self, session: Session, waiting: _Waiting) -> None:
+        """Says once that a recommender waits while runs wait for others: its name may be wrong."""
+        wanted = sorted({
+            arm.assignment.arm.recommender for arm in self._arms
+            if not arm.reserved and not arm.leaving
+        })  # fmt: skip
+        if waiting in self._waiting and not session.ended.is_set() and wanted:
+            log.warning(
+                "a recommender waits under a name that no run asks for",
+                recommender=session.register.recommender_id, wanted=wanted,
+            )  # fmt: skip
 
     def free(self, arm: RemoteRecommender, session: Session) -> None:
         """A session given to an arm is gone: the arm wants another."""
