@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 import grpc
 import grpc.aio
+from google.rpc.error_details_pb2 import BadRequest
 from google.rpc.status_pb2 import Status
 
 from recarena.client.engagement import Engagement
@@ -304,12 +305,22 @@ class Session:
 
 
 def tell_outcome(outcome: WorkOutcome) -> None:
-    """Log what became of an answer that was not simply accepted."""
+    """Log what became of an answer that was not simply accepted, and the first thing wrong."""
     known = {number: name for name, number in WorkOutcome.Disposition.items()}
     name = known.get(outcome.disposition, f"disposition {outcome.disposition}")
     logger.info(
         "work %s: %s %s",
         one_line(outcome.work_id),
         name.removeprefix("DISPOSITION_"),
-        one_line(outcome.status.message),
+        one_line("; ".join([outcome.status.message, *first_violation(outcome)])),
     )
+
+
+def first_violation(outcome: WorkOutcome) -> list[str]:
+    """Path and words of the first field that was wrong; nothing where the server names none."""
+    named = BadRequest()
+    for detail in outcome.status.details:
+        if detail.Unpack(named) and named.field_violations:
+            first = named.field_violations[0]
+            return [f"{first.field}: {first.description}"]
+    return []
