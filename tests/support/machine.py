@@ -24,7 +24,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from recarena.server.rpc.server import Server
 from recarena.server.types import EventKind, Outcome
-from recarena.v1.recommender_service_pb2 import ConnectRequest
+from recarena.v1.recommender_service_pb2 import ConnectRequest, ListFeedbackRequest
 from recarena.v1.session_pb2 import (
     CAPABILITY_PARTIAL_RESULTS,
     CatalogReady,
@@ -343,10 +343,21 @@ class Sessions(RuleBasedStateMachine):
         self._check_log()
 
     async def _still_wants(self, client: RawClient) -> bool:
-        """Whether the run was not over before."""
-        if self.run.state.is_final and await client.stays_silent():
+        """Whether the run calls it; it may also come to its end meanwhile without another
+        recommender, and then it calls nobody."""
+        coming = asyncio.ensure_future(client.receive("registered"))
+        over = asyncio.ensure_future(self.run.settled())
+        await asyncio.wait({coming, over}, return_when=asyncio.FIRST_COMPLETED)
+        over.cancel()
+        if not coming.done() and self.run.state.is_final:
+            for _ in range(5):  # every occasion to say something after all
+                with contextlib.suppress(grpc.aio.AioRpcError):  # there is no such session
+                    await client.stub.ListFeedback(ListFeedbackRequest(session_id="none"))
+        if not coming.done() and self.run.state.is_final:
+            coming.cancel()
+            await asyncio.wait({over, coming})
             return False
-        client.registered = await client.receive("registered")
+        client.registered = await coming
         return True
 
     def _check_log(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import signal
 import sys
@@ -191,6 +192,8 @@ def performed(
                 loop.add_signal_handler(number, task.cancel)
             return await play(suite, cases, jobs=jobs, logs=logs, told=told)
 
+        # gRPC logs a stream that ends with its server as an error, with a traceback.
+        logging.getLogger("grpc._cython.cygrpc").setLevel(logging.CRITICAL)
         return asyncio.run(until_told_to_stop())
 
 
