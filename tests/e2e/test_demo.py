@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from recarena.evaluation.metrics import watch_rate
-from recarena.evaluation.run_log import RunLog
+from recarena.evaluation.metrics.measures import watch_rate
+from recarena.evaluation.runs.run_log import RunLog
 
 RECARENA = str(Path(sys.executable).with_name("recarena"))
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recarena.evaluation.leaderboard import build
-from recarena.evaluation.leaderboard_forms import as_records, notes
-from recarena.evaluation.run_log import RunLog
+from recarena.evaluation.leaderboard.board import build
+from recarena.evaluation.leaderboard.forms import as_records, notes
+from recarena.evaluation.runs.run_log import RunLog
 from recarena.recommenders.ease import Ease
 from recarena.recommenders.popular import Popular
 from recarena.server.cli.summary import summary

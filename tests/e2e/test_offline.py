@@ -85,8 +85,8 @@ async def test_lists_are_of_the_length_asked_for_and_hold_nothing_that_was_rated
 ):
     import pyarrow.parquet as pq
 
-    from recarena.evaluation.offline import first_pages
-    from recarena.evaluation.run_log import RunLog
+    from recarena.evaluation.offline.measures import first_pages
+    from recarena.evaluation.runs.run_log import RunLog
 
     await measured(
         tmp_path, split, "-r", "popular", "--at", 7, "--worlds", 0, "--out", tmp_path / "out"

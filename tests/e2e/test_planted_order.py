@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from recarena.evaluation.metrics import watch_rate
-from recarena.evaluation.run_log import RunLog
-from recarena.evaluation.statistics import Interval, world_interval
+from recarena.evaluation.metrics.measures import watch_rate
+from recarena.evaluation.runs.run_log import RunLog
+from recarena.evaluation.statistics.worlds import Interval, world_interval
 from recarena.server.config import parse_settings
 from recarena.server.datasets.planted import planted_world
 from recarena.server.datasets.world_folder import save_world

@@ -12,9 +12,9 @@ import lancedb
 import numpy as np
 import pyarrow as pa
 
-from recarena.evaluation.events import EventKind as Kind
-from recarena.evaluation.events import Events, Outcome, Works
-from recarena.evaluation.run_log import Arm, RunLog
+from recarena.evaluation.runs.events import EventKind as Kind
+from recarena.evaluation.runs.events import Events, Outcome, Works
+from recarena.evaluation.runs.run_log import Arm, RunLog
 
 Row = dict[str, object]
 

@@ -6,7 +6,13 @@ import sys
 
 import pytest
 
-from recarena.evaluation.contenders import AT_ONCE, BadContender, Contender, contender, contenders
+from recarena.evaluation.playing.contenders import (
+    AT_ONCE,
+    BadContender,
+    Contender,
+    contender,
+    contenders,
+)
 
 OWN = "mine=python mine.py --at {server}"
 

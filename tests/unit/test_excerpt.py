@@ -9,8 +9,8 @@ import grpc.aio
 import pytest
 from rich.console import Console
 
-from recarena.evaluation.events import EventKind as Kind
-from recarena.evaluation.excerpt import (
+from recarena.evaluation.runs.events import EventKind as Kind
+from recarena.evaluation.runs.excerpt import (
     ALL,
     Answer,
     Doing,
@@ -21,7 +21,7 @@ from recarena.evaluation.excerpt import (
     find_answers,
     read_lines,
 )
-from recarena.evaluation.run_log import RunLog
+from recarena.evaluation.runs.run_log import RunLog
 from recarena.v1.run_pb2 import RoundSummary, Run, UserEvent
 from recarena.v1.simulation_observe_service_pb2 import StreamEventsRequest, StreamEventsResponse
 from recarena.v1.simulation_observe_service_pb2_grpc import (

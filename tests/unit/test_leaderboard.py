@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 from typer.testing import CliRunner
 
-from recarena.evaluation.leaderboard import Leaderboard, build
-from recarena.evaluation.leaderboard_forms import as_csv, as_json_lines, as_table, notes
-from recarena.evaluation.run_log import RunLog
-from recarena.evaluation.statistics import paired_difference
+from recarena.evaluation.leaderboard.board import Leaderboard, build
+from recarena.evaluation.leaderboard.forms import as_csv, as_json_lines, as_table, notes
+from recarena.evaluation.runs.run_log import RunLog
+from recarena.evaluation.statistics.worlds import paired_difference
 from support.run_logs import page, quick_log, visit, work, write_run
 
 WORLDS = {
@@ -220,7 +220,7 @@ def folders(tmp_path: Path) -> Path:
 def leaderboard(*arguments: object):
     import typer
 
-    from recarena.evaluation.commands import leaderboard_command
+    from recarena.evaluation.leaderboard.command import leaderboard_command
 
     app = typer.Typer()
     app.command()(leaderboard_command)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from recarena.evaluation import metrics
-from recarena.evaluation.events import EventKind as Kind
-from recarena.evaluation.events import Outcome
-from recarena.evaluation.metrics import METRICS, measure_all
-from recarena.evaluation.run_log import RunLog
+from recarena.evaluation.metrics import measures as metrics
+from recarena.evaluation.metrics.measures import METRICS, measure_all
+from recarena.evaluation.runs.events import EventKind as Kind
+from recarena.evaluation.runs.events import Outcome
+from recarena.evaluation.runs.run_log import RunLog
 from support.run_logs import event, page, run_log, visit, work
 
 ENTER = Kind.ENTER_RECOMMENDER

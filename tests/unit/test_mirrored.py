@@ -9,7 +9,7 @@ from pathlib import Path
 import grpc.aio
 import pytest
 
-from recarena.evaluation.mirrored import Bout, Played, mirrored, open_channel, play
+from recarena.evaluation.playing.mirrored import Bout, Played, mirrored, open_channel, play
 from recarena.v1 import run_pb2 as runs
 from recarena.v1 import simulation_control_service_pb2 as control
 from recarena.v1 import simulation_observe_service_pb2 as observe

@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
-from recarena.evaluation.agreement import agreement, tau_b
-from recarena.evaluation.events import Outcome
-from recarena.evaluation.offline import (
+from recarena.evaluation.offline.agreement import agreement, tau_b
+from recarena.evaluation.offline.measures import (
     NotSplit,
     Relevant,
     first_pages,
@@ -21,7 +20,8 @@ from recarena.evaluation.offline import (
     measure,
     relevant,
 )
-from recarena.evaluation.run_log import RunLog
+from recarena.evaluation.runs.events import Outcome
+from recarena.evaluation.runs.run_log import RunLog
 from recarena.server.datasets.generate import generate_world
 from recarena.server.datasets.world_data import History, WorldData
 from recarena.server.datasets.world_folder import save_world

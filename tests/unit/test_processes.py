@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import pytest
 
-from recarena.evaluation.processes import (
+from recarena.evaluation.playing.processes import (
     GRACE_S,
     Interrupted,
     MissingProgram,
@@ -188,7 +188,7 @@ def test_programs_end_when_the_command_is_killed(tmp_path: Path):
     command = textwrap.dedent(f"""
         import asyncio, sys
         from pathlib import Path
-        from recarena.evaluation.processes import Programs
+        from recarena.evaluation.playing.processes import Programs
 
         async def main():
             async with Programs(Path({str(tmp_path)!r})) as programs:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recarena.evaluation import events as ours
-from recarena.evaluation.events import EventKind as Kind
-from recarena.evaluation.events import Outcome
-from recarena.evaluation.run_log import EVENT_COLUMNS, RunLog, UnreadableRun, find_runs
+from recarena.evaluation.runs import events as ours
+from recarena.evaluation.runs.events import EventKind as Kind
+from recarena.evaluation.runs.events import Outcome
+from recarena.evaluation.runs.run_log import EVENT_COLUMNS, RunLog, UnreadableRun, find_runs
 from recarena.server import types as servers
 from recarena.server.store.new_folder import FORMAT, FORMAT_VERSION
 from recarena.server.store.run_folder import RunFolder
@@ -38,7 +38,7 @@ def test_server_and_evaluation_agree_on_the_types_of_columns():
 
 
 def test_server_and_evaluation_agree_on_the_format():
-    from recarena.evaluation import run_log as own
+    from recarena.evaluation.runs import run_log as own
 
     assert (own.FORMAT, own.FORMAT_VERSION) == (FORMAT, FORMAT_VERSION)
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from recarena.evaluation.statistics import (
+from recarena.evaluation.statistics.worlds import (
     holm,
     paired_difference,
     paired_p_value,

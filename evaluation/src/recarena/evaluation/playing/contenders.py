@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from recarena.evaluation.processes import find_program
+from recarena.evaluation.playing.processes import find_program
 
 REFERENCE = "recarena-recommender"
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")

@@ -26,9 +26,9 @@ def leaderboard_command(
     from rich.console import Console
     from rich.text import Text
 
-    from recarena.evaluation.leaderboard import build
-    from recarena.evaluation.leaderboard_forms import as_csv, as_json_lines, as_table, notes
-    from recarena.evaluation.run_log import RunLog, UnreadableRun, find_runs
+    from recarena.evaluation.leaderboard.board import build
+    from recarena.evaluation.leaderboard.forms import as_csv, as_json_lines, as_table, notes
+    from recarena.evaluation.runs.run_log import RunLog, UnreadableRun, find_runs
 
     try:
         folders = {run.resolve(): run for path in runs for run in find_runs(path)}

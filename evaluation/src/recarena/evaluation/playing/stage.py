@@ -9,17 +9,17 @@ from pathlib import Path
 
 import grpc.aio
 
-from recarena.evaluation.contenders import BadContender, Contender
-from recarena.evaluation.mirrored import Bout, Played, Progress, open_channel, play
-from recarena.evaluation.offline import NotSplit
-from recarena.evaluation.processes import (
+from recarena.evaluation.offline.measures import NotSplit
+from recarena.evaluation.playing.contenders import BadContender, Contender
+from recarena.evaluation.playing.mirrored import Bout, Played, Progress, open_channel, play
+from recarena.evaluation.playing.processes import (
     Interrupted,
     MissingProgram,
     ProgramDied,
     Programs,
     find_program,
 )
-from recarena.evaluation.run_log import UnreadableRun
+from recarena.evaluation.runs.run_log import UnreadableRun
 
 READY_TIMEOUT_S = 120.0
 FAILED = 1

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recarena.evaluation.events import EventKind, Events, Outcome
-from recarena.evaluation.run_log import RunLog
+from recarena.evaluation.runs.events import EventKind, Events, Outcome
+from recarena.evaluation.runs.run_log import RunLog
 
 NAN = float("nan")
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
-from recarena.evaluation.metrics import METRICS, PRIMARY, measure_all
-from recarena.evaluation.run_log import RunLog
-from recarena.evaluation.statistics import Interval, holm, paired_p_value, world_interval
-from recarena.evaluation.thinking import Thinking, thinking_of, together
-from recarena.evaluation.twins import twins
+from recarena.evaluation.metrics.measures import METRICS, PRIMARY, measure_all
+from recarena.evaluation.runs.run_log import RunLog
+from recarena.evaluation.runs.thinking import Thinking, thinking_of, together
+from recarena.evaluation.runs.twins import twins
+from recarena.evaluation.statistics.worlds import Interval, holm, paired_p_value, world_interval
 
 NAN = float("nan")
 CONFIDENCE = 0.95

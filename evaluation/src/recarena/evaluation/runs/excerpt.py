@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from recarena.evaluation.events import EventKind as Kind
-from recarena.evaluation.events import Events
-from recarena.evaluation.run_log import RunLog
+from recarena.evaluation.runs.events import EventKind as Kind
+from recarena.evaluation.runs.events import Events
+from recarena.evaluation.runs.run_log import RunLog
 
 if TYPE_CHECKING:
     from rich.table import Table

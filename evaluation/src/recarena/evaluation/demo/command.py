@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     import grpc.aio
 
-    from recarena.evaluation.demo_output import Outcome, Output, Plan
-    from recarena.evaluation.excerpt import Line
-    from recarena.evaluation.mirrored import Bout, Played
+    from recarena.evaluation.demo.output import Outcome, Output, Plan
+    from recarena.evaluation.playing.mirrored import Bout, Played
+    from recarena.evaluation.runs.excerpt import Line
 
 RECOMMENDERS = ("popular", "random", "item-knn", "ease", "content")
 
@@ -53,9 +53,9 @@ def command(
 
     Example: recarena demo --worlds 10 --recommender popular --recommender ease
     """
-    from recarena.evaluation.contenders import BadContender, contenders
-    from recarena.evaluation.demo_output import JsonLines, Plan, Terminal
-    from recarena.evaluation.stage import FAILED
+    from recarena.evaluation.demo.output import JsonLines, Plan, Terminal
+    from recarena.evaluation.playing.contenders import BadContender, contenders
+    from recarena.evaluation.playing.stage import FAILED
 
     output = JsonLines() if as_json else Terminal()
     folder = out or Path("runs") / f"demo-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
@@ -71,7 +71,7 @@ def command(
 def run_demo(plan: Plan, output: Output) -> int:
     """Plays and shows it. 0 when every run succeeded, 1 when something failed, 128 + the signal's
     number when it was stopped; no program is left behind."""
-    from recarena.evaluation.stage import FAILED, finished
+    from recarena.evaluation.playing.stage import FAILED, finished
 
     def act() -> int:
         if plan.folder.exists() and any(plan.folder.iterdir()):
@@ -84,9 +84,9 @@ def run_demo(plan: Plan, output: Output) -> int:
 
 async def _compete(plan: Plan, output: Output) -> Outcome:
     """Plays all bouts; what it started has ended when it returns."""
-    from recarena.evaluation.demo_output import Outcome
-    from recarena.evaluation.mirrored import mirrored
-    from recarena.evaluation.stage import staged
+    from recarena.evaluation.demo.output import Outcome
+    from recarena.evaluation.playing.mirrored import mirrored
+    from recarena.evaluation.playing.stage import staged
 
     started = time.monotonic()
     starting = output.starting(plan)
@@ -102,8 +102,8 @@ async def _excerpt(
     channel: grpc.aio.Channel, played: Sequence[Played]
 ) -> tuple[Bout | None, list[Line]]:
     """What a few users did in the first bout that was played to its end."""
-    from recarena.evaluation.excerpt import choose, read_lines
-    from recarena.evaluation.run_log import RunLog
+    from recarena.evaluation.runs.excerpt import choose, read_lines
+    from recarena.evaluation.runs.run_log import RunLog
     from recarena.v1.simulation_observe_service_pb2_grpc import SimulationObserveServiceStub
 
     finished = [one for one in played if not one.error]
@@ -115,9 +115,9 @@ async def _excerpt(
 
 
 def _show(plan: Plan, outcome: Outcome, output: Output) -> int:
-    from recarena.evaluation.leaderboard import build
-    from recarena.evaluation.run_log import RunLog
-    from recarena.evaluation.stage import FAILED
+    from recarena.evaluation.leaderboard.board import build
+    from recarena.evaluation.playing.stage import FAILED
+    from recarena.evaluation.runs.run_log import RunLog
 
     finished = [one for one in outcome.played if not one.error]
     failed = [one for one in outcome.played if one.error]
@@ -131,7 +131,7 @@ def _show(plan: Plan, outcome: Outcome, output: Output) -> int:
 
 
 def _stopped(folder: Path) -> str:
-    from recarena.evaluation.run_log import UnreadableRun, find_runs
+    from recarena.evaluation.runs.run_log import UnreadableRun, find_runs
 
     try:
         find_runs(folder)

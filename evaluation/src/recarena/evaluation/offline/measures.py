@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recarena.evaluation.events import EventKind, Surface
-from recarena.evaluation.run_log import RunLog
+from recarena.evaluation.runs.events import EventKind, Surface
+from recarena.evaluation.runs.run_log import RunLog
 
 Rows = NDArray[np.float64]
 SPLIT = "recarena world import DATA FOLDER --fraction 0.8"

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from recarena.evaluation.contenders import Contender
-    from recarena.evaluation.excerpt import Line
-    from recarena.evaluation.leaderboard import Leaderboard
-    from recarena.evaluation.mirrored import Bout, Played, Progress
+    from recarena.evaluation.leaderboard.board import Leaderboard
+    from recarena.evaluation.playing.contenders import Contender
+    from recarena.evaluation.playing.mirrored import Bout, Played, Progress
+    from recarena.evaluation.runs.excerpt import Line
 
 MOST_COLUMNS = 100
 """Wider terminals are not filled: lines stay readable, and what is pasted stays whole."""
@@ -127,8 +127,8 @@ class Terminal:
         from rich.padding import Padding
         from rich.text import Text
 
-        from recarena.evaluation.excerpt import as_table as excerpt_table
-        from recarena.evaluation.leaderboard_forms import as_table, notes
+        from recarena.evaluation.leaderboard.forms import as_table, notes
+        from recarena.evaluation.runs.excerpt import as_table as excerpt_table
 
         say = self._out.print
         say()
@@ -174,8 +174,8 @@ class JsonLines:
 
     def result(self, plan: Plan, outcome: Outcome, board: Leaderboard) -> None:
         """`excerpt` lines, `leaderboard` rows, best first, and a `run` line for each folder."""
-        from recarena.evaluation.excerpt import as_record
-        from recarena.evaluation.leaderboard_forms import as_records, notes
+        from recarena.evaluation.leaderboard.forms import as_records, notes
+        from recarena.evaluation.runs.excerpt import as_record
 
         for line in outcome.excerpt:
             assert outcome.told_of

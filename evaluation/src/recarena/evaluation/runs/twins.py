@@ -9,8 +9,8 @@ from dataclasses import fields
 
 import numpy as np
 
-from recarena.evaluation.events import Events
-from recarena.evaluation.run_log import RunLog
+from recarena.evaluation.runs.events import Events
+from recarena.evaluation.runs.run_log import RunLog
 
 
 def fingerprint(events: Events) -> bytes:

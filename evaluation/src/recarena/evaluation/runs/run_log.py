@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from recarena.evaluation.events import Bools, EventKind, Events, Floats, Outcome, Works
+from recarena.evaluation.runs.events import Bools, EventKind, Events, Floats, Outcome, Works
 
 Table: TypeAlias = Any
 """A pyarrow.Table: pyarrow has no types."""

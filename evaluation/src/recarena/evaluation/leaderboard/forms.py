@@ -9,10 +9,10 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from recarena.evaluation.leaderboard import CONFIDENCE, Leaderboard
-from recarena.evaluation.metrics import METRICS
-from recarena.evaluation.statistics import Interval
-from recarena.evaluation.twins import sentence
+from recarena.evaluation.leaderboard.board import CONFIDENCE, Leaderboard
+from recarena.evaluation.metrics.measures import METRICS
+from recarena.evaluation.runs.twins import sentence
+from recarena.evaluation.statistics.worlds import Interval
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from recarena.evaluation.agreement import Agreement
-    from recarena.evaluation.contenders import Contender
-    from recarena.evaluation.leaderboard import Leaderboard
-    from recarena.evaluation.mirrored import Bout, Played, Progress
-    from recarena.evaluation.offline import Offline, Relevant
+    from recarena.evaluation.leaderboard.board import Leaderboard
+    from recarena.evaluation.offline.agreement import Agreement
+    from recarena.evaluation.offline.measures import Offline, Relevant
+    from recarena.evaluation.playing.contenders import Contender
+    from recarena.evaluation.playing.mirrored import Bout, Played, Progress
 
 RECOMMENDERS = ("als", "bpr", "ease", "item-knn", "content", "popular", "random")
 SIMULATED = ("watch_rate", "satisfaction")
@@ -53,7 +53,7 @@ class Study:
 
     def asked_once(self) -> list[Bout]:
         """Runs in which every user opens the recommender once and is given a page of k items."""
-        from recarena.evaluation.mirrored import Bout
+        from recarena.evaluation.playing.mirrored import Bout
 
         settings: dict[str, Any] = {
             "visits": {"page_size": self.k, "step_cap": 1, "repeats": "forbid"},
@@ -64,7 +64,7 @@ class Study:
 
     def simulated(self) -> list[Bout]:
         """Mirrored copies of the world, each with a seed of its own for what users decide."""
-        from recarena.evaluation.mirrored import Bout
+        from recarena.evaluation.playing.mirrored import Bout
 
         world = str(self.world.absolute())
         return [
@@ -125,8 +125,8 @@ def command(
 
     Example: recarena offline worlds/ml-100k -r ease -r item-knn -r popular -r random
     """  # fmt: skip
-    from recarena.evaluation.contenders import BadContender, contenders
-    from recarena.evaluation.stage import FAILED, finished
+    from recarena.evaluation.playing.contenders import BadContender, contenders
+    from recarena.evaluation.playing.stage import FAILED, finished
 
     say = _error_line if as_json else _error_text
     folder = out or Path("runs") / f"offline-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
@@ -152,9 +152,9 @@ def command(
 
 def run_study(study: Study, quiet: bool = True) -> Found:
     """Plays and measures it. Raises what `stage.EXPECTED` names."""
-    from recarena.evaluation.leaderboard import build
-    from recarena.evaluation.offline import measure, relevant
-    from recarena.evaluation.run_log import RunLog
+    from recarena.evaluation.leaderboard.board import build
+    from recarena.evaluation.offline.measures import measure, relevant
+    from recarena.evaluation.runs.run_log import RunLog
 
     found = relevant(study.world, study.at_least, study.min_history)
     once, lived = asyncio.run(_play(study, quiet))
@@ -174,7 +174,7 @@ def run_study(study: Study, quiet: bool = True) -> Found:
 def _agreements(offline: Sequence[Offline], board: Leaderboard) -> dict[tuple[str, str], Agreement]:
     import numpy as np
 
-    from recarena.evaluation.agreement import agreement
+    from recarena.evaluation.offline.agreement import agreement
 
     rows = {row.recommender: row for row in board.rows if len(row.measured) == len(board.played)}
     both = [one for one in offline if one.recommender in rows]
@@ -195,7 +195,7 @@ def _agreements(offline: Sequence[Offline], board: Leaderboard) -> dict[tuple[st
 
 
 async def _play(study: Study, quiet: bool) -> tuple[Sequence[Played], Sequence[Played]]:
-    from recarena.evaluation.stage import staged
+    from recarena.evaluation.playing.stage import staged
 
     names = ", ".join(study.names)
     starting: AbstractContextManager[Any] = nullcontext()
@@ -239,8 +239,8 @@ def show(study: Study, found: Found) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from recarena.evaluation.leaderboard_forms import notes
-    from recarena.evaluation.offline import mean_with_error
+    from recarena.evaluation.leaderboard.forms import notes
+    from recarena.evaluation.offline.measures import mean_with_error
 
     console = Console(highlight=False)
     console.width = min(console.width, 100) if console.is_terminal else 100
@@ -295,8 +295,8 @@ def _plus_minus(mean: float, half: float) -> str:
 
 def show_json(study: Study, found: Found) -> None:
     """`offline` lines best first, `leaderboard` lines, `agreement` lines, and `done`."""
-    from recarena.evaluation.leaderboard_forms import as_records
-    from recarena.evaluation.offline import mean_with_error
+    from recarena.evaluation.leaderboard.forms import as_records
+    from recarena.evaluation.offline.measures import mean_with_error
 
     for one in found.offline:
         measured = {

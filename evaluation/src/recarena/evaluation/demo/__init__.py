@@ -1,0 +1,1 @@
+"""`recarena demo`."""

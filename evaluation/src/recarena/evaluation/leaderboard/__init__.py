@@ -1,0 +1,1 @@
+"""Recommenders compared over worlds: the leaderboard, and how it is shown."""

@@ -1,0 +1,1 @@
+"""What recommenders achieved, in numbers."""

@@ -1,0 +1,1 @@
+"""Recommenders measured on held-out ratings, beside the simulator."""

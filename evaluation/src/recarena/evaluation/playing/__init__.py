@@ -1,0 +1,1 @@
+"""Servers, recommenders and worlds that a command starts and plays."""

@@ -1,0 +1,1 @@
+"""Run folders as numpy columns."""

@@ -1,0 +1,1 @@
+"""Intervals and comparisons whose unit is the world."""
