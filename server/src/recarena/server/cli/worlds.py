@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from recarena.server.cli.output import JSON, console, emit
+
+E = TypeVar("E", bound=StrEnum)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -87,6 +90,50 @@ def import_(
     )
     save_world(world, folder)
     _made(folder, world, as_json)
+
+
+@app.command("disguise")
+def disguise(
+    world: Annotated[str, typer.Argument(help="Folder of a world, or new:users=200,seed=1.")],
+    folder: Annotated[Path, typer.Argument(help="New folder for the disguised world.")],
+    seed: Annotated[
+        int, typer.Option(min=0, help="The secret that everything follows from; many digits.")
+    ],
+    ids: Annotated[
+        str, typer.Option(help="opaque: other ids, order and names of users; or keep.")
+    ] = "opaque",
+    titles: Annotated[
+        str, typer.Option(help="keep, numbers (Item 0001) or ids (the source's ids as titles).")
+    ] = "keep",
+    users: Annotated[
+        int | None, typer.Option(min=1, help="So many users, drawn by the seed. Without it: all.")
+    ] = None,
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Copy a world under other ids or titles, which follow from a seed that it does not tell.
+
+    For hidden worlds of competitions, and to see what a language model knows by titles or ids.
+
+    Example: recarena world disguise worlds/ml worlds/ml-hidden --seed 620448401733239439
+    """
+    from recarena.server.datasets.disguise import Disguise, Ids, Titles, disguised
+    from recarena.server.datasets.specs import open_world
+    from recarena.server.datasets.world_folder import save_world
+
+    how = Disguise(seed, _one_of(Ids, ids, "ids"), _one_of(Titles, titles, "titles"), users)
+    made = disguised(open_world(world), how)
+    save_world(made, folder)
+    _made(folder, made, as_json)
+
+
+def _one_of(kinds: type[E], word: str, where: str) -> E:
+    from recarena.server.errors import InputError
+
+    try:
+        return kinds(word)
+    except ValueError:
+        known = ", ".join(kinds)
+        raise InputError(f"{word!r} is not known", where=where, remedy=f"One of: {known}") from None
 
 
 @app.command("show")
