@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from recarena.evaluation.statistics.multiplicity import holm
 from recarena.evaluation.statistics.worlds import (
-    holm,
     paired_difference,
     paired_p_value,
     separated,

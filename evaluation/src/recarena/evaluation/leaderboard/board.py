@@ -13,7 +13,8 @@ from recarena.evaluation.metrics.measures import METRICS, PRIMARY, measure_all
 from recarena.evaluation.runs.run_log import RunLog
 from recarena.evaluation.runs.thinking import Thinking, thinking_of, together
 from recarena.evaluation.runs.twins import twins
-from recarena.evaluation.statistics.worlds import Interval, holm, paired_p_value, world_interval
+from recarena.evaluation.statistics.multiplicity import holm
+from recarena.evaluation.statistics.worlds import Interval, paired_p_value, world_interval
 
 NAN = float("nan")
 CONFIDENCE = 0.95

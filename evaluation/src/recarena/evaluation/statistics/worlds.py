@@ -47,7 +47,7 @@ def world_interval(values: Sequence[float], confidence: float = 0.95) -> Interva
     Source: Student (1908); worlds as the unit: a cluster-level analysis of a cluster-randomised
     design, see Donner and Klar (2000), chapter 6.
     """
-    _check_confidence(confidence)
+    check_confidence(confidence)
     given = np.asarray(values, np.float64)
     kept = given[np.isfinite(given)]
     worlds, missing = len(kept), len(given) - len(kept)
@@ -58,7 +58,7 @@ def world_interval(values: Sequence[float], confidence: float = 0.95) -> Interva
     if worlds == 1:
         reasons.insert(0, "one world has no interval")
         return Interval(mean, NAN, NAN, 1, confidence, "; ".join(reasons))
-    half = _t_quantile(worlds - 1, (1 + confidence) / 2) * _standard_error(kept)
+    half = t_quantile(worlds - 1, (1 + confidence) / 2) * _standard_error(kept)
     return Interval(mean, mean - half, mean + half, worlds, confidence, "; ".join(reasons))
 
 
@@ -94,22 +94,6 @@ def paired_p_value(a: Sequence[float], b: Sequence[float]) -> float:
     return float(2 * stdtr(len(differences) - 1, -mean / error))
 
 
-def holm(p_values: Sequence[float], alpha: float = 0.05) -> list[bool]:
-    """Which of several hypotheses are rejected so that the chance of any false rejection is at
-    most alpha.
-
-    The k-th smallest of m p-values (k from 0) is rejected while it is at most alpha / (m - k);
-    after the first that is not, none is. Source: Holm (1979).
-    """
-    rejected = [False] * len(p_values)
-    order = sorted(range(len(p_values)), key=lambda at: p_values[at])
-    for k, at in enumerate(order):
-        if not p_values[at] <= alpha / (len(p_values) - k):
-            break
-        rejected[at] = True
-    return rejected
-
-
 def _differences(
     a: Sequence[float], b: Sequence[float]
 ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -125,13 +109,15 @@ def _standard_error(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> flo
     return float(values.std(ddof=1)) / math.sqrt(len(values))
 
 
-def _t_quantile(freedom: int, probability: float) -> float:
+def t_quantile(freedom: float, probability: float) -> float:
+    """Quantile of Student's t with so many degrees of freedom."""
     # Not scipy.stats, which takes twice as long to load.
     from scipy.special import stdtrit
 
     return float(stdtrit(freedom, probability))
 
 
-def _check_confidence(confidence: float) -> None:
+def check_confidence(confidence: float) -> None:
+    """ValueError unless it is between 0 and 1."""
     if not 0 < confidence < 1:
         raise ValueError(f"a confidence is between 0 and 1, got {confidence}")
