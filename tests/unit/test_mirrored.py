@@ -9,7 +9,8 @@ from pathlib import Path
 import grpc.aio
 import pytest
 
-from recarena.evaluation.playing.mirrored import Bout, Played, mirrored, open_channel, play
+from recarena.evaluation.playing.channels import open_channel
+from recarena.evaluation.playing.mirrored import Bout, Conduct, Played, mirrored, play, run_name
 from recarena.v1 import run_pb2 as runs
 from recarena.v1 import simulation_control_service_pb2 as control
 from recarena.v1 import simulation_observe_service_pb2 as observe
@@ -75,7 +76,17 @@ class Server(SimulationControlServiceServicer, SimulationObserveServiceServicer)
     async def StopRun(self, request: object, context: object): ...
     async def ResetRun(self, request: object, context: object): ...
     async def ForkRun(self, request: object, context: object): ...
-    async def ListRecommenders(self, request: object, context: object): ...
+    async def ListRecommenders(
+        self, request: observe.ListRecommendersRequest, context: object
+    ) -> observe.ListRecommendersResponse:
+        names = [arm.recommender_id for arm in self.runs[request.run_id].arms]
+        return observe.ListRecommendersResponse(
+            recommenders=[
+                runs.RecommenderStatus(recommender_id=name, software=f"{name} 2", unsolicited=3)
+                for name in names
+            ]
+        )
+
     async def ListUsers(self, request: object, context: object): ...
     async def ListRelations(self, request: object, context: object): ...
     async def ListMemories(self, request: object, context: object): ...
@@ -98,11 +109,19 @@ async def serving(server: Server) -> AsyncIterator[grpc.aio.Channel]:
 def test_copies_of_a_world_share_users_and_seed_and_different_worlds_share_neither():
     bouts = mirrored(["a", "b"], worlds=2, users=50, seed=7)
     assert bouts == [
-        Bout("w0-a", "a", "new:users=50,seed=7", 7),
-        Bout("w0-b", "b", "new:users=50,seed=7", 7),
-        Bout("w1-a", "a", "new:users=50,seed=8", 8),
-        Bout("w1-b", "b", "new:users=50,seed=8", 8),
+        Bout("w0-a", ("a",), "new:users=50,seed=7", 7),
+        Bout("w0-b", ("b",), "new:users=50,seed=7", 7),
+        Bout("w1-a", ("a",), "new:users=50,seed=8", 8),
+        Bout("w1-b", ("b",), "new:users=50,seed=8", 8),
     ]
+
+
+def test_runs_of_long_names_have_names_that_servers_take():
+    names = [letter * 63 for letter in "ab"] + ["ease"]
+    made = [run_name(world, name) for world in (0, 123) for name in names]
+    assert made[2] == "w0-ease"
+    assert len(set(made)) == len(made)
+    assert all(len(name) <= 63 for name in made)
 
 
 async def test_every_bout_is_played_to_its_end_and_every_round_reported():
@@ -117,7 +136,16 @@ async def test_every_bout_is_played_to_its_end_and_every_round_reported():
             {"a": 8, "b": 8},
             lambda bout, round: seen.append((bout.run_id, round)),
         )
-    assert played == [Played(bout, Path("runs") / bout.run_id, 2, "") for bout in bouts]
+    assert played == [
+        Played(
+            bout,
+            Path("runs") / bout.run_id,
+            2,
+            "",
+            {bout.recommender: Conduct(f"{bout.recommender} 2", unsolicited=3, quarantined=0)},
+        )
+        for bout in bouts
+    ]
     assert sorted(seen) == sorted((bout.run_id, round) for bout in bouts for round in (1, 2))
     assert len(set(server.requests)) == 2 * len(bouts)
     run = server.runs["w2-b"]

@@ -60,15 +60,15 @@ class Study:
             "choice": {"active": 1000.0, "sociable": -1000.0, "conversation": -1000.0},
         }
         world = str(self.world.absolute())
-        return [Bout(f"offline-{one}", one, world, self.seed, settings) for one in self.names]
+        return [Bout(f"offline-{one}", (one,), world, self.seed, settings) for one in self.names]
 
     def simulated(self) -> list[Bout]:
         """Mirrored copies of the world, each with a seed of its own for what users decide."""
-        from recarena.evaluation.playing.mirrored import Bout
+        from recarena.evaluation.playing.mirrored import Bout, run_name
 
         world = str(self.world.absolute())
         return [
-            Bout(f"w{number}-{name}", name, world, self.seed + number)
+            Bout(run_name(number, name), (name,), world, self.seed + number)
             for number in range(self.worlds)
             for name in self.names
         ]

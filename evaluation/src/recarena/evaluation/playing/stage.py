@@ -10,8 +10,9 @@ from pathlib import Path
 import grpc.aio
 
 from recarena.evaluation.offline.measures import NotSplit
+from recarena.evaluation.playing.channels import open_channel
 from recarena.evaluation.playing.contenders import BadContender, Contender
-from recarena.evaluation.playing.mirrored import Bout, Played, Progress, open_channel, play
+from recarena.evaluation.playing.mirrored import Bout, Played, Progress, play
 from recarena.evaluation.playing.processes import (
     Interrupted,
     MissingProgram,
