@@ -18,7 +18,14 @@ from recarena.server.door import Door
 from recarena.server.errors import AlreadyThere, Conflict, InputError, NotFound, RecArenaError
 from recarena.server.llm.recorder import copy_recording
 from recarena.server.mind_rules import MindRules
-from recarena.server.runs import Run, RunState, create_run, settings_entries, settings_of
+from recarena.server.runs import (
+    Run,
+    RunState,
+    create_run,
+    settings_entries,
+    settings_in,
+    settings_of,
+)
 from recarena.server.store.fork import fork as fork_folder
 from recarena.server.store.run_folder import RunFolder
 
@@ -141,7 +148,9 @@ def fork_run(
             raise InputError(
                 f"{checked.rounds} rounds in all, but {round} are copied", where="rounds"
             )
-        changes = settings_entries(checked) | mind_entries(checked, source.world())
+        world = source.world()
+        checked = settings_in(world, checked)
+        changes = settings_entries(checked) | mind_entries(checked, world)
     folder = fork_folder(
         source,
         target,

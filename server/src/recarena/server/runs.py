@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from recarena.server.assembly import mind_entries, mind_of
 from recarena.server.config import Settings, parse_settings
+from recarena.server.datasets.planting import world_settings
 from recarena.server.datasets.world_data import WorldData
 from recarena.server.door import Assignment, Door, HostedRecommender
 from recarena.server.errors import Conflict, RecArenaError, RunPaused
@@ -109,7 +110,11 @@ def create_run(
     path: Path, settings: Settings, world: WorldData, *, run_id: str = "", epoch: int = 1
 ) -> RunFolder:
     """A run folder without rounds, named after `path` unless said otherwise. Conflict where
-    something is at `path`."""
+    something is at `path`.
+
+    What the world says of the settings of its runs holds where `settings` does not say otherwise.
+    """
+    settings = settings_in(world, settings)
     folder = RunFolder.create(
         path,
         new_manifest(run_id or path.name, settings, world, epoch),
@@ -120,6 +125,17 @@ def create_run(
     )
     folder.set_status(RunState.CREATED)
     return folder
+
+
+def settings_in(world: WorldData, settings: Settings) -> Settings:
+    """The settings over those that are planted in the world, coefficient by coefficient."""
+    planted = world_settings(world)
+    if not planted:
+        return settings
+    values = settings.model_dump(mode="json")
+    for table, coefficients in planted.items():
+        values[table] = {**coefficients, **dict(values.get(table, {}))}
+    return parse_settings(values, f"world {world.name}")
 
 
 def settings_of(folder: RunFolder) -> Settings:
@@ -307,8 +323,13 @@ class Run:
         return Assignment(
             self.run_id, self.epoch, number, self.settings.arms[number], self.settings, self.world,
             self.data.catalog, self.data.population.user_ids, past, self.round,
-            lambda: self.is_closed,
+            lambda: self.is_closed, self._note_conduct,
         )  # fmt: skip
+
+    def _note_conduct(self, conduct: Mapping[str, Any]) -> None:
+        """Adds a line to the folder, where there is still one."""
+        if not self.is_closed:
+            self.folder.note_conduct({"epoch": self.epoch, "round": self.round, **conduct})
 
     async def _play_one(self) -> None:
         """One round, told as a whole."""

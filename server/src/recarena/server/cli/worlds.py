@@ -47,6 +47,46 @@ def new(
     _made(folder, world, as_json)
 
 
+@app.command("plant")
+def plant(
+    folder: Annotated[Path, typer.Argument(help="New folder for the world.")],
+    users: Annotated[int, typer.Option(min=1, help="Number of users.")] = 200,
+    items: Annotated[int, typer.Option(min=1, help="Number of items.")] = 500,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same world.")] = 1,
+    communities: Annotated[int, typer.Option(min=1, help="Communities of taste.")] = 6,
+    history: Annotated[int, typer.Option(min=0, help="Ratings per user before the run.")] = 20,
+    groups: Annotated[
+        int, typer.Option(min=0, help="Item groups of equal merit and unequal fame; 0: none.")
+    ] = 0,
+    edges: Annotated[
+        int, typer.Option(min=0, help="Ties whose words move the hearer, and as many null ones.")
+    ] = 0,
+    influence: Annotated[
+        float | None, typer.Option(help="Word of mouth everywhere: 1 the usual, 0 none.")
+    ] = None,
+    fatigue: Annotated[
+        float | None, typer.Option(help="How users tire of genres: 1 the usual, 0 not at all.")
+    ] = None,
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Make a world whose truth is known, to see whether a measure finds it.
+
+    What is planted stands in planted.json of the folder and in the manifest of every run.
+
+    Example: recarena world plant worlds/talk --users 300 --edges 40 --influence 3
+    """
+    from recarena.server.datasets.planted import planted_world
+    from recarena.server.datasets.planting import Planting
+    from recarena.server.datasets.world_folder import save_world
+
+    planting = Planting(groups, edges, influence, fatigue)
+    world = planted_world(
+        users, items, seed, communities, history_per_user=history, planting=planting
+    )
+    save_world(world, folder)
+    _made(folder, world, as_json)
+
+
 @app.command("import")
 def import_(
     source: Annotated[Path, typer.Argument(help="Folder of a MovieLens or RecAgent data set.")],

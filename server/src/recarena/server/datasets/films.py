@@ -41,6 +41,8 @@ class Draw(IntEnum):
     HISTORY = 206
     COMMUNITIES = 207
     PLANTED_ITEMS = 301
+    PLANTED_GROUPS = 302
+    PLANTED_EDGES = 303
 
 
 def generator(seed: int, purpose: Draw) -> np.random.Generator:

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from recarena.server.catalog import Catalog
+from recarena.server.datasets.planting import KEY, planted_file, planted_summary, truth_of
 from recarena.server.datasets.reading import file_digest
 from recarena.server.datasets.world_data import History, WorldData
 from recarena.server.errors import Conflict, InputError
@@ -93,7 +94,12 @@ def _write(world: WorldData, folder: Path) -> None:
         "kinds": list(world.network.kinds),
         "files": files,
     }
-    path = folder / "world.json"
+    _write_json(folder / "world.json", about)
+    if truth_of(world):
+        _write_json(folder / "planted.json", planted_file(world))
+
+
+def _write_json(path: Path, about: dict[str, Any]) -> None:
     path.write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", "utf-8")
     _sync(path)
 
@@ -313,7 +319,8 @@ def describe_world(world: WorldData) -> dict[str, object]:
     points = population.taste[:2000] @ catalog.attributes[:5000].T
     return {
         "name": world.name,
-        "origin": world.origin,
+        "origin": {name: value for name, value in world.origin.items() if name != KEY},
+        **({KEY: planted_summary(world)} if truth_of(world) else {}),
         "users": users,
         "items": items,
         "relations": len(network),

@@ -1,0 +1,155 @@
+"""What is planted in a world: its form, its place in the world's origin, and its file.
+
+The truth stands in `origin["planted"]` as JSON values, goes with the world into every run folder's
+manifest, and never to recommenders. Items and users are named by their numbers there; the file
+`planted.json` of a world folder says the same with ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from recarena.server.errors import InputError
+
+if TYPE_CHECKING:
+    from recarena.server.datasets.world_data import WorldData
+
+KEY = "planted"
+"""Key of the origin."""
+MOST_GROUPS = 10
+STRONGEST = 10.0
+"""Largest influence and fatigue."""
+
+WORD_OF_MOUTH, SEARCH_HEARD, SOCIAL_UNREAD = 0.9, 1.1, 0.35
+FATIGUE, NOVELTY = 0.35, 0.4
+"""The choice mind's defaults that influence and fatigue are multiples of; a test says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planting:
+    """What to plant beside tastes. InputError for numbers that cannot be."""
+
+    groups: int = 0
+    """Item groups of equal merit and unequal fame; 0: none."""
+    edges: int = 0
+    """Ties along which words move the hearer, and as many matched ones along which they do not."""
+    influence: float | None = None
+    """Strength of word of mouth in the whole world: 1 as by default, 0 none; None: as the run's
+    settings say."""
+    fatigue: float | None = None
+    """How users tire of genres: 1 as by default, 0 not at all; None: as the run's settings say."""
+
+    def __post_init__(self) -> None:
+        if self.groups and not 2 <= self.groups <= MOST_GROUPS:
+            raise InputError(
+                f"{self.groups} groups cannot be compared",
+                where="groups",
+                remedy=f"Ask for 2 to {MOST_GROUPS}, or for none",
+            )
+        if self.edges < 0:
+            raise InputError(f"there cannot be {self.edges} edges", where="edges")
+        for name in ("influence", "fatigue"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= STRONGEST:
+                raise InputError(
+                    f"{value:g} is not in 0..{STRONGEST:g}",
+                    where=name,
+                    remedy="1 is the strength that worlds have by default, 0 is none",
+                )
+
+    @property
+    def label(self) -> str:
+        """What is planted, as a part of a world's name; empty for nothing."""
+        parts = [
+            f"{letter}{value:g}"
+            for letter, value in (
+                ("g", self.groups or None),
+                ("e", self.edges or None),
+                ("i", self.influence),
+                ("f", self.fatigue),
+            )
+            if value is not None
+        ]
+        return "".join(f"-{part}" for part in parts)
+
+    def settings(self) -> dict[str, dict[str, float]]:
+        """Settings of a run that make the planted strengths true; empty where none is planted.
+
+        Influence X: words weigh X times as much in a choice and in a search for what was heard
+        of; below 1, unread posts draw less to the social network, too, so that at 0 it makes no
+        difference what others said. Fatigue X: a recent watch of a genre costs X times as much;
+        below 1 what is new of a genre attracts less, too, so that at 0 no genre wears off.
+        """
+        choice: dict[str, float] = {}
+        if self.influence is not None:
+            choice["word_of_mouth"] = WORD_OF_MOUTH * self.influence
+            choice["search_heard"] = SEARCH_HEARD * self.influence
+            choice["social_unread"] = SOCIAL_UNREAD * min(self.influence, 1.0)
+        if self.fatigue is not None:
+            choice["fatigue"] = FATIGUE * self.fatigue
+            choice["novelty"] = NOVELTY * min(self.fatigue, 1.0)
+        rounded = {name: round(value, 6) for name, value in choice.items()}
+        return {"choice": rounded} if rounded else {}
+
+
+def truth_of(world: WorldData) -> Mapping[str, Any]:
+    """What is planted in a world, as its origin has it; empty for nothing."""
+    planted = world.origin.get(KEY)
+    return cast("Mapping[str, Any]", planted) if isinstance(planted, Mapping) else {}
+
+
+def world_settings(world: WorldData) -> dict[str, dict[str, Any]]:
+    """Settings that a run in this world has unless it says otherwise, as in a settings file."""
+    return {name: dict(values) for name, values in truth_of(world).get("settings", {}).items()}
+
+
+def planted_file(world: WorldData) -> dict[str, object]:
+    """What `planted.json` of a world folder says: the planted truth with ids for numbers."""
+    truth = truth_of(world)
+    items, users = world.catalog.item_ids, world.population.user_ids
+    about: dict[str, object] = {
+        "format": "recarena-planted",
+        "format_version": 1,
+        "settings": truth.get("settings", {}),
+    }
+    if groups := truth.get("groups"):
+        about["groups"] = [
+            {"item_id": items[item], "group": groups["names"][group], "merit": merit}
+            for item, (group, merit) in enumerate(
+                zip(groups["of_item"], groups["merit_of_item"], strict=True)
+            )
+        ]
+    if edges := truth.get("edges"):
+        about["edges"] = [
+            {"speaker": users[speaker], "hearer": users[hearer], "kind": kind, "closeness": near}
+            for kind, near in (("planted", edges["closeness"]), ("null", 0.0))
+            for speaker, hearer in edges[kind]
+        ]
+    return about
+
+
+def planted_summary(world: WorldData) -> dict[str, object]:
+    """What `recarena world show` says of it."""
+    truth = truth_of(world)
+    about: dict[str, object] = {
+        name: truth[name] for name in ("influence", "fatigue") if name in truth
+    }
+    if groups := truth.get("groups"):
+        names: list[str] = groups["names"]
+        of_item: list[int] = groups["of_item"]
+        fame = world.catalog.popularity
+        for number, name in enumerate(names):
+            members = [item for item, group in enumerate(of_item) if group == number]
+            about[f"group {name}"] = {
+                "items": len(members),
+                "merit": round(sum(groups["merit_of_item"][item] for item in members), 3),
+                "watches before the run": int(fame[members].sum()),
+            }
+    if edges := truth.get("edges"):
+        about["planted edges"] = len(edges["planted"])
+        about["null edges"] = len(edges["null"])
+    if settings := truth.get("settings"):
+        about["settings of runs"] = settings
+    return about
