@@ -1,0 +1,1 @@
+"""Competitions: planned before, played, resumed, reported, and played again by others."""
