@@ -1,0 +1,1 @@
+"""A competition as one HTML file that needs nothing else."""

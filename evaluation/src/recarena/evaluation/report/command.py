@@ -1,0 +1,64 @@
+"""`recarena report`: a competition as one HTML file."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report_command(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FOLDER...",
+            help="A competition's folder, or run folders, or folders with run folders in them.",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Where to write it. Without it: report.html in the first folder."
+        ),
+    ] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Write the report of a competition: one HTML file that needs no network.
+
+    Example: recarena report competitions/spring --out spring.html
+    """
+    from rich.console import Console
+    from rich.text import Text
+
+    from recarena.evaluation.report.content import UnreadableCompetition, content_of
+    from recarena.evaluation.report.render import render
+    from recarena.evaluation.runs.run_log import UnreadableRun
+
+    began = time.monotonic()
+    target = out or folders[0] / "report.html"
+    try:
+        page = render(content_of(*folders))
+        target.write_text(page, "utf-8")
+    except (UnreadableCompetition, UnreadableRun, OSError) as error:
+        if as_json:
+            sys.stderr.write(json.dumps({"event": "error", "text": str(error)}) + "\n")
+        else:
+            Console(stderr=True, highlight=False).print(Text(str(error), "red"), soft_wrap=True)
+        raise typer.Exit(1) from None
+    size, took = len(page.encode()), time.monotonic() - began
+    if as_json:
+        record = {"event": "report", "file": str(target), "bytes": size, "seconds": round(took, 3)}
+        sys.stdout.write(json.dumps(record) + "\n")
+    else:
+        Console(highlight=False).print(
+            Text(f"{target}: {size / 1000:,.0f} kB, in {took:.1f} s"), soft_wrap=True
+        )
+    if show:
+        import webbrowser
+
+        webbrowser.open(target.resolve().as_uri())
