@@ -6,30 +6,57 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
 from typing import Any
 
+from recarena.evaluation.leaderboard.comparing import (
+    PRIMARY_ROLE,
+    Comparison,
+    WorldKey,
+    better_of,
+    checked_primaries,
+    compare,
+    in_common,
+)
+from recarena.evaluation.leaderboard.gate import Gate, Verdict
 from recarena.evaluation.metrics.measures import METRICS, PRIMARY, measure_all
 from recarena.evaluation.runs.run_log import RunLog
 from recarena.evaluation.runs.thinking import Thinking, thinking_of, together
 from recarena.evaluation.runs.twins import twins
-from recarena.evaluation.statistics.multiplicity import holm
-from recarena.evaluation.statistics.worlds import Interval, paired_p_value, world_interval
+from recarena.evaluation.statistics.bootstrap import RankInterval, rank_intervals
+from recarena.evaluation.statistics.bradley_terry import Strength, bradley_terry
+from recarena.evaluation.statistics.worlds import Interval, world_interval
 
 NAN = float("nan")
 CONFIDENCE = 0.95
+SEED = 1
+"""Of resampling, where none is given."""
 MIND = ("kind", "provider", "model", "strategy")
 """What makes two minds the same."""
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class WorldKey:
-    """What two runs share that played copies of the same world."""
+@dataclass(frozen=True, slots=True)
+class Entrant:
+    """What is known of a recommender beside its runs."""
 
-    name: str
-    seed: int
-    users: int
-    items: int
+    version: str = ""
+    submissions: int | None = None
+    """How often it was handed in; None where nobody counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a recommender stands by one primary metric."""
+
+    first: int
+    """1 + the number of recommenders that are separated from it above."""
+    last: int
+    """The number of recommenders, less those that are separated from it below."""
+    tied_with: tuple[str, ...]
+    """Recommenders from which it is not separated."""
+    rank: RankInterval | None
+    """Ranks that it might have in other worlds; None with fewer than two that all have played."""
+    strength: Strength
+    """Bradley-Terry, from who was better in which world: a second display."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +64,10 @@ class Row:
     """One recommender's results."""
 
     recommender: str
-    first_place: int
-    """1 + the number of recommenders that are separated from it above."""
-    last_place: int
-    """The number of recommenders, less those that are separated from it below."""
-    tied_with: tuple[str, ...]
-    """Recommenders from which it is not separated on the primary metric."""
+    primary: str
+    """The metric that rows are sorted by, the first of the leaderboard's primaries."""
+    places: Mapping[str, Place]
+    """By name of the primary."""
     worlds: int
     users: int
     """User lives over all worlds: users in a world, summed."""
@@ -52,11 +77,37 @@ class Row:
     """By name of the metric, one for each of METRICS."""
     measured: Mapping[WorldKey, Mapping[str, float]]
     """By world: every one of METRICS."""
+    verdict: Verdict | None = None
+    """Of the operations gate; None where there is none."""
+    thinking: Thinking | None = None
+    """What LLM minds cost in its runs; None where no user had one, or where it shared its runs
+    with other recommenders."""
+    entrant: Entrant = Entrant()
+
+    @property
+    def place(self) -> Place:
+        """By the first primary."""
+        return self.places[self.primary]
+
+    @property
+    def first_place(self) -> int:
+        """The best place that it may have."""
+        return self.place.first
+
+    @property
+    def last_place(self) -> int:
+        """The worst place that it may have."""
+        return self.place.last
+
+    @property
+    def tied_with(self) -> tuple[str, ...]:
+        """Recommenders from which it is not separated on the first primary."""
+        return self.place.tied_with
 
     @property
     def by_world(self) -> dict[WorldKey, float]:
-        """The primary metric in each world."""
-        return {world: values[PRIMARY.name] for world, values in self.measured.items()}
+        """The first primary in each world."""
+        return {world: values[self.primary] for world, values in self.measured.items()}
 
     @property
     def tied(self) -> bool:
@@ -66,7 +117,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Leaderboard:
-    """Rows, best first by the primary metric, and what the result rests on."""
+    """Rows, best first by the first primary metric, and what the result rests on."""
 
     rows: tuple[Row, ...]
     minds: tuple[Mapping[str, Any], ...]
@@ -81,6 +132,13 @@ class Leaderboard:
     """What LLM minds cost in all runs together; None where no user had one."""
     twins: tuple[tuple[str, ...], ...] = ()
     """Recommenders between which users saw no difference at all."""
+    primaries: tuple[str, ...] = (PRIMARY.name,)
+    """Metrics that were stated beforehand; every other is exploratory."""
+    comparisons: tuple[Comparison, ...] = ()
+    """All pairs on all metrics."""
+    gate: Gate | None = None
+    seed: int = SEED
+    """Of resampling."""
 
     @property
     def caveat(self) -> str:
@@ -103,18 +161,60 @@ class _Played:
     )
     users: int = 0
     rounds: int = 0
+    logs: list[RunLog] = field(default_factory=list[RunLog])
 
 
-def build(logs: Iterable[RunLog]) -> Leaderboard:
+def build(
+    logs: Iterable[RunLog],
+    primary: str | Sequence[str] = PRIMARY.name,
+    gate: Gate | None = None,
+    seed: int = SEED,
+    entrants: Mapping[str, Entrant] | None = None,
+) -> Leaderboard:
     """The leaderboard of these runs, grouped by recommender and paired by world.
 
     A recommender that played a world more than once has the mean of its runs there. Places are
-    open (tied) between recommenders whose paired difference on the primary metric includes 0 in
-    its interval, at 95 % over all pairs together (Holm). ValueError without a run.
+    open (tied) between recommenders whose paired difference on the primary metric may be 0, at
+    95 % over all pairs and primaries together (Holm); what is exploratory is adjusted by Benjamini
+    and Hochberg. The gate judges means over worlds. The seed is that of resampling: the same runs
+    and seed give the same leaderboard. ValueError without a run, or for a primary that is not
+    known or neither good nor bad.
     """
+    primaries = checked_primaries(primary)
     logs = list(logs)
     if not logs:
         raise ValueError("a leaderboard needs at least one run")
+    played = _played(logs)
+    measured = {
+        name: {world: _mean_of(runs) for world, runs in one.values.items()}
+        for name, one in sorted(played.items())
+    }
+    comparisons = compare(measured, primaries, CONFIDENCE)
+    places = {name: _places(measured, name, comparisons, seed) for name in primaries}
+    rows = [
+        _row(name, played[name], worlds, {metric: places[metric][name] for metric in primaries},
+             gate, (entrants or {}).get(name, Entrant()))
+        for name, worlds in measured.items()
+    ]  # fmt: skip
+    rows.sort(key=lambda row: (_order(row.intervals[primaries[0]].mean, primaries[0]),
+                               row.recommender))  # fmt: skip
+    minds = {json.dumps(dict(log.mind), sort_keys=True): log.mind for log in logs}
+    return Leaderboard(
+        rows=tuple(rows),
+        minds=tuple(minds.values()),
+        worlds=tuple(dict.fromkeys(log.world for log in logs)),
+        played=tuple(sorted({world for worlds in measured.values() for world in worlds})),
+        warnings=tuple(_warnings(logs, measured)),
+        thinking=_thinking(logs),
+        twins=twins(logs),
+        primaries=primaries,
+        comparisons=comparisons,
+        gate=gate,
+        seed=seed,
+    )
+
+
+def _played(logs: Iterable[RunLog]) -> dict[str, _Played]:
     played: dict[str, _Played] = {}
     for log in logs:
         world = WorldKey(log.world, log.seed, len(log.user_ids), len(log.item_ids))
@@ -123,67 +223,63 @@ def build(logs: Iterable[RunLog]) -> Leaderboard:
             one.values.setdefault(world, []).append(measure_all(log, arm.arm_id))
             one.users += int(log.users_of(arm.arm_id).sum())
             one.rounds += log.rounds
-    measured = {
-        name: {world: _mean_of(runs) for world, runs in one.values.items()}
-        for name, one in played.items()
-    }
-    primary = {
-        name: {world: values[PRIMARY.name] for world, values in worlds.items()}
-        for name, worlds in measured.items()
-    }
-    better = _better(primary)
-    rows = [
-        Row(
-            recommender=name,
-            first_place=1 + sum(one[1] == name for one in better),
-            last_place=len(measured) - sum(one[0] == name for one in better),
-            tied_with=tuple(
-                other
-                for other in measured
-                if other != name and not {(name, other), (other, name)} & better
-            ),
-            worlds=len(worlds),
-            users=played[name].users,
-            rounds=played[name].rounds,
-            intervals={
-                metric.name: world_interval(
-                    [values[metric.name] for values in worlds.values()], CONFIDENCE
-                )
-                for metric in METRICS
-            },
-            measured=worlds,
+            one.logs.append(log)
+    return played
+
+
+def _row(
+    name: str,
+    played: _Played,
+    measured: Mapping[WorldKey, Mapping[str, float]],
+    places: Mapping[str, Place],
+    gate: Gate | None,
+    entrant: Entrant,
+) -> Row:
+    intervals = {
+        metric.name: world_interval(
+            [values[metric.name] for values in measured.values()], CONFIDENCE
         )
-        for name, worlds in measured.items()
-    ]
-    rows.sort(key=lambda row: (_descending(row.intervals[PRIMARY.name].mean), row.recommender))
-    minds = {json.dumps(dict(log.mind), sort_keys=True): log.mind for log in logs}
-    return Leaderboard(
-        rows=tuple(rows),
-        minds=tuple(minds.values()),
-        worlds=tuple(dict.fromkeys(log.world for log in logs)),
-        played=tuple(sorted({world for worlds in measured.values() for world in worlds})),
-        warnings=tuple(_warnings(logs, measured)),
-        thinking=together(thinking_of(log.path, log.manifest, log.rounds) for log in logs),
-        twins=twins(logs),
+        for metric in METRICS
+    }
+    alone = all(len(log.arms) == 1 for log in played.logs)
+    return Row(
+        recommender=name,
+        primary=next(iter(places)),
+        places=places,
+        worlds=len(measured),
+        users=played.users,
+        rounds=played.rounds,
+        intervals=intervals,
+        measured=measured,
+        verdict=gate.judge({name: one.mean for name, one in intervals.items()}) if gate else None,
+        thinking=_thinking(played.logs) if alone else None,
+        entrant=entrant,
     )
 
 
-def _better(primary: Mapping[str, Mapping[WorldKey, float]]) -> set[tuple[str, str]]:
-    """Pairs (better, worse) that are separated on the worlds that both have played."""
-    pairs = list(combinations(primary, 2))
-    p_values: list[float] = []
-    leads: list[float] = []
-    for a, b in pairs:
-        common = sorted(set(primary[a]) & set(primary[b]))
-        of_a, of_b = [primary[a][one] for one in common], [primary[b][one] for one in common]
-        p_values.append(paired_p_value(of_a, of_b))
-        leads.append(sum(x - y for x, y in zip(of_a, of_b, strict=True) if math.isfinite(x - y)))
-    separated = holm(p_values, 1 - CONFIDENCE)
-    return {
-        (a, b) if lead > 0 else (b, a)
-        for (a, b), lead, apart in zip(pairs, leads, separated, strict=True)
-        if apart
-    }
+def _places(
+    measured: Mapping[str, Mapping[WorldKey, Mapping[str, float]]],
+    metric: str,
+    comparisons: Iterable[Comparison],
+    seed: int,
+) -> dict[str, Place]:
+    """By recommender."""
+    on_it = [one for one in comparisons if (one.metric, one.role) == (metric, PRIMARY_ROLE)]
+    values = in_common(measured, metric)
+    ranks = rank_intervals(values, seed, CONFIDENCE) or [None] * len(measured)
+    strengths = bradley_terry(values, CONFIDENCE)
+    places: dict[str, Place] = {}
+    for name, rank, strength in zip(measured, ranks, strengths, strict=True):
+        of_it = [one for one in on_it if name in (one.a, one.b)]
+        above = sum(one.leader not in (None, name) for one in of_it)
+        below = sum(one.leader == name for one in of_it)
+        tied = tuple(one.other(name) for one in of_it if one.leader is None)
+        places[name] = Place(1 + above, len(measured) - below, tied, rank, strength)
+    return places
+
+
+def _thinking(logs: Iterable[RunLog]) -> Thinking | None:
+    return together(thinking_of(log.path, log.manifest, log.rounds) for log in logs)
 
 
 def _mean_of(runs: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -195,8 +291,9 @@ def _mean_of(runs: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return means
 
 
-def _descending(value: float) -> float:
-    return math.inf if math.isnan(value) else -value
+def _order(value: float, metric: str) -> float:
+    """Ascending from the best; those without a value are last."""
+    return math.inf if math.isnan(value) else -value * better_of(metric)
 
 
 def _warnings(

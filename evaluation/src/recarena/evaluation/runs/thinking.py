@@ -25,6 +25,20 @@ class Thinking:
     user_rounds: int
     """Users with LLM minds, times rounds."""
     currency: str
+    tokens: int | None = None
+    """In and out, of the paid calls; None where a call's are not known."""
+
+    @property
+    def calls_per_user_round(self) -> float | None:
+        """None where nothing was played."""
+        return self.calls_paid / self.user_rounds if self.user_rounds else None
+
+    @property
+    def tokens_per_user_round(self) -> float | None:
+        """None where they are not known, or nothing was played."""
+        if self.tokens is None or not self.user_rounds:
+            return None
+        return self.tokens / self.user_rounds
 
     @property
     def cost_per_user_round(self) -> float | None:
@@ -36,7 +50,9 @@ class Thinking:
         return {
             "decisions": self.decisions, "failed": self.failed, "calls_paid": self.calls_paid,
             "cost": self.cost, "currency": self.currency,
-            "cost_per_user_round": self.cost_per_user_round,
+            "cost_per_user_round": self.cost_per_user_round, "tokens": self.tokens,
+            "calls_per_user_round": self.calls_per_user_round,
+            "tokens_per_user_round": self.tokens_per_user_round,
         }  # fmt: skip
 
     def sentence(self) -> str:
@@ -63,15 +79,17 @@ def thinking_of(path: Path, manifest: Mapping[str, Any], rounds: int) -> Thinkin
         decisions, failed = db.execute(
             "SELECT COUNT(*), COUNT(failure) FROM decisions WHERE round <= ?", (rounds,)
         ).fetchone()
-        paid, cost, unknown = db.execute(
-            "SELECT COUNT(*), COALESCE(SUM(cost), 0.0), COALESCE(SUM(cost IS NULL), 0) FROM calls "
+        tokens_of = "input + output + cache_read + cache_write"
+        paid, cost, unknown, tokens, uncounted = db.execute(
+            "SELECT COUNT(*), COALESCE(SUM(cost), 0.0), COALESCE(SUM(cost IS NULL), 0), "
+            f"COALESCE(SUM({tokens_of}), 0), COALESCE(SUM({tokens_of} IS NULL), 0) FROM calls "
             "WHERE paid = 1 AND round BETWEEN 1 AND ?",
             (rounds,),
         ).fetchone()
     db.close()
     return Thinking(
         decisions, failed, paid, None if unknown else cost, int(mind.get("users", 0)) * rounds,
-        str(asked.get("currency", "USD")),
+        str(asked.get("currency", "USD")), None if uncounted else tokens,
     )  # fmt: skip
 
 
@@ -82,6 +100,7 @@ def together(parts: Iterable[Thinking | None]) -> Thinking | None:
         return None
     currencies = {part.currency for part in there}
     costs = [part.cost for part in there]
+    tokens = [part.tokens for part in there]
     known = len(currencies) == 1 and None not in costs
     return Thinking(
         sum(part.decisions for part in there),
@@ -90,4 +109,5 @@ def together(parts: Iterable[Thinking | None]) -> Thinking | None:
         sum(cost for cost in costs if cost is not None) if known else None,
         sum(part.user_rounds for part in there),
         " and ".join(sorted(currencies)),
+        None if None in tokens else sum(count for count in tokens if count is not None),
     )

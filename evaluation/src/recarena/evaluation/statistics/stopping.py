@@ -69,11 +69,13 @@ def confidence_sequence(differences: Sequence[float], rule: StoppingRule) -> lis
     """After each world t = 1, 2, ... an interval of the mean paired difference; all of them
     together hold the true one with (asymptotically) the rule's confidence.
 
-    mean_t +- sd_t sqrt( 2 (t rho^2 + 1) / (t^2 rho^2) log( sqrt(t rho^2 + 1) / alpha ) ),
+    mean_t +- c_t sd_t sqrt( 2 (t rho^2 + 1) / (t^2 rho^2) log( sqrt(t rho^2 + 1) / alpha ) ),
 
-    sd_t being the sample standard deviation (t - 1) so far. Before `minimum_worlds` there is no
-    interval. ValueError for a difference that is not finite: leaving worlds out as they come would
-    choose among them.
+    sd_t being the sample standard deviation (t - 1) so far. The source has c_t = 1, which is right
+    for many worlds; here it is the factor, near 1 and falling to it, by which Student's t is wider
+    than the normal distribution at that height: the standard deviation of few worlds is itself
+    uncertain. Before `minimum_worlds` there is no interval. ValueError for a difference that is
+    not finite: leaving worlds out as they come would choose among them.
 
     Source: Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas (2024), Time-uniform central limit
     theory and asymptotic confidence sequences, theorem 2.2.
@@ -100,17 +102,21 @@ def running(
     shifted = differences - differences[:, :1]
     centred = shifted.cumsum(axis=1) / t
     squares = np.maximum((shifted**2).cumsum(axis=1) - t * centred**2, 0)
-    sd = np.sqrt(squares / np.maximum(t - 1, 1))
-    half = sd * boundary(t, rule)
-    return means, np.where(t < rule.minimum_worlds, np.inf, half)
+    half = np.full(differences.shape, np.inf)
+    asked = slice(rule.minimum_worlds - 1, None)
+    half[:, asked] = np.sqrt(squares / np.maximum(t - 1, 1))[:, asked] * boundary(t[asked], rule)
+    return means, half
 
 
 def boundary(
     t: np.ndarray[tuple[int], np.dtype[np.int64]], rule: StoppingRule
 ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Half width of the sequence in standard deviations, after t worlds each."""
+    """Half width of the sequence in standard deviations, after t worlds each, two at least."""
+    from scipy.special import ndtr, stdtrit
+
     spread = t * rule.rho**2 + 1
-    return np.sqrt(2 * spread / (t * rule.rho) ** 2 * np.log(np.sqrt(spread) / rule.alpha))
+    normal = np.sqrt(2 * spread / rule.rho**2 / t * np.log(np.sqrt(spread) / rule.alpha))
+    return -stdtrit(t - 1, ndtr(-normal)) / np.sqrt(t)
 
 
 def decide(

@@ -1,0 +1,146 @@
+"""All pairs of recommenders on all metrics: what was claimed beforehand (Holm), and what is only
+explored (Benjamini-Hochberg)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from recarena.evaluation.metrics.measures import METRICS, Metric
+from recarena.evaluation.statistics.bootstrap import Matrix
+from recarena.evaluation.statistics.multiplicity import benjamini_hochberg, holm_adjusted
+from recarena.evaluation.statistics.worlds import Interval, paired_difference, paired_p_value
+
+NAN = float("nan")
+BY_NAME: Mapping[str, Metric] = {metric.name: metric for metric in METRICS}
+PRIMARY_ROLE, EXPLORATORY_ROLE = "primary", "exploratory"
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class WorldKey:
+    """What two runs share that played copies of the same world."""
+
+    name: str
+    seed: int
+    users: int
+    items: int
+
+
+Measured = Mapping[str, Mapping[WorldKey, Mapping[str, float]]]
+"""Recommender -> world -> metric -> value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two recommenders on one metric, over the worlds that both have played."""
+
+    metric: str
+    role: str
+    """`primary` or `exploratory`."""
+    a: str
+    b: str
+    difference: Interval
+    """a - b, for itself: not adjusted for there being other comparisons."""
+    p_value: float
+    """Of the paired t test; NaN where fewer than two worlds have a value."""
+    adjusted_p: float
+    """Primary: after Holm over pairs x primaries. Exploratory: after Benjamini-Hochberg over all
+    exploratory ones."""
+    separated: bool
+    """adjusted_p <= 1 - confidence."""
+
+    @property
+    def leader(self) -> str | None:
+        """Who is better, where they are separated and the metric says which way is better."""
+        better = better_of(self.metric)
+        if not self.separated or better == 0:
+            return None
+        return self.a if self.difference.mean * better > 0 else self.b
+
+    def other(self, recommender: str) -> str:
+        """The one that it is compared with."""
+        return self.b if recommender == self.a else self.a
+
+    def as_json(self) -> dict[str, object]:
+        """JSON values; null where there is none."""
+        numbers = {
+            "difference": self.difference.mean, "low": self.difference.low,
+            "high": self.difference.high, "p_value": self.p_value, "adjusted_p": self.adjusted_p,
+        }  # fmt: skip
+        return {
+            "metric": self.metric, "role": self.role, "a": self.a, "b": self.b,
+            "worlds": self.difference.worlds, "separated": self.separated, "leader": self.leader,
+            **{name: None if math.isnan(value) else value for name, value in numbers.items()},
+        }  # fmt: skip
+
+
+def better_of(metric: str) -> int:
+    """1: higher is better, -1: lower is, 0: neither."""
+    better = getattr(BY_NAME[metric], "better", "higher")
+    return {"higher": 1, "lower": -1}.get(str(better), 0)
+
+
+def checked_primaries(primary: str | Sequence[str]) -> tuple[str, ...]:
+    """Names of metrics that one may rank by, each once. ValueError for none, an unknown one (with
+    those that there are), or one that is neither good nor bad."""
+    names = tuple(dict.fromkeys([primary] if isinstance(primary, str) else primary))
+    if not names:
+        raise ValueError("a leaderboard needs a primary metric")
+    for name in names:
+        if name not in BY_NAME:
+            known = ", ".join(BY_NAME)
+            raise ValueError(f"there is no metric {name!r} to rank by; there are {known}")
+        if not better_of(name):
+            raise ValueError(f"{name} is neither good nor bad: it is shown, never ranked by")
+    return names
+
+
+def compare(
+    measured: Measured, primaries: Sequence[str], confidence: float
+) -> tuple[Comparison, ...]:
+    """Every pair on every metric: first the primaries, in their order, then the others."""
+    others = [metric.name for metric in METRICS if metric.name not in primaries]
+    found: list[Comparison] = []
+    for role, names, adjust in (
+        (PRIMARY_ROLE, primaries, holm_adjusted),
+        (EXPLORATORY_ROLE, others, benjamini_hochberg),
+    ):
+        bare = [_plain(measured, a, b, name, confidence) for name in names
+                for a, b in combinations(measured, 2)]  # fmt: skip
+        adjusted = adjust([p for *_, p in bare])
+        found += [
+            Comparison(metric, role, a, b, difference, p, q, q <= _level(confidence))
+            for (metric, a, b, difference, p), q in zip(bare, adjusted, strict=True)
+        ]
+    return tuple(found)
+
+
+def in_common(measured: Measured, metric: str) -> Matrix:
+    """[recommenders, worlds]: the metric in every world that any of them played, in the order of
+    the worlds, higher being better; NaN where one has no value."""
+    worlds = sorted({world for played in measured.values() for world in played})
+    sign = better_of(metric) or 1
+    rows = [
+        [sign * played[world][metric] if world in played else NAN for world in worlds]
+        for played in measured.values()
+    ]
+    return np.array(rows, np.float64).reshape(len(rows), len(worlds))
+
+
+def _plain(
+    measured: Measured, a: str, b: str, metric: str, confidence: float
+) -> tuple[str, str, str, Interval, float]:
+    common = sorted(measured[a].keys() & measured[b].keys())
+    of_a, of_b = ([measured[one][world][metric] for world in common] for one in (a, b))
+    difference = paired_difference(of_a, of_b, confidence)
+    p_value = paired_p_value(of_a, of_b) if difference.worlds > 1 else NAN
+    return metric, a, b, difference, p_value
+
+
+def _level(confidence: float) -> float:
+    """1 - confidence without what binary fractions add to it."""
+    return round(1 - confidence, 12)
