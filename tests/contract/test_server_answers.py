@@ -10,7 +10,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.status_pb2 import Status
 
-from recarena.server.types import EventKind, Outcome
+from recarena.server.types import EventKind, Faults, Outcome
 from recarena.v1.recommender_service_pb2 import (
     ConnectRequest,
 )
@@ -123,7 +123,7 @@ async def test_unknown_and_repeated_items_are_dropped_and_told(server, client):
     assert set(counted) == {Outcome.ACCEPTED, Outcome.VIOLATIONS}
     ended = client.all("round_ended")[0]
     assert (ended.accepted, ended.fallback) == (len(pages(run)), 0)
-    assert [work.violations for work in run.folder.works()] == [3]  # two dropped, one short
+    assert [work.faults for work in run.folder.works()] == [Faults(unknown=1, duplicate=1, short=1)]
 
 
 async def test_unknown_numbers_are_dropped_from_columns_too(server, client):
@@ -219,6 +219,8 @@ async def test_watched_items_are_dropped_where_repeats_are_forbidden(server, cli
         assert query.candidates.whole_catalog
         assert shown_to(client, query.user.user_id)[0] not in ids
     assert set(outcomes(run)) == {Outcome.VIOLATIONS}
+    (work,) = run.folder.works()
+    assert work.faults == Faults(excluded=work.lists, short=work.lists)
     assert "lists[0].items[0].item_id" in fields_of(outcome_of(client).status)
 
 

@@ -10,6 +10,7 @@ from recarena.server.types import (
     MEMORY_COLUMNS,
     EventColumns,
     EventKind,
+    Faults,
     MemoryColumns,
     Outcome,
     RoundResult,
@@ -73,6 +74,6 @@ def made_round(
     )
     works = (
         WorkRecord(round, 0, "rank", n, 1.5, Outcome.ACCEPTED),
-        WorkRecord(round, 1, "search", 1, 250.0, Outcome.LATE, 2),
+        WorkRecord(round, 1, "search", 1, 250.0, Outcome.LATE, Faults(unknown=1, short=1)),
     )
     return RoundResult(round, n, events, memories, works if n else (), {0: 2.0, 1: 0.5}, 12.5)

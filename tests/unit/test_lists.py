@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,27 +12,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recarena.server.lists import UNKNOWN, check, expected_length, fallback
-from recarena.server.types import NOTHING, FailurePolicy, Outcome
+from recarena.server.types import NOTHING, FailurePolicy, Faults, Outcome
 
 
 def slowly(
     raw: list[int], count: int, expected: int, excluded: set[int]
-) -> tuple[list[int], list[int], int]:
-    """(items, their columns, violations) of one list, one item after another."""
-    items, kept, violations = [], [], 0
+) -> tuple[list[int], list[int], Faults]:
+    """(items, their columns, what was wrong) of one list, one item after another."""
+    items, kept, wrong = [], [], Counter[str]()
     seen: set[int] = set()
     for column, item in enumerate(raw[:count]):
         if item == NOTHING:
             continue
-        if item == UNKNOWN or item in seen or item in excluded:
-            violations += 1
+        if item == UNKNOWN:
+            wrong["unknown"] += 1
+        elif item in seen:
+            wrong["duplicate"] += 1
+        elif item in excluded:
+            wrong["excluded"] += 1
         else:
             items.append(item)
             kept.append(column)
         seen.add(item)
-    violations += len(items) < min(expected, count)
+    wrong["short"] += len(items) < min(expected, count)
     missing = [NOTHING] * (count - len(items))
-    return items + missing, kept + missing, violations
+    return items + missing, kept + missing, Faults(**wrong)
 
 
 @st.composite
@@ -54,35 +59,39 @@ def test_a_checked_list_is_what_going_through_it_item_by_item_gives(batch, with_
     given_lists = raw.copy()
     checked = check(raw, count, expected, mask)
     for row in range(len(raw)):
-        items, kept, violations = slowly(given_lists[row].tolist(), count, expected[row], excluded)
+        items, kept, faults = slowly(given_lists[row].tolist(), count, expected[row], excluded)
         assert checked.items[row].tolist() == items
         assert checked.kept[row].tolist() == kept
-        assert checked.violations[row] == violations
-        outcome = Outcome.VIOLATIONS if violations else Outcome.ACCEPTED
+        assert checked.violations[row] == faults.total
+        assert checked.faults(np.arange(len(raw)) == row) == faults
+        outcome = Outcome.VIOLATIONS if faults.total else Outcome.ACCEPTED
         assert checked.outcome[row] == outcome
     np.testing.assert_array_equal(raw, given_lists)
+    assert checked.faults().total == checked.violations.sum()
 
 
 @pytest.mark.parametrize(
-    ("raw", "items", "violations"),
+    ("raw", "items", "faults"),
     [
-        ([4, 3, 2], [4, 3, 2], 0),
-        ([4, 3, 2, 1, 0], [4, 3, 2], 0),
-        ([4, 3, 2, 4, UNKNOWN], [4, 3, 2], 0),
-        ([4, 4, 2], [4, 2, -1], 2),
-        ([4, UNKNOWN, 2], [4, 2, -1], 2),
-        ([4, 9, 2], [4, 2, -1], 2),
-        ([4, 3], [4, 3, -1], 1),
-        ([4, NOTHING, 3], [4, 3, -1], 1),
-        ([], [-1, -1, -1], 1),
-        ([UNKNOWN, UNKNOWN, 9], [-1, -1, -1], 4),
+        ([4, 3, 2], [4, 3, 2], Faults()),
+        ([4, 3, 2, 1, 0], [4, 3, 2], Faults()),
+        ([4, 3, 2, 4, UNKNOWN], [4, 3, 2], Faults()),
+        ([4, 4, 2], [4, 2, -1], Faults(duplicate=1, short=1)),
+        ([4, UNKNOWN, 2], [4, 2, -1], Faults(unknown=1, short=1)),
+        ([4, 9, 2], [4, 2, -1], Faults(excluded=1, short=1)),
+        ([9, 9, 2], [2, -1, -1], Faults(excluded=1, duplicate=1, short=1)),
+        ([4, 3], [4, 3, -1], Faults(short=1)),
+        ([4, NOTHING, 3], [4, 3, -1], Faults(short=1)),
+        ([], [-1, -1, -1], Faults(short=1)),
+        ([UNKNOWN, UNKNOWN, 9], [-1, -1, -1], Faults(unknown=2, excluded=1, short=1)),
     ],
 )
-def test_unknown_repeated_and_excluded_items_are_dropped_and_counted(raw, items, violations):
+def test_unknown_repeated_and_excluded_items_are_dropped_and_counted_by_cause(raw, items, faults):
     given_list = np.array([raw], np.int32)
     checked = check(given_list, 3, 3, given_list == 9)
     assert checked.items.tolist() == [items]
-    assert checked.violations.tolist() == [violations]
+    assert checked.violations.tolist() == [faults.total]
+    assert checked.faults() == faults
 
 
 def test_a_short_list_at_the_end_of_the_catalogue_is_no_violation():

@@ -22,7 +22,7 @@ from recarena.server.store.new_folder import new_folder
 from recarena.server.store.run_folder import RunFolder
 from recarena.server.store.run_tables import RunTables, windows
 from recarena.server.store.tables import event_table, events_from
-from recarena.server.types import EventColumns, EventKind, MemoryColumns, RoundResult
+from recarena.server.types import EventColumns, EventKind, Faults, MemoryColumns, RoundResult
 from support.columns import assert_same, event_columns, memory_columns
 from support.rounds import made_round, sim_time
 from support.run_folders import (
@@ -327,3 +327,19 @@ def test_the_example_in_the_documentation_reads_the_watches(tmp_path: Path):
     watches = names["watches"]
     expected = EventColumns.concat([made_round(r).events for r in (1, 2)]).of(EventKind.WATCH)
     assert_same(events_from(watches), expected)
+
+
+def test_a_folder_of_before_the_causes_were_kept_is_read_and_written_on(tmp_path: Path):
+    import lancedb
+
+    folder = made_folder(tmp_path / "run")
+    commit_up_to(folder, 1)
+    folder.close()
+    works = lancedb.connect(str(tmp_path / "run" / "tables")).open_table("works")
+    works.drop_columns(["unknown", "duplicate", "excluded", "short", "token"])
+    kept, told = Faults(untold=2), Faults(unknown=1, short=1)
+    assert [work.faults for work in RunFolder.open(tmp_path / "run").works()] == [Faults(), kept]
+    with RunFolder.open(tmp_path / "run", writable=True) as folder:
+        commit_up_to(folder, 2)
+        assert [work.faults for work in folder.works()] == [Faults(), kept, Faults(), told]
+        assert [work.violations for work in folder.works()] == [0, 2, 0, 2]

@@ -21,7 +21,7 @@ from recarena.server.rpc import answers, feedback_codec, limits
 from recarena.server.rpc.callers import Role
 from recarena.server.rpc.security import Security
 from recarena.server.rpc.server import Server
-from recarena.server.types import EventKind, Outcome
+from recarena.server.types import EventKind, Faults, Outcome
 from recarena.v1.recommender_service_pb2 import ConnectRequest, StreamCatalogRequest
 from recarena.v1.session_pb2 import (
     CAPABILITY_EXPLAIN,
@@ -253,7 +253,7 @@ async def test_a_token_of_256_bytes_comes_back_and_one_of_257_is_dropped_and_nam
     assert told.disposition == Kind.DISPOSITION_ACCEPTED_WITH_VIOLATIONS
     assert fields_of(told.status) == ["lists[1].attribution_token"]
     assert str(limits.MAX_TOKEN_BYTES) in str(told.status)
-    assert [work.violations for work in run.folder.works()] == [1]
+    assert [work.faults for work in run.folder.works()] == [Faults(token=1)]
 
 
 @pytest.mark.parametrize("characters", [500, 501])

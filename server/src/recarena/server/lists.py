@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recarena.server.ports import WorldView
-from recarena.server.types import NOTHING, Bools, FailurePolicy, Ints, Outcome
+from recarena.server.types import NOTHING, Bools, FailurePolicy, Faults, Ints, Outcome
 
+Counts: TypeAlias = NDArray[np.int32]
 UNKNOWN = -2
 """In raw lists: an item that the catalogue does not have. NOTHING (-1): no item."""
 
@@ -22,8 +24,25 @@ class Checked:
     """[lists, count], packed to the left, NOTHING beyond the end."""
     kept: Ints
     """[lists, count]: column of the raw list that each item came from, NOTHING beyond the end."""
-    violations: NDArray[np.int32]
-    """[lists]: items dropped, plus one where the list was shorter than it had to be."""
+    unknown: Counts
+    """[lists]: items dropped that the catalogue does not have."""
+    duplicate: Counts
+    """[lists]: items dropped, of those that it has, because they stood further up."""
+    excluded: Counts
+    """[lists]: items dropped, of the others, because they must not show."""
+    short: Bools
+    """[lists]: whether the list was shorter than it had to be."""
+
+    @property
+    def violations(self) -> Counts:
+        """[lists]: items dropped, plus one where the list was short."""
+        return self.unknown + self.duplicate + self.excluded + self.short
+
+    def faults(self, rows: Bools | None = None) -> Faults:
+        """Sums over the lists that a mask chooses; without one, over all."""
+        columns = (self.unknown, self.duplicate, self.excluded, self.short)
+        chosen = columns if rows is None else tuple(column[rows] for column in columns)
+        return Faults(*(int(column.sum()) for column in chosen))
 
     @property
     def outcome(self) -> NDArray[np.int8]:
@@ -41,15 +60,20 @@ def check(raw: Ints, count: int, expected: Ints | int, excluded: Bools | None = 
     raw = raw[:, :count] if raw.shape[1] > count else raw
     if excluded is not None:
         excluded = excluded[:, : raw.shape[1]]
-    present = raw != NOTHING
-    good = raw >= 0
+    known = raw >= 0
+    fresh = known.copy()
     for column in range(1, raw.shape[1]):
         repeated = (raw[:, :column] == raw[:, column, None]).any(axis=1)
-        good[:, column] &= ~repeated
-    if excluded is not None:
-        good &= ~excluded
+        fresh[:, column] &= ~repeated
+    good = fresh if excluded is None else fresh & ~excluded
     kept_count = good.sum(axis=1)
-    dropped = (present & ~good).sum(axis=1)
+    nothing = np.zeros(len(raw), np.int32)
+    unknown, duplicate, barred = nothing, nothing, nothing
+    present = raw != NOTHING
+    if kept_count.sum() < np.count_nonzero(present):
+        unknown = _each(present & ~known)
+        duplicate = _each(known & ~fresh)
+        barred = _each(fresh & ~good)
     short = kept_count < np.minimum(expected, count)
     width = raw.shape[1]
     if width == count and kept_count.min(initial=count) == count:
@@ -64,7 +88,12 @@ def check(raw: Ints, count: int, expected: Ints | int, excluded: Bools | None = 
             inside, np.take_along_axis(raw, order, axis=1), NOTHING
         )
         kept[:, : order.shape[1]] = np.where(inside, order, NOTHING)
-    return Checked(items, kept, (dropped + short).astype(np.int32))
+    return Checked(items, kept, unknown, duplicate, barred, short)
+
+
+def _each(found: Bools) -> Counts:
+    """[lists]: how many were found in each."""
+    return found.sum(axis=1, dtype=np.int32)
 
 
 def expected_length(catalog_size: int, offsets: Ints, count: int) -> Ints:

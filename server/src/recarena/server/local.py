@@ -67,12 +67,10 @@ class LocalRecommender:
 
     def _lists(self, kind: str, raw: Ints, count: int, expected: Ints | int, start: float) -> Lists:
         checked = lists.check(np.asarray(raw, np.int32), count, expected)
-        violations = int(checked.violations.sum())
-        outcome = Outcome.VIOLATIONS if violations else Outcome.ACCEPTED
+        faults = checked.faults()
+        outcome = Outcome.VIOLATIONS if faults.total else Outcome.ACCEPTED
         took = (time.perf_counter() - start) * 1000
-        work = WorkRecord(
-            self._world.round + 1, self._arm, kind, len(raw), took, outcome, violations
-        )
+        work = WorkRecord(self._world.round + 1, self._arm, kind, len(raw), took, outcome, faults)
         return Lists(checked.items, checked.outcome, works=(work,))
 
     async def round_ended(self, feedback: Feedback, tally: RoundTally) -> None:

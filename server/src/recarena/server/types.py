@@ -276,6 +276,30 @@ MEMORY_COLUMNS: dict[str, type[np.generic]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Faults:
+    """What was wrong with lists that were shown all the same, counted by cause. An item that was
+    dropped has one cause, the first of those below that holds."""
+
+    unknown: int = 0
+    """Items that the catalogue does not have."""
+    duplicate: int = 0
+    """Items that the list had further up."""
+    excluded: int = 0
+    """Items that were not allowed."""
+    short: int = 0
+    """Lists that were shorter than they had to be."""
+    token: int = 0
+    """Attribution tokens that were dropped."""
+    untold: int = 0
+    """Any of these, in the folder of a version that kept their sum alone."""
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.unknown + self.duplicate + self.excluded + self.short + self.token + self.untold
+
+
+@dataclass(frozen=True, slots=True)
 class WorkRecord:
     """How one work sent to a recommender went: operations, not part of the digest."""
 
@@ -288,8 +312,12 @@ class WorkRecord:
     """From sending to answer (or to giving up)."""
     outcome: Outcome
     """Of the work as a whole; single lists may have fared worse (see the PAGE events)."""
-    violations: int = 0
-    """Items dropped or lists short in it."""
+    faults: Faults = Faults()
+
+    @property
+    def violations(self) -> int:
+        """Items and tokens dropped, and lists that were short."""
+        return self.faults.total
 
 
 @dataclass(frozen=True, slots=True)

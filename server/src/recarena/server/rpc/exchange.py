@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from recarena.server.rpc import answers, questions
 from recarena.server.rpc.recent import Recent
 from recarena.server.rpc.session import Answer, Response, Session
 from recarena.server.rpc.works import Work
-from recarena.server.types import Bools, Outcome
+from recarena.server.types import Bools, Faults, Outcome
 from recarena.v1 import session_pb2, types_pb2, work_pb2
 
 FIELDS: dict[type[Answer], str] = {
@@ -33,15 +33,14 @@ class Verdict:
     lists: Lists
     missing: Bools
     """[users]: no list was sent for the query."""
-    violations: int
-    """Items dropped or lists short, tokens dropped."""
+    faults: Faults
     found: list[tuple[str, str]]
     """(field path, what is wrong with it), the first 16."""
 
     @property
     def is_clean(self) -> bool:
         """Whether there is nothing to complain of."""
-        return not self.violations and not self.missing.any()
+        return not self.faults.total and not self.missing.any()
 
 
 class BadAnswer(ProtocolViolation):
@@ -115,14 +114,14 @@ class Exchange:
             items[missing] = lists.fallback(
                 a.arm.policy, a.world, request.offsets[missing], request.count
             )
-        violations = int(checked.violations[raw.answered].sum()) + len(raw.bad_tokens)
+        faults = replace(checked.faults(raw.answered), token=len(raw.bad_tokens))
         found: list[tuple[str, str]] = []
-        if violations or missing.any():
+        if faults.total or missing.any():
             found = answers.paths(raw, checked.kept, request.count, work.expected)
             if a.arm.strict:
-                raise BadAnswer(f"{_counted(violations, missing)}; the arm is strict", found)
+                raise BadAnswer(f"{_counted(faults, missing)}; the arm is strict", found)
         shown = answers.shown_explanations(raw, checked.kept, a.catalog)
-        return Verdict(Lists(items, outcome, raw.tokens, *shown), missing, violations, found)
+        return Verdict(Lists(items, outcome, raw.tokens, *shown), missing, faults, found)
 
     @staticmethod
     def _kind_of_answer(session: Session, request: RankRequest | SearchRequest) -> type[Answer]:
@@ -155,8 +154,8 @@ class Exchange:
 
 def complaint(verdict: Verdict) -> str:
     """What is wrong with an answer, in a sentence."""
-    return _counted(verdict.violations, verdict.missing)
+    return _counted(verdict.faults, verdict.missing)
 
 
-def _counted(violations: int, missing: Bools) -> str:
-    return f"{violations} violations, {int(missing.sum())} missing"
+def _counted(faults: Faults, missing: Bools) -> str:
+    return f"{faults.total} violations, {int(missing.sum())} missing"

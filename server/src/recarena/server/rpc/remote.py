@@ -362,7 +362,7 @@ class RemoteRecommender:
         worst = Outcome(int(found.outcome.max(initial=Outcome.ACCEPTED)))
         record = WorkRecord(
             work.request.round, self.assignment.arm_number, work.kind, len(work), took, worst,
-            verdict.violations,
+            verdict.faults,
         )  # fmt: skip
         self.health.worked(record, found.outcome)
         return replace(found, works=(record,))

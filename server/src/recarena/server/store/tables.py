@@ -18,6 +18,7 @@ from recarena.server.types import (
     NOBODY,
     NOTHING,
     EventColumns,
+    Faults,
     Floats,
     MemoryColumns,
     MemoryKind,
@@ -56,6 +57,8 @@ MEMORIES = pa.schema(
 )
 VECTOR = "vector"
 """Column of `memories` in runs whose users' memories are embedded."""
+CAUSES = ("unknown", "duplicate", "excluded", "short", "token")
+"""Columns of `works` that `violations` is the sum of."""
 WORKS = pa.schema(
     {
         "round": pa.int32(),
@@ -65,6 +68,7 @@ WORKS = pa.schema(
         "latency_ms": pa.float32(),
         "outcome": pa.string(),
         "violations": pa.int32(),
+        **{cause: pa.int32() for cause in CAUSES},
     }
 )
 ROUNDS = pa.schema(
@@ -242,6 +246,7 @@ def work_table(works: Sequence[WorkRecord], arms: Sequence[str]) -> Rows:
             "latency_ms": work.latency_ms,
             "outcome": Outcome(work.outcome).name.lower(),
             "violations": work.violations,
+            **{cause: getattr(work.faults, cause) for cause in CAUSES},
         }
         for work in works
     ]
@@ -255,7 +260,10 @@ def works_from(table: Rows, arms: Sequence[str]) -> list[WorkRecord]:
     for row in table.to_pylist():
         row["arm"] = number[row["arm"]]
         row["outcome"] = Outcome[row["outcome"].upper()]
-        works.append(WorkRecord(**row))
+        violations, causes = row.pop("violations"), {cause: row.pop(cause) for cause in CAUSES}
+        told = None not in causes.values()
+        faults = Faults(**causes) if told else Faults(untold=violations)
+        works.append(WorkRecord(**row, faults=faults))
     return works
 
 
