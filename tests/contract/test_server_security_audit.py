@@ -1,4 +1,4 @@
-"""Every call that changes something leaves a line."""
+"""Every call that changes something leaves a line, and so does one that was refused."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ import grpc
 import pytest
 from structlog.testing import capture_logs
 
+from recarena.server.rpc.audit import REFUSED_READS
 from recarena.server.rpc.callers import Role
 from recarena.server.rpc.security import Security
 from recarena.server.rpc.server import Server
 from recarena.v1 import simulation_control_service_pb2 as pb
+from recarena.v1.recommender_service_pb2 import ConnectRequest
+from recarena.v1.session_pb2 import CAPABILITY_RANK, Register
 from support.callers import METHODS, Caller, id_of, roles_of, token
 from support.operators import Operator, a_run
 
@@ -140,6 +143,41 @@ async def test_the_caller_is_named_and_refusals_by_role_are_written_too(tmp_path
     assert {line["request"] for line in refused} == {None}
     secret = operator.split("_", 2)[2]
     assert secret not in (tmp_path / "runs" / "audit.jsonl").read_text()
+
+
+async def test_a_recommender_that_pries_or_poses_as_another_is_written_down(tmp_path):
+    tokens = tmp_path / "tokens.json"
+    mallory = token(tokens, Role.RECOMMENDER, "mallory")
+    posing = ConnectRequest(
+        register=Register(recommender_id="ease", capabilities=[CAPABILITY_RANK])
+    )
+    async with (
+        Server(tmp_path / "runs", security=Security(tokens=tokens)) as server,
+        Caller(server.address, mallory) as caller,
+    ):
+        await caller.ending(BY_NAME["ListUsers"])
+        await caller.ending(BY_NAME["StreamEvents"])
+        await caller.ending(BY_NAME["Connect"], posing)
+    found = await lines(tmp_path, 3)
+    assert [line["method"].rpartition("/")[2] for line in found] == [
+        "ListUsers", "StreamEvents", "Connect",
+    ]  # fmt: skip
+    assert {line["code"] for line in found} == {"PERMISSION_DENIED"}
+    assert {line["caller"]["name"] for line in found} == {"mallory"}
+
+
+async def test_who_pries_all_the_time_does_not_fill_the_disk(tmp_path):
+    tokens = tmp_path / "tokens.json"
+    mallory = token(tokens, Role.RECOMMENDER, "mallory")
+    async with (
+        Server(tmp_path / "runs", security=Security(tokens=tokens)) as server,
+        Caller(server.address, mallory) as caller,
+    ):
+        for _ in range(int(REFUSED_READS.burst) + 10):
+            await caller.ending(BY_NAME["ListUsers"])
+        await caller.ending(BY_NAME["StopRun"])
+    found = await lines(tmp_path, int(REFUSED_READS.burst) + 1)
+    assert found[-1]["method"].endswith("/StopRun")
 
 
 async def test_a_call_that_its_caller_gave_up_is_written(server, tmp_path, monkeypatch):

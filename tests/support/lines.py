@@ -18,6 +18,7 @@ from google.rpc.status_pb2 import Status
 
 from recarena.server.config import Settings
 from recarena.server.house import House
+from recarena.server.rpc.audit import Audit
 from recarena.server.rpc.lobby import Lobby
 from recarena.server.rpc.recommenders import RecommenderService
 from recarena.server.rpc.server import LobbyDoor
@@ -147,7 +148,7 @@ class Arena:
 
     def __init__(self, folder: Path) -> None:
         lobby = Lobby()
-        self._service = RecommenderService(lobby)
+        self._service = RecommenderService(lobby, Audit(folder / "audit.jsonl", frozenset()))
         self.house = House(folder, LobbyDoor(lobby, self._service))
 
     def line(self) -> Line:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from recarena.server.catalog import Catalog
 from recarena.server.config import ArmSettings, Settings
@@ -31,6 +31,8 @@ class Assignment:
     """Last committed round when the assignment begins."""
     is_closed: Callable[[], bool] = lambda: False
     """Whether the run has let go of its folder, so that the past can be asked for no more."""
+    note: Callable[[Mapping[str, Any]], None] = lambda _: None
+    """Keeps what is to be told of the recommender's conduct when the run lets go of it."""
 
 
 class HostedRecommender(Recommender, Protocol):

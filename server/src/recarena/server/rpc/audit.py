@@ -1,4 +1,5 @@
-"""Who changed what: a line for every call that changes something."""
+"""Who changed what: a line for every call that changes something, and for calls that a known caller
+was refused."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ import structlog
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
+from recarena.server.rpc.allowance import Allowance, Rate
 from recarena.server.rpc.callers import current_caller
 from recarena.server.rpc.refusal import Context
 
@@ -24,6 +26,8 @@ log = structlog.get_logger()
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 MAX_REQUEST_BYTES = 4096
 """Of a larger request only the digest is kept."""
+REFUSED_READS = Rate(per_second=0.1, burst=20)
+"""Refused calls of one caller that would have changed nothing, and are written all the same."""
 
 
 class Audit(grpc.aio.ServerInterceptor):
@@ -33,6 +37,7 @@ class Audit(grpc.aio.ServerInterceptor):
     def __init__(self, path: Path, methods: Set[str]) -> None:
         self._path, self.methods = path, methods
         self._turn = asyncio.Lock()
+        self._refused_reads = Allowance(REFUSED_READS)
 
     async def intercept_service(
         self,
@@ -65,6 +70,13 @@ class Audit(grpc.aio.ServerInterceptor):
         return grpc.unary_unary_rpc_method_handler(
             audited, handler.request_deserializer, handler.response_serializer
         )
+
+    async def refused(self, path: str, context: Context, code: grpc.StatusCode) -> None:
+        """Appends a line for a call of the contract that its caller was refused; of calls that
+        would have changed nothing not more than the allowance, so that nobody fills the disk."""
+        caller = current_caller.get()
+        if path in self.methods or (caller and not self._refused_reads.take(caller.key)):
+            await self.write(path, context, None, None, code)
 
     async def write(
         self,

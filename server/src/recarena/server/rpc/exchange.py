@@ -51,6 +51,12 @@ class BadAnswer(ProtocolViolation):
         self.fields = fields
 
 
+def fields_of(error: ProtocolViolation) -> Sequence[tuple[str, str]]:
+    """What is wrong with an answer that is rejected, as (field path, problem)."""
+    text = str(error)
+    return error.fields if isinstance(error, BadAnswer) else [(text.split(":")[0], text)]
+
+
 class Exchange:
     """Writes works for one arm and reads what comes back."""
 

@@ -146,8 +146,8 @@ class Guard(grpc.aio.ServerInterceptor):
     async def _forbid(self, path: str, caller: Caller, context: Context) -> NoReturn:
         self._say(path, "WRONG_ROLE", context, caller)
         code = grpc.StatusCode.PERMISSION_DENIED
-        if path in self._audit.methods:
-            await self._audit.write(path, context, None, None, code)
+        if path in self._permits:
+            await self._audit.refused(path, context, code)
         text = f"the role {caller.role.name.lower()} may not call this method"
         await abort(context, status.status_proto(code, text, "WRONG_ROLE"))
 

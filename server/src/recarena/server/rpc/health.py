@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from recarena.server.rpc.conduct import Conduct
 from recarena.server.rpc.untrusted import in_a_line
 from recarena.server.types import Outcome, WorkRecord
 from recarena.v1 import session_pb2
@@ -52,9 +53,13 @@ class RecommenderHealth:
         """Kind of work -> how long works took, from sending to the answer or to giving up."""
         self.quarantined = 0
         """Sessions that were ended for answers that were refused one after another."""
-        self.unsolicited = 0
-        """Messages that answered nothing."""
+        self.conduct = Conduct()
         self._latencies: deque[float] = deque(maxlen=RECENT_WORKS)
+
+    @property
+    def unsolicited(self) -> int:
+        """Messages that answered nothing, of the sessions that are over."""
+        return self.conduct.unsolicited
 
     @property
     def is_connected(self) -> bool:

@@ -14,14 +14,17 @@ from recarena.server.catalog import Catalog
 from recarena.server.errors import (
     InputError,
     NotFound,
+    NotYours,
     ProtocolViolation,
     RecArenaError,
     SessionLost,
 )
 from recarena.server.rpc import limits, status
 from recarena.server.rpc.admission import admit, ending, first_register, registered
+from recarena.server.rpc.audit import Audit
 from recarena.server.rpc.callers import current_caller
 from recarena.server.rpc.lobby import Lobby
+from recarena.server.rpc.permits import path_of
 from recarena.server.rpc.refusal import abort
 from recarena.server.rpc.remote import RemoteRecommender
 from recarena.server.rpc.session import Response, Session
@@ -31,13 +34,15 @@ from recarena.v1 import recommender_service_pb2_grpc, types_pb2
 log = structlog.get_logger()
 
 ITEMS_PER_PART = 500
+METHODS = pb.DESCRIPTOR.services_by_name["RecommenderService"].methods_by_name
+CONNECT, FEEDBACK = path_of(METHODS["Connect"]), path_of(METHODS["ListFeedback"])
 
 
 class RecommenderService(recommender_service_pb2_grpc.RecommenderServiceServicer):
     """Hosts sessions; which run a session serves is the lobby's business."""
 
-    def __init__(self, lobby: Lobby) -> None:
-        self._lobby = lobby
+    def __init__(self, lobby: Lobby, audit: Audit) -> None:
+        self._lobby, self._audit = lobby, audit
         self._catalogs: dict[str, Catalog] = {}
         self._serving: dict[str, tuple[Session, RemoteRecommender]] = {}
         self._held: dict[str, set[Session]] = {}
@@ -68,6 +73,8 @@ class RecommenderService(recommender_service_pb2_grpc.RecommenderServiceServicer
             admit(register, caller, held)
         except ProtocolViolation as error:
             log.info("recommender refused", peer=context.peer(), why=str(error))
+            if isinstance(error, NotYours):
+                await self._audit.refused(CONNECT, context, grpc.StatusCode.PERMISSION_DENIED)
             await abort(context, ending(error, begun=False))
             return
         session = Session(register, context.peer(), caller)
@@ -112,7 +119,7 @@ class RecommenderService(recommender_service_pb2_grpc.RecommenderServiceServicer
             self._serving.pop(session.session_id, None)
             if arm:
                 self._lobby.free(arm, session)
-                arm.health.unsolicited += int(session.wasted.total)
+                arm.health.conduct.left(session, dismissed=arm.is_over)
                 log.info("recommender leaves", why=str(session.error or "") or None)
 
     async def _serve_arm(self, session: Session, arm: RemoteRecommender) -> None:
@@ -120,6 +127,7 @@ class RecommenderService(recommender_service_pb2_grpc.RecommenderServiceServicer
         position = arm.record.resumes(session.register)
         log.info("recommender joins", resumed=position is not None)
         self._serving[session.session_id] = session, arm
+        arm.health.conduct.joined(session)
         session.catalog_version = arm.assignment.catalog.version
         answer = registered(session, arm, position is not None)
         await session.send(Response(registered=answer))
@@ -173,6 +181,8 @@ class RecommenderService(recommender_service_pb2_grpc.RecommenderServiceServicer
         session, arm = self._serving.get(request.session_id, (None, None))
         caller = current_caller.get()
         if not session or not arm or (caller and caller.name != session.register.recommender_id):
+            if session:
+                await self._audit.refused(FEEDBACK, context, grpc.StatusCode.NOT_FOUND)
             await abort(context, status.of_error(NotFound("no such session")))
         after = arm.record.place(request.page_token) if request.page_token else (0, 0)
         if after is None:

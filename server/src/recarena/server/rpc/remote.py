@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import itertools
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -33,7 +34,7 @@ from recarena.server.ports import (
 )
 from recarena.server.rpc import limits, questions
 from recarena.server.rpc.delivery import Delivery, Record
-from recarena.server.rpc.exchange import BadAnswer, Exchange, Verdict, complaint
+from recarena.server.rpc.exchange import Exchange, Verdict, complaint, fields_of
 from recarena.server.rpc.health import RecommenderHealth
 from recarena.server.rpc.recent import Recent
 from recarena.server.rpc.seats import Seat, Seats
@@ -124,6 +125,15 @@ class RemoteRecommender:
             self._goodbye = grace_s, reason
             leaving = [seat.session for seat in self._seats if seat.is_told]
         await asyncio.gather(*(session.drain(grace_s, reason) for session in leaving))
+        self.health.conduct.dismissed()
+        if told := self.health.conduct.as_json():
+            who = {"arm": self.assignment.arm.id, "recommender": self.health.recommender_id}
+            self.assignment.note({**who, "software": self.health.software, **told})
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its sessions were sent away."""
+        return bool(self._goodbye) or self.assignment.is_closed()
 
     @property
     def lingers(self) -> bool:
@@ -272,6 +282,7 @@ class RemoteRecommender:
         TooLarge where it has to go out in parts."""
         start = time.perf_counter()
         text = ""
+        fields: Sequence[tuple[str, str]] = ()
         attempt = 0
         while True:
             try:
@@ -304,10 +315,11 @@ class RemoteRecommender:
                 break
             except ProtocolViolation as error:
                 outcome, text = Outcome.REJECTED, str(error)
-                await self._reject(seat.session, work_id, error)
+                fields = fields_of(error)
+                await self._reject(seat.session, work_id, error, fields)
                 break
         took = (time.perf_counter() - start) * 1000
-        return self._failed(work, outcome, took, text)
+        return self._failed(work, outcome, took, text, fields)
 
     async def _ask(
         self, session: Session, head: session_pb2.WorkHeader, work: Work
@@ -330,10 +342,15 @@ class RemoteRecommender:
         finally:
             await session.credits.give_back(size)
 
-    async def _reject(self, session: Session, work_id: str, error: ProtocolViolation) -> None:
+    async def _reject(
+        self,
+        session: Session,
+        work_id: str,
+        error: ProtocolViolation,
+        fields: Sequence[tuple[str, str]],
+    ) -> None:
         """Tells why an answer is rejected; ends a session that gives nothing else."""
         text = str(error)
-        fields = error.fields if isinstance(error, BadAnswer) else [(text.split(":")[0], text)]
         await session.tell_outcome(
             work_id, session_pb2.WorkOutcome.DISPOSITION_REJECTED, bad_request(text, fields)
         )
@@ -354,6 +371,9 @@ class RemoteRecommender:
         if missing:
             self._apply_policy(f"{missing} lists missing in {work_id}")
         if not verdict.is_clean:
+            self.health.conduct.complain(
+                Outcome.VIOLATIONS, work.request.round, complaint(verdict), verdict.found
+            )
             await session.tell_outcome(
                 work_id,
                 session_pb2.WorkOutcome.DISPOSITION_ACCEPTED_WITH_VIOLATIONS,
@@ -367,12 +387,20 @@ class RemoteRecommender:
         self.health.worked(record, found.outcome)
         return replace(found, works=(record,))
 
-    def _failed(self, work: Work, outcome: Outcome, took: float, text: str) -> Lists:
+    def _failed(
+        self,
+        work: Work,
+        outcome: Outcome,
+        took: float,
+        text: str,
+        fields: Sequence[tuple[str, str]] = (),
+    ) -> Lists:
         """What the failure policy shows in place of a whole work."""
         a, request, kind = self.assignment, work.request, work.kind
         log.warning(
             "work failed", run=a.run_id, arm=a.arm.id, kind=kind, outcome=outcome.name, why=text
         )
+        self.health.conduct.complain(outcome, request.round, text, fields)
         self._apply_policy(f"{kind} work {outcome.name}{': ' + text if text else ''}")
         record = WorkRecord(request.round, a.arm_number, kind, len(work), took, outcome)
         outcomes = np.full(len(work), outcome, np.int8)

@@ -97,7 +97,8 @@ class Server:
         that are made over it have the choice mind."""
         self._listen, self._security = listen, security or Security()
         self.lobby = Lobby()
-        self._recommenders = RecommenderService(self.lobby)
+        self._audit = Audit(runs / "audit.jsonl", changing(CONTRACT))
+        self._recommenders = RecommenderService(self.lobby, self._audit)
         self.door = LobbyDoor(self.lobby, self._recommenders)
         """Where recommenders come in, also for what is no run of the house."""
         self.house = House(runs, self.door, minds)
@@ -109,7 +110,7 @@ class Server:
         """Binds and serves. Conflict where the address cannot be had; InputError for certificates
         or tokens that are none; RecArenaError where the contract leaves open who may call what."""
         permits = permits_of(CONTRACT)
-        audit = Audit(self.house.folder / "audit.jsonl", changing(CONTRACT))
+        audit = self._audit
         guard = Guard(self._security, permits, audit) if self._security.asks_who_calls else None
         tls = self._security.tls.credentials() if self._security.tls else None
         server = grpc.aio.server(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator
 
 from google.protobuf.message import DecodeError
@@ -92,6 +93,8 @@ class Session:
         self.wasted = limits.Budget(limits.MAX_UNSOLICITED, limits.UNSOLICITED_PER_S)
         """Messages of the peer that answered nothing."""
         self.rejected_in_a_row = 0
+        self.unclaimed: Counter[str] = Counter()
+        """Answers that nothing waited for, by what they were told to be."""
 
     def max_users(self, wanted: int | None) -> int:
         """Users in one work: what the recommender asked for, else the run's wish, else the
@@ -226,6 +229,8 @@ class Session:
         if not self.catalog_version:
             return False  # Registered is the first that a peer is told
         disposition = self._asked.disposition(work_id)
+        name = session_pb2.WorkOutcome.Disposition.Name(disposition)
+        self.unclaimed[name.removeprefix("DISPOSITION_")] += 1
         told = work_id.encode()[: limits.MAX_ID_BYTES]
         await self.tell_outcome(told.decode(errors="ignore"), disposition)
         return disposition == session_pb2.WorkOutcome.DISPOSITION_LATE

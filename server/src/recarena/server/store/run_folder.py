@@ -8,6 +8,7 @@ for writing, passed over when it is opened for reading.
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -250,6 +251,12 @@ class RunFolder:
         self._may_write()
         self.manifest[entry] = {**dict(self.manifest.get(entry, {})), **values}
         write_json(self.path / "manifest.json", self.manifest)
+
+    def note_conduct(self, values: Mapping[str, Any]) -> None:
+        """Appends a line to `conduct.jsonl`: how a recommender behaved until it was let go."""
+        self._may_write()
+        with (self.path / "conduct.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(values, ensure_ascii=False) + "\n")
 
     # ------------------------------------------------------------------ writing
 
