@@ -35,7 +35,8 @@ def report_command(
     from rich.console import Console
     from rich.text import Text
 
-    from recarena.evaluation.report.content import UnreadableCompetition, content_of
+    from recarena.evaluation.competing.manifest import UnreadableCompetition
+    from recarena.evaluation.report.content import content_of
     from recarena.evaluation.report.render import render
     from recarena.evaluation.runs.run_log import UnreadableRun
 

@@ -6,25 +6,22 @@ statistics are the leaderboard's; here they are only gathered.
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from recarena.evaluation.leaderboard.board import Leaderboard, build
+from recarena.evaluation.competing.folder import CARD, CompetitionFolder, read_json
+from recarena.evaluation.competing.manifest import FORMAT, MANIFEST
+from recarena.evaluation.competing.plan import Design
+from recarena.evaluation.leaderboard.board import Entrant, Leaderboard, build
+from recarena.evaluation.leaderboard.gate import Gate
+from recarena.evaluation.metrics.measures import METRICS, PRIMARY, Metric
 from recarena.evaluation.report.shown import Shown, shown
 from recarena.evaluation.runs.run_log import RunLog, UnreadableRun, find_runs
-from recarena.evaluation.runs.thinking import Thinking, thinking_of, together
 
-COMPETITION = "recarena-competition"
-COMPETITION_VERSION = 1
-"""The newest format of a competition that this release reads."""
-
-
-class UnreadableCompetition(Exception):
-    """A folder cannot be shown; the text is one line that ends with the remedy."""
+FINISHED = "succeeded"
+STATUS = "status.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,24 +51,22 @@ class Content:
     """What the page shows."""
 
     title: str
-    folder: str
-    """Its name, without where it lies."""
     board: Leaderboard | None
     """None where no run was played to its end."""
+    primary: Metric
     shown: Mapping[str, Shown]
     """By recommender."""
-    thinking: Mapping[str, Thinking]
-    """What LLM minds cost, by recommender; only those in whose runs users had one."""
     runs: tuple[RunRecord, ...]
     manifest: Mapping[str, Any]
     """Of the competition; without one, of the first run."""
     is_competition: bool
     manifest_sha256: str
+    """Empty where there is no competition."""
     results: Mapping[str, Any]
     """Empty where there is no results.json."""
     card: Mapping[str, Any] | None
-    left_out: tuple[str, ...]
-    """What is not in the figures, as sentences."""
+    remarks: tuple[str, ...]
+    """What is not in the figures, and what is odd about what is, as sentences."""
     steps: tuple[Step, ...]
 
 
@@ -80,114 +75,94 @@ def content_of(folder: Path, *more: Path) -> Content:
 
     UnreadableCompetition and UnreadableRun where there is nothing to show.
     """
-    manifest = _competition(folder) if not more else None
-    if manifest is None:
-        return _of_runs((folder, *more))
-    text = (folder / "manifest.json").read_bytes()
-    results = _object(folder / "results.json") or {}
-    runs = tuple(_records(results)) or tuple(_found(folder / "runs"))
-    logs, unreadable = _opened(folder / "runs", [run for run in runs if not run.error])
-    return _content(
-        title=str(manifest.get("name") or folder.resolve().name),
-        folder=folder.resolve().name,
-        logs=logs,
+    if not more and _is_competition(folder):
+        return _of_competition(CompetitionFolder.open(folder))
+    return _of_runs((folder, *more))
+
+
+def _of_competition(competition: CompetitionFolder) -> Content:
+    plan, results = competition.plan, competition.results or {}
+    name = competition.path.resolve().name
+    runs = tuple(_records(results) if results else _so_far(competition))
+    logs, unreadable = _opened(competition, runs)
+    gate = Gate.of(plan_gate) if (plan_gate := competition.manifest.get("gate")) else None
+    return Content(
+        title=plan.name,
+        board=build(logs, plan.primary, gate, entrants=_entrants(competition)) if logs else None,
+        primary=_metric(plan.primary),
+        shown=shown(logs),
         runs=runs,
-        manifest=manifest,
+        manifest=competition.manifest,
         is_competition=True,
-        manifest_sha256=hashlib.sha256(text).hexdigest(),
+        manifest_sha256=competition.manifest_sha256,
         results=results,
-        card=_object(folder / "card.json"),
-        left_out=(*_left_out(runs, results, bool(results)), *unreadable),
+        card=competition.card,
+        remarks=(*_remarks(runs, results, bool(results)), *unreadable),
         steps=(
             Step(
-                "recarena reproduce manifest.json",
-                "plays everything again in a new folder and says whether it matches",
+                f"recarena reproduce {name}/{MANIFEST}",
+                "plays everything again in a new folder, and says whether it matches",
             ),
-            Step(
-                f"recarena report {folder.resolve().name}",
-                "makes this page again from the folder",
-            ),
+            Step(f"recarena report {name}", "makes this page again from the folder"),
         ),
     )
 
 
 def _of_runs(paths: Sequence[Path]) -> Content:
     folders = {run.resolve(): run for path in paths for run in find_runs(path)}
-    logs = [RunLog.open(run) for run in folders.values()]
-    runs = tuple(_record(log) for log in logs)
-    unplayed = {run.run_id for run in runs if run.error}
+    opened = [RunLog.open(run) for run in folders.values()]
+    logs = [log for log in opened if log.rounds]
     names = " ".join(path.resolve().name for path in paths)
-    return _content(
+    runs = tuple(_record(log) for log in opened)
+    return Content(
         title=paths[0].resolve().name,
-        folder=names,
-        logs=[log for log in logs if log.run_id not in unplayed],
+        board=build(logs) if logs else None,
+        primary=PRIMARY,
+        shown=shown(logs),
         runs=runs,
-        manifest=dict(logs[0].manifest),
+        manifest=opened[0].manifest,
         is_competition=False,
         manifest_sha256="",
         results={},
-        card=_object(paths[0] / "card.json"),
-        left_out=tuple(_left_out(runs, {}, True)),
+        card=read_json(paths[0] / CARD) if (paths[0] / CARD).is_file() else None,
+        remarks=tuple(
+            f"Run {run.run_id} of {', '.join(run.recommenders)} did not come to its end, and its "
+            f"{run.rounds} rounds are in the figures: {run.error}"
+            for run in runs
+            if run.error
+        ),
         steps=(
             Step(f"recarena leaderboard {names}", "the leaderboard of these runs, for a terminal"),
             Step(
-                f"recarena digest {folders[next(iter(folders))].resolve().name} --replay",
-                "plays a run again from its log and says whether it comes out the same",
+                f"recarena digest {next(iter(folders.values()))} --replay",
+                "plays a run again from its log, and says whether it comes out the same",
             ),
             Step(f"recarena report {names}", "makes this page again from the run folders"),
         ),
     )
 
 
-def _content(*, logs: Sequence[RunLog], **parts: Any) -> Content:
-    thinking: dict[str, list[Thinking | None]] = {}
-    for log in logs:
-        cost = thinking_of(log.path, log.manifest, log.rounds)
-        for arm in log.arms:
-            thinking.setdefault(arm.recommender, []).append(cost)
-    summed = {name: together(costs) for name, costs in thinking.items()}
-    return Content(
-        board=build(logs) if logs else None,
-        shown=shown(logs),
-        thinking={name: cost for name, cost in summed.items() if cost is not None},
-        **parts,
-    )
+def _is_competition(folder: Path) -> bool:
+    file = folder if folder.is_file() else folder / MANIFEST
+    return file.is_file() and read_json(file).get("format") == FORMAT
 
 
-def _competition(folder: Path) -> dict[str, Any] | None:
-    """Its manifest; None where the folder is no competition's."""
-    manifest = _object(folder / "manifest.json")
-    if manifest is None or manifest.get("format") != COMPETITION:
-        return None
-    version = manifest.get("format_version", 0)
-    if not isinstance(version, int) or version > COMPETITION_VERSION:
-        raise UnreadableCompetition(
-            f"{folder} has competition format {version}, this release reads up to "
-            f"{COMPETITION_VERSION}. Update RecArena"
-        )
-    return manifest
+def _metric(name: str) -> Metric:
+    return next(metric for metric in METRICS if metric.name == name)
 
 
-def _object(path: Path) -> dict[str, Any] | None:
-    """The JSON object in a file; None where there is no file."""
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError) as error:
-        raise UnreadableCompetition(
-            f"{path} cannot be read as JSON ({error}). Restore it from a copy"
-        ) from None
-    if not isinstance(value, dict):
-        raise UnreadableCompetition(f"{path} is no JSON object. Restore it from a copy")
-    return cast("dict[str, Any]", value)
+def _entrants(competition: CompetitionFolder) -> dict[str, Entrant]:
+    return {
+        str(one["name"]): Entrant(_text(one.get("version")))
+        for one in competition.manifest.get("recommenders") or ()
+    }
 
 
 def _records(results: Mapping[str, Any]) -> Iterator[RunRecord]:
     for run in results.get("runs") or ():
         yield RunRecord(
-            run_id=str(run.get("id") or run.get("run_id") or ""),
-            recommenders=_names(run.get("recommenders") or run.get("recommender")),
+            run_id=_text(run.get("id")),
+            recommenders=tuple(_text(one) for one in run.get("recommenders") or ()),
             world=_text(run.get("world")),
             seed=run.get("seed"),
             rounds=run.get("rounds"),
@@ -196,75 +171,67 @@ def _records(results: Mapping[str, Any]) -> Iterator[RunRecord]:
         )
 
 
-def _found(folder: Path) -> Iterator[RunRecord]:
+def _so_far(competition: CompetitionFolder) -> Iterator[RunRecord]:
     """What was played of a competition without results."""
-    try:
-        folders = find_runs(folder)
-    except UnreadableRun:
-        return
-    for path in folders:
-        yield _record(RunLog.open(path))
+    folders = competition.run_folders()
+    for bout in competition.plan.bouts():
+        if bout.run_id not in folders:
+            yield RunRecord(
+                bout.run_id, bout.recommenders, bout.world, bout.seed, 0, "", "not played yet"
+            )
+            continue
+        yield _record(RunLog.open(folders[bout.run_id]))
 
 
 def _record(log: RunLog) -> RunRecord:
-    try:
-        status = _object(log.path / "status.json") or {}
-    except UnreadableCompetition:
-        status = {}
-    error = ""
-    if not log.rounds:
-        error = "no round was played"
-    elif status.get("state") == "failed":
-        error = str(status.get("error") or status.get("text") or "failed")
+    path = log.path / STATUS
+    status = read_json(path) if path.is_file() else {"state": FINISHED}
+    finished = status.get("state") == FINISHED
     return RunRecord(
-        log.run_id, tuple(arm.recommender for arm in log.arms), log.world, log.seed, log.rounds,
-        "", error,
-    )  # fmt: skip
+        run_id=log.run_id,
+        recommenders=tuple(arm.recommender for arm in log.arms),
+        world=log.world,
+        seed=log.seed,
+        rounds=log.rounds,
+        digest="",
+        error="" if finished else _text(status.get("error") or status.get("text") or "unknown"),
+    )
 
 
-def _opened(folder: Path, runs: Sequence[RunRecord]) -> tuple[list[RunLog], list[str]]:
-    """The logs of runs, and what is said of those that are not there."""
+def _opened(
+    competition: CompetitionFolder, runs: Iterable[RunRecord]
+) -> tuple[list[RunLog], list[str]]:
+    """The logs that the ranking rests on, and what is said of those that are not there."""
     logs: list[RunLog] = []
     unreadable: list[str] = []
+    shared = competition.plan.design is not Design.SPLIT
+    folders = competition.run_folders()
     for run in runs:
-        path = folder / run.run_id
-        if not run.run_id or path.parent != folder:
-            unreadable.append(f"Run {run.run_id!r} has a name that is no folder's.")
+        if run.error or (shared and len(run.recommenders) > 1):
             continue
         try:
-            logs.append(RunLog.open(path))
-        except UnreadableRun:
-            unreadable.append(f"Run {run.run_id} is in the results, and cannot be read here.")
+            logs.append(RunLog.open(folders[run.run_id]))
+        except (KeyError, UnreadableRun):
+            unreadable.append(f"Run {run.run_id} is left out: its folder cannot be read here.")
     return logs, unreadable
 
 
-def _left_out(
+def _remarks(
     runs: Sequence[RunRecord], results: Mapping[str, Any], finished: bool
 ) -> Iterator[str]:
     if not finished:
-        yield "The competition was not played to its end: there is no results.json."
+        yield "The competition is not at its end: there is no results.json yet."
     for run in runs:
         if run.error:
-            who = ", ".join(run.recommenders)
-            yield f"Run {run.run_id} ({who}) is left out: {run.error}"
+            yield f"Run {run.run_id} of {', '.join(run.recommenders)} is left out: {run.error}"
     if results.get("interrupted"):
         yield "The competition was interrupted; only what was finished is shown."
-    stopped = results.get("stopped_early") or results.get("early_stop")
-    if stopped:
+    if stopped := results.get("stopped_early"):
         yield f"The competition was stopped early: {_text(stopped)}"
 
 
-def _names(value: Any) -> tuple[str, ...]:
-    if isinstance(value, str):
-        return (value,)
-    return tuple(_text(one) for one in value or ())
-
-
 def _text(value: Any) -> str:
-    """A name or a sentence; of an object its name, else its JSON."""
-    if value is None:
-        return ""
+    """A name or a sentence; of an object its name."""
     if isinstance(value, Mapping):
-        named = cast("Mapping[str, Any]", value)
-        return str(named.get("name") or json.dumps(value, sort_keys=True))
-    return str(value)
+        value = cast("Mapping[str, Any]", value).get("name")
+    return "" if value is None else str(value)

@@ -5,7 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from recarena.evaluation.leaderboard.board import Leaderboard, Row
+from recarena.evaluation.leaderboard.board import Leaderboard
+from recarena.evaluation.leaderboard.comparing import (
+    EXPLORATORY_ROLE,
+    PRIMARY_ROLE,
+    Comparison,
+)
 from recarena.evaluation.metrics.measures import Metric
 from recarena.evaluation.report import plots
 from recarena.evaluation.report.blocks import Figure, Panel
@@ -14,14 +19,18 @@ from recarena.evaluation.report.shown import DECILES, PERCENTS, STEPS, Doubles, 
 from recarena.evaluation.report.tables import (
     NOTHING,
     Column,
-    ends,
+    ends_of,
     figure,
     listed,
     plus_minus,
+    probability,
     share,
     table,
 )
-from recarena.evaluation.statistics.worlds import Interval, paired_difference
+from recarena.evaluation.statistics.worlds import Interval
+
+METHODS = {PRIMARY_ROLE: "Holm", EXPLORATORY_ROLE: "Benjamini–Hochberg"}
+"""How p-values are adjusted for there being others, by role."""
 
 
 def estimates(board: Leaderboard, metric: Metric) -> Figure:
@@ -39,7 +48,7 @@ def estimates(board: Leaderboard, metric: Metric) -> Figure:
             f"{metric.heading.capitalize()} of each recommender",
             ("recommender", "mean", Column("interval", words=True), "worlds"),
             [
-                (name, figure(one.mean, metric.decimals), ends(one, metric.decimals),
+                (name, figure(one.mean, metric.decimals), ends_of(one, metric.decimals),
                  str(one.worlds))
                 for name, one in intervals
             ],
@@ -50,36 +59,38 @@ def estimates(board: Leaderboard, metric: Metric) -> Figure:
 def differences(board: Leaderboard, metric: Metric) -> Figure | None:
     """The paired differences of the others from the leader; the table has every pair. None with
     one recommender."""
-    if len(board.rows) < 2:
+    found = [one for one in board.comparisons if one.metric == metric.name]
+    if not found:
         return None
-    leader = board.rows[0]
-    rest = [(row.recommender, _difference(row, leader, metric)) for row in board.rows[1:]]
-    marks = [
-        Mark(name, one.mean, one.low, one.high, plus_minus(one, metric.decimals),
-             filled=one.excludes(0.0))
-        for name, one in rest
-    ]  # fmt: skip
-    said = "; ".join(
-        f"{name} {plus_minus(one, metric.decimals)}, {_apart(one)}" for name, one in rest
-    )
-    pairs = [
-        (a, b, _difference(a, b, metric))
-        for number, a in enumerate(board.rows)
-        for b in board.rows[number + 1 :]
-    ]
+    leader = board.rows[0].recommender
+    of_leader = {one.other(leader): one for one in found if leader in (one.a, one.b)}
+    rest = [of_leader[row.recommender] for row in board.rows[1:]]
+    marks: list[Mark] = []
+    said: list[str] = []
+    for one in rest:
+        sign = 1 if one.b == leader else -1
+        ends = sorted((sign * one.difference.low, sign * one.difference.high))
+        mean, name = sign * one.difference.mean, one.other(leader)
+        words = figure(mean, metric.decimals)
+        if math.isfinite(one.difference.half_width):
+            words += f" ±{figure(one.difference.half_width, metric.decimals)}"
+        marks.append(Mark(name, mean, ends[0], ends[1], words, filled=one.separated))
+        said.append(f"{name} {words}, {_apart(one)}")
+    method = METHODS[found[0].role]
     return Figure(
-        f"Difference from {leader.recommender} in the same worlds; hollow: may be 0",
-        (Panel("", plots.forest(marks, f"Difference from {leader.recommender}: {said}", 0.0)),),
+        f"Less {leader}, in the same worlds; hollow: not separated ({method})",
+        (Panel("", plots.forest(marks, f"Difference from {leader}: {'; '.join(said)}", 0.0)),),
         table(
             f"{metric.heading.capitalize()}: paired differences of all pairs",
             (
-                "first less second", "difference", Column("interval", words=True), "worlds",
-                Column("by itself", words=True),
+                "first less second", "difference", Column("interval by itself", words=True),
+                "worlds", "p", f"p adjusted ({method})", Column("verdict", words=True),
             ),
             [
-                (f"{a.recommender} − {b.recommender}", figure(one.mean, metric.decimals),
-                 ends(one, metric.decimals), str(one.worlds), _apart(one))
-                for a, b, one in pairs
+                (f"{one.a} − {one.b}", figure(one.difference.mean, metric.decimals),
+                 ends_of(one.difference, metric.decimals), str(one.difference.worlds),
+                 probability(one.p_value), probability(one.adjusted_p), _apart(one))
+                for one in found
             ],
         ),
     )  # fmt: skip
@@ -211,26 +222,17 @@ def trajectory(heading: str, decimals: int, by_round: Mapping[str, Sequence[Inte
             f"{heading.capitalize()} by round",
             ("recommender", "round", "mean", Column("interval", words=True)),
             [
-                (name, str(number), figure(one.mean, decimals), ends(one, decimals))
+                (name, str(number), figure(one.mean, decimals), ends_of(one, decimals))
                 for name, number, one in shown
             ],
         ),
     )  # fmt: skip
 
 
-def _difference(a: Row, b: Row, metric: Metric) -> Interval:
-    """a - b on the worlds that both played."""
-    common = sorted(set(a.measured) & set(b.measured))
-    return paired_difference(
-        [a.measured[world][metric.name] for world in common],
-        [b.measured[world][metric.name] for world in common],
-    )
-
-
-def _apart(one: Interval) -> str:
-    if not math.isfinite(one.low):
+def _apart(one: Comparison) -> str:
+    if not math.isfinite(one.p_value):
         return NOTHING
-    return "leaves out 0" if one.excludes(0.0) else "may be 0"
+    return "separated" if one.separated else "not separated"
 
 
 def _course(line: Line, decimals: int) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from recarena.evaluation.leaderboard.board import Leaderboard, Row
 from recarena.evaluation.leaderboard.forms import notes
-from recarena.evaluation.metrics.measures import METRICS, PRIMARY, Metric
+from recarena.evaluation.metrics.measures import METRICS, Metric
 from recarena.evaluation.report import figures
 from recarena.evaluation.report.blocks import (
     Block,
@@ -29,7 +29,7 @@ from recarena.evaluation.report.content import Content
 from recarena.evaluation.report.tables import (
     NOTHING,
     Column,
-    ends,
+    ends_of,
     figure,
     listed,
     plus_minus,
@@ -65,25 +65,28 @@ def sections(content: Content) -> Iterator[Section]:
 
 def _result(content: Content) -> Section:
     board = content.board
-    blocks: list[Block] = [verdict(board)]
+    blocks: list[Block] = [verdict(board, content.primary)]
     if board is not None:
         blocks.append(Text(
             f"{board.caveat} Simulated preference is not human preference.", "under"
         ))  # fmt: skip
-        shown = [figures.estimates(board, PRIMARY), figures.differences(board, PRIMARY)]
+        shown = [
+            figures.estimates(board, content.primary),
+            figures.differences(board, content.primary),
+        ]
         blocks.append(Figures(tuple(one for one in shown if one is not None)))
     return Section("result", "Result", tuple(blocks))
 
 
-def verdict(board: Leaderboard | None) -> Verdict:
+def verdict(board: Leaderboard | None, primary: Metric) -> Verdict:
     """Who won, or that nobody can be told to have won."""
     if board is None:
         return Verdict("Who is best?", "Nothing is finished: there is no run to compare.", "", "")
-    name, rows = PRIMARY.heading, board.rows
+    name, rows = primary.heading, board.rows
     question = f"Which of {len(rows)} recommenders has the highest {name}?"
     best = rows[0]
-    at = plus_minus(best.intervals[PRIMARY.name], PRIMARY.decimals)
-    if not math.isfinite(best.intervals[PRIMARY.name].mean):
+    at = plus_minus(best.intervals[primary.name], primary.decimals)
+    if not math.isfinite(best.intervals[primary.name].mean):
         return Verdict(question, f"Nothing could be measured: no recommender has a {name}.", "", "")
     if len(rows) == 1:
         return Verdict(
@@ -108,29 +111,52 @@ def _leaderboard(content: Content) -> Section:
     board = content.board
     if board is None:
         return Section("leaderboard", "Leaderboard", ())
-    beside = [metric for metric in METRICS if metric.name in BESIDE]
+    primary = content.primary
+    beside = [metric for metric in METRICS if metric.name in BESIDE and metric is not primary]
     headings = [
-        "recommender", Column("place", words=True), PRIMARY.heading, "interval",
-        Column("tied with", words=True), *(metric.heading for metric in beside), "worlds", "lives",
-        "rounds",
+        "recommender", Column("place", words=True), primary.heading,
+        Column("95 % interval", words=True), Column("tied with", words=True), "rank interval",
+        "Bradley–Terry", *([Column("gate", words=True)] if board.gate else []),
+        *(metric.heading for metric in beside), "worlds", "lives", "rounds",
     ]  # fmt: skip
-    rows = [
-        (
-            row.recommender, _place(row),
-            figure(row.intervals[PRIMARY.name].mean, PRIMARY.decimals),
-            ends(row.intervals[PRIMARY.name], PRIMARY.decimals),
-            listed(row.tied_with) or NOTHING,
-            *(_value(row, metric) for metric in beside),
-            str(row.worlds), f"{row.users:,}", f"{row.rounds:,}",
-        )
-        for row in board.rows
-    ]  # fmt: skip
+    versions = any(row.entrant.version for row in board.rows)
+    submissions = any(row.entrant.submissions is not None for row in board.rows)
+    if versions:
+        headings.append(Column("version", words=True))
+    if submissions:
+        headings.append("submissions")
+    rows: list[list[str]] = []
+    for row in board.rows:
+        one = row.intervals[primary.name]
+        cells = [
+            row.recommender, place(row), figure(one.mean, primary.decimals),
+            ends_of(one, primary.decimals), listed(row.tied_with) or NOTHING, _rank(row),
+            plus_minus(row.place.strength.interval, 2),
+        ]  # fmt: skip
+        if row.verdict:
+            cells.append("passed" if row.verdict.passed else _failed_gate(row.verdict.reasons))
+        cells += [_value(row, metric) for metric in beside]
+        cells += [str(row.worlds), f"{row.users:,}", f"{row.rounds:,}"]
+        if versions:
+            cells.append(row.entrant.version or NOTHING)
+        if submissions:
+            counted = row.entrant.submissions
+            cells.append(NOTHING if counted is None else str(counted))
+        rows.append(cells)
+    said = (
+        *notes(board)[1:],
+        "Rank interval: where it might stand in other worlds of the same kind (bootstrap over "
+        "worlds), for itself.",
+        "Bradley–Terry: log strength from who was better in which world, 0 on average. A second "
+        "display; places do not rest on it.",
+        *(["The gate stands beside the ranking and is not blended into it."] if board.gate else []),
+    )
     return Section(
         "leaderboard",
         "Leaderboard",
         (
-            Tabled(table(f"Recommenders by {PRIMARY.heading}, the primary metric", headings, rows)),
-            Points(tuple(notes(board)[1:]), "small soft"),
+            Tabled(table(f"Recommenders by {primary.heading}, the primary metric", headings, rows)),
+            Points(said, "small soft"),
         ),
     )
 
@@ -138,7 +164,7 @@ def _leaderboard(content: Content) -> Section:
 def _reservations(content: Content) -> Section:
     board = content.board
     warnings = board.warnings if board else ()
-    said = (*warnings, *content.left_out)
+    said = (*warnings, *content.remarks)
     blocks: tuple[Block, ...] = (
         (Points(said, "warned"),)
         if said
@@ -151,15 +177,16 @@ def _metrics(content: Content) -> Section:
     board = content.board
     if board is None:
         return Section("metrics", "Metrics", ())
+    primary = content.primary
     pages = tuple(_metric(board, metric) for metric in METRICS)
     return Section(
         "metrics",
         "Metrics",
         (
             Text(
-                f"Places rest on the {PRIMARY.heading} alone, which was the primary metric. All "
-                "others are exploratory: their intervals are each for themselves, and one in "
-                "twenty leaves out the truth."
+                f"Places rest on the {primary.heading} alone, the primary metric. All others are "
+                "exploratory: intervals are each for themselves, and one in twenty leaves out the "
+                "truth; verdicts are adjusted for their number (Benjamini–Hochberg)."
             ),
             Links(tuple((page.ident, page.heading) for page in pages)),
             *pages,
@@ -176,7 +203,7 @@ def _metric(board: Leaderboard, metric: Metric) -> MetricPage:
         meaning=words,
         facts=(
             ("name", metric.name),
-            ("role", "primary" if metric is PRIMARY else "exploratory"),
+            ("role", "primary" if metric.name in board.primaries else "exploratory"),
         ),
         figures=tuple(one for one in shown if one is not None),
     )
@@ -253,25 +280,27 @@ def _conduct(content: Content) -> Section:
 def _costs(content: Content) -> Section:
     if content.board is None:
         return Section("costs", "Costs", ())
-    if not content.thinking:
+    thinking = [(row.recommender, row.thinking) for row in content.board.rows if row.thinking]
+    if not thinking:
         return Section(
             "costs", "Costs", (Text("No user had a language model: no call was paid for."),)
         )
     rows = [
         (
-            name, f"{one.calls_paid:,}", f"{one.decisions:,}",
+            name, f"{one.calls_paid:,}", figure(one.calls_per_user_round, 3),
+            NOTHING if one.tokens is None else f"{one.tokens:,}",
+            figure(one.tokens_per_user_round, 1), _money(one.cost, one.currency, 2),
+            _money(one.cost_per_user_round, one.currency, 6),
             share(one.failed / one.decisions if one.decisions else None),
-            "unknown" if one.cost is None else f"{figure(one.cost, 4)} {one.currency}",
-            figure(one.cost_per_user_round, 6),
         )
-        for name, one in content.thinking.items()
+        for name, one in thinking
     ]  # fmt: skip
     headings = (
-        "recommender", "paid calls", "decisions", "on a default", "cost", "cost a user-round",
+        "recommender", "paid calls", "a user-round", "tokens", "a user-round", "cost",
+        "a user-round", "on a default",
     )  # fmt: skip
-    return Section(
-        "costs", "Costs", (Tabled(table("What LLM minds took", headings, rows)),)
-    )  # fmt: skip
+    caption = "What LLM minds took; on a default: decisions that fell back on one"
+    return Section("costs", "Costs", (Tabled(table(caption, headings, rows)),))
 
 
 def _runs(content: Content) -> Section:
@@ -311,12 +340,28 @@ def _reproduce(content: Content) -> Section:
     return Section("reproduce", "How to reproduce", (Code("Commands", commands),))
 
 
-def _place(row: Row) -> str:
+def place(row: Row) -> str:
+    """`1`, or `1–3` where it is open."""
     return f"{row.first_place}–{row.last_place}" if row.tied else str(row.first_place)
+
+
+def _rank(row: Row) -> str:
+    rank = row.place.rank
+    if rank is None:
+        return NOTHING
+    return f"{rank.low}–{rank.high}" if rank.low != rank.high else str(rank.low)
+
+
+def _failed_gate(reasons: Sequence[str]) -> str:
+    return f"✗ failed: {'; '.join(reasons)}"
+
+
+def _money(amount: float | None, currency: str, decimals: int) -> str:
+    return "unknown" if amount is None else f"{figure(amount, decimals)} {currency}"
 
 
 def _value(row: Row, metric: Metric) -> str:
     one = row.intervals[metric.name]
-    return share(one.mean) if metric.name == "unusable_rate" else (
-        figure(one.mean, metric.decimals)
-    )  # fmt: skip
+    if metric.name == "unusable_rate":
+        return share(one.mean)
+    return figure(one.mean, metric.decimals)

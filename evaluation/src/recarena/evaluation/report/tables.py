@@ -68,11 +68,16 @@ def plus_minus(one: Interval, decimals: int) -> str:
     )  # fmt: skip
 
 
-def ends(one: Interval, decimals: int) -> str:
+def ends_of(one: Interval, decimals: int) -> str:
     """`0.175 to 0.197`, or why there is none."""
     if not (math.isfinite(one.low) and math.isfinite(one.high)):
         return one.reason or NOTHING
     return f"{figure(one.low, decimals)} to {figure(one.high, decimals)}"
+
+
+def probability(value: float) -> str:
+    """A p-value to three places."""
+    return "< 0.001" if value < 0.001 else figure(value, 3)
 
 
 def listed(names: Sequence[str]) -> str:
