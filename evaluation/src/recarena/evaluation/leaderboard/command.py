@@ -14,28 +14,63 @@ def leaderboard_command(
         list[Path],
         typer.Argument(metavar="RUN...", help="Run folders, or folders with run folders in them."),
     ],
+    primary: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="METRIC",
+            help="What to rank by. Several may be given; the first one sorts. Without it: "
+            "watch_rate.",
+        ),
+    ] = None,
+    max_p95_ms: Annotated[
+        float | None, typer.Option(min=0, help="Gate: 95th percentile of the latency.")
+    ] = None,
+    max_unusable_rate: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Gate: share of pages without a list of its own, 0 to 1."),
+    ] = None,
+    max_violations_per_list: Annotated[
+        float | None, typer.Option(min=0, help="Gate: items dropped and short lists, a list.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the rank intervals' resampling.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
 ) -> None:
     """Compare the recommenders of finished runs over mirrored worlds.
 
-    Runs are grouped by recommender and paired by world (name, seed and size).
+    Runs are grouped by recommender and paired by world (name, seed and size). The gate passes or
+    fails beside the ranking, and changes no place.
 
-    Example: recarena leaderboard runs/demo-1 --csv
+    Example: recarena leaderboard runs/demo-1 --max-p95-ms 200 --csv
     """
     from rich.console import Console
     from rich.text import Text
 
     from recarena.evaluation.leaderboard.board import build
+    from recarena.evaluation.leaderboard.comparing import checked_primaries
     from recarena.evaluation.leaderboard.forms import as_csv, as_json_lines, as_table, notes
+    from recarena.evaluation.leaderboard.gate import Gate
+    from recarena.evaluation.metrics.measures import PRIMARY
     from recarena.evaluation.runs.run_log import RunLog, UnreadableRun, find_runs
 
+    def refuse(text: str) -> typer.Exit:
+        Console(stderr=True, highlight=False).print(Text(text, "red"), soft_wrap=True)
+        return typer.Exit(1)
+
+    try:
+        primaries = checked_primaries(primary or PRIMARY.name)
+    except ValueError as error:
+        raise refuse(f"--primary: {error}") from None
+    try:
+        gate = Gate(max_p95_ms, max_unusable_rate, max_violations_per_list)
+    except ValueError as error:
+        raise refuse(str(error)) from None
     try:
         folders = {run.resolve(): run for path in runs for run in find_runs(path)}
-        board = build(RunLog.open(folder) for folder in folders.values())
+        logs = [RunLog.open(folder) for folder in folders.values()]
     except UnreadableRun as error:
-        Console(stderr=True, highlight=False).print(Text(str(error), "red"), soft_wrap=True)
-        raise typer.Exit(1) from None
+        raise refuse(str(error)) from None
+    board = build(logs, primaries, gate if gate != Gate() else None, seed)
     if as_json or csv:
         sys.stdout.write(as_json_lines(board) if as_json else as_csv(board))
         return
