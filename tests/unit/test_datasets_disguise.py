@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from recarena.server.datasets.disguise import Disguise, Ids, Titles, disguised
 from recarena.server.datasets.generate import generate_world
-from recarena.server.datasets.planted import planted_world
+from recarena.server.datasets.nudge import nudged
+from recarena.server.datasets.planted import merits, planted_world
+from recarena.server.datasets.planting import Planting, truth_of, world_settings
 from recarena.server.datasets.world_data import History, WorldData
 from recarena.server.datasets.world_folder import load_world, save_world
 from recarena.server.errors import InputError
@@ -153,6 +155,24 @@ def test_fewer_users_keep_their_own_ties_and_ratings_and_no_others() -> None:
     assert others.population.user_ids != other.population.user_ids
 
 
+def test_what_is_planted_goes_with_the_items_and_users_it_was_planted_in() -> None:
+    planting = Planting(groups=2, edges=3, influence=2.0)
+    plain = planted_world(40, 20, 5, planting=planting)
+    other = disguised(plain, Disguise(8))
+    assert world_settings(other) == world_settings(plain)
+    for planted in (plain, other):  # the merit of an item is what it is to its users
+        told = truth_of(planted)["groups"]["merit_of_item"]
+        assert told == pytest.approx(merits(planted).tolist(), abs=1e-5)
+    users = {row.tobytes(): number for number, row in enumerate(plain.population.taste)}
+    old = [users[row.tobytes()] for row in other.population.taste]
+    for kind in ("planted", "null"):
+        found = [[old[u], old[v]] for u, v in truth_of(other)["edges"][kind]]
+        assert found == truth_of(plain)["edges"][kind]
+    fewer = truth_of(disguised(plain, Disguise(8, users=25)))["edges"]["planted"]
+    assert len(fewer) < 3
+    assert all(0 <= user < 25 for edge in fewer for user in edge)
+
+
 @pytest.mark.parametrize("users", [0, 31])
 def test_so_many_users_as_there_are_not_are_refused(users: int) -> None:
     with pytest.raises(InputError, match=f"{users} users of 30"):
@@ -175,3 +195,28 @@ def test_a_disguised_world_is_kept_in_a_folder_with_what_is_held_out(tmp_path: P
     assert again.catalog.item_ids == other.catalog.item_ids
     assert np.array_equal(again.later.item, other.later.item)
     assert len(again.later) == len(PLANTED.later)
+
+
+# ------------------------------------------------------------------ nudges
+
+
+def test_a_nudge_moves_displayed_means_of_all_items_and_nothing_else() -> None:
+    up, down = nudged(PLANTED, 1, 0.5), nudged(PLANTED, 1, -0.5)
+    apart = up.history.rating - down.history.rating
+    raised = {item for item, by in zip(up.history.item, apart, strict=True) if by > 0}
+    lowered = {item for item, by in zip(up.history.item, apart, strict=True) if by < 0}
+    assert not raised & lowered
+    assert abs(len(raised) - len(lowered)) <= 4
+    assert up.history.rating.min() >= 1
+    assert up.history.rating.max() <= 5
+    inside = (PLANTED.history.rating >= 1.5) & (PLANTED.history.rating <= 4.5)
+    assert np.allclose(abs(apart[inside]), 1)
+    for name in ("catalog", "population", "network", "later"):
+        assert getattr(up, name) is getattr(PLANTED, name)
+    assert up.origin["nudged"] == {"seed": 1, "by": 0.5}
+
+
+@pytest.mark.parametrize("by", [-4.5, 5, float("nan")])
+def test_a_nudge_out_of_range_is_refused(by: float) -> None:
+    with pytest.raises(InputError, match="rating points"):
+        nudged(PLANTED, 1, by)

@@ -166,6 +166,31 @@ def disguise(
     _made(folder, made, as_json)
 
 
+@app.command("nudge")
+def nudge(
+    world: Annotated[str, typer.Argument(help="Folder of a world, or new:users=200,seed=1.")],
+    folder: Annotated[Path, typer.Argument(help="New folder for the nudged world.")],
+    seed: Annotated[int, typer.Option(min=0, help="Says which half of the items is raised.")] = 1,
+    by: Annotated[
+        float, typer.Option(help="Rating points up for one half, down for the other; -4 to 4.")
+    ] = 0.5,
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Copy a world with the mean ratings that users see moved at random, and nothing else.
+
+    Two copies, --by 0.5 and --by -0.5, tell how far ratings follow what others are said to think.
+
+    Example: recarena world nudge worlds/ml worlds/ml-up --by 0.5
+    """
+    from recarena.server.datasets.nudge import nudged
+    from recarena.server.datasets.specs import open_world
+    from recarena.server.datasets.world_folder import save_world
+
+    made = nudged(open_world(world), seed, by)
+    save_world(made, folder)
+    _made(folder, made, as_json)
+
+
 def _one_of(kinds: type[E], word: str, where: str) -> E:
     from recarena.server.errors import InputError
 

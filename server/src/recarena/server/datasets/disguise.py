@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from recarena.server.catalog import Catalog
 from recarena.server.datasets.names import draw_names
+from recarena.server.datasets.planting import KEY, truth_of
 from recarena.server.datasets.world_data import History, WorldData
 from recarena.server.errors import InputError
 from recarena.server.network import Network
@@ -69,7 +70,8 @@ def disguised(world: WorldData, disguise: Disguise) -> WorldData:
     Opaque ids are BLAKE2b of the source's ids, keyed by the seed: who does not know the seed cannot
     compute them, and a seed that can be guessed is no secret (take 18 digits at random). What
     items and users are is untouched (genres, counts, tastes, qualities, profiles, ties, ratings and
-    their times), so that content may still tell which item is which; titles that are kept do.
+    their times, what is planted): content may still tell which item is which, and titles that are
+    kept do.
     With fewer users the ties and ratings of the others are gone, but `popularity`, what was
     watched before the run, still counts everybody.
 
@@ -88,7 +90,10 @@ def disguised(world: WorldData, disguise: Disguise) -> WorldData:
         population=_population(world.population, disguise, users),
         network=_network(world.network, at_user, len(users)),
         history=_history(world.history, at_user, at_item),
-        origin=_origin(world.origin, disguise, len(users) < len(world.population)),
+        origin={
+            **_origin(world.origin, disguise, len(users) < len(world.population)),
+            **_planted(truth_of(world), at_user, items),
+        },
         later=_history(world.later, at_user, at_item),
     )
 
@@ -209,6 +214,27 @@ def _history(history: History, at_user: Order, at_item: Order) -> History:
         history.rating[rows],
         history.time[rows],
     )
+
+
+def _planted(truth: Mapping[str, Any], at_user: Order, items: Order) -> dict[str, object]:
+    """What is planted, with the new numbers; an edge is gone with either of its users."""
+    if not truth:
+        return {}
+    told = dict(truth)
+    if groups := truth.get("groups"):
+        columns = {
+            name: [groups[name][item] for item in items.tolist()]
+            for name in ("of_item", "merit_of_item")
+        }
+        told["groups"] = {**groups, **columns}
+    if edges := truth.get("edges"):
+        pairs = {
+            kind: at_user[np.array(edges[kind], np.int64).reshape(-1, 2)]
+            for kind in ("planted", "null")
+        }
+        left = {kind: both[(both >= 0).all(axis=1)].tolist() for kind, both in pairs.items()}
+        told["edges"] = {**edges, **left}
+    return {KEY: told}
 
 
 def _origin(origin: Mapping[str, object], disguise: Disguise, drawn: bool) -> dict[str, object]:

@@ -43,6 +43,7 @@ class Draw(IntEnum):
     PLANTED_ITEMS = 301
     PLANTED_GROUPS = 302
     PLANTED_EDGES = 303
+    NUDGED = 401
 
 
 def generator(seed: int, purpose: Draw) -> np.random.Generator:

@@ -68,7 +68,10 @@ def catalogue_of(data: WorldData, settings: LlmSettings) -> str:
     """films or items."""
     if settings.catalogue:
         return settings.catalogue
-    source = str(data.origin.get("source", ""))
+    origin = data.origin
+    if isinstance(behind := origin.get("of"), dict):  # a disguised world tells what it was
+        origin = behind
+    source = str(origin.get("source", ""))
     return "films" if source.startswith(FILM_SOURCES) else "items"
 
 
