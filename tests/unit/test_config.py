@@ -52,7 +52,7 @@ def test_settings_are_frozen():
         ({"sed": 1}, "sed", "did you mean 'seed'?"),
         ({"visits": {"page_sise": 5}}, "visits.page_sise", "did you mean 'page_size'?"),
         ({"session": {"clok": 1}}, "session.clok", "did you mean 'clock'?"),
-        ({"xyzzy": 1}, "xyzzy", "known are activation, arms, choice"),
+        ({"xyzzy": 1}, "xyzzy", "known are activation, arms, assignment"),
         ({"arms": [{"recommender": "a", "wieght": 2}]}, "arms.0.wieght", "did you mean 'weight'?"),
         ({"arms": []}, "arms", "at least 1"),
         ({"arms": [{}]}, "arms.0.recommender", "missing"),

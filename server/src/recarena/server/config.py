@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from recarena.server.activation import Activation, ActivationPolicy
+from recarena.server.allocation import AllocationUnit
 from recarena.server.errors import InputError
 from recarena.server.llm.prices import Price
 from recarena.server.llm.settings import LlmSettings
@@ -88,6 +89,14 @@ class ArmSettings(Section):
     def policy(self) -> FailurePolicy:
         """The failure policy as the engine names it."""
         return FailurePolicy[self.failure_policy.upper()]
+
+
+class AssignmentSettings(Section):
+    """`[assignment]`: how users come to their arms."""
+
+    by: AllocationUnit = AllocationUnit.USERS
+    clusters_per_arm: int = Field(default=4, ge=1, le=1000)
+    """With clusters: the smallest arm's users are at least so many times those of a cluster."""
 
 
 class ActivationSettings(Section):
@@ -168,6 +177,7 @@ class Settings(Section):
     seed: int = Field(default=1, ge=0, lt=2**63)
     rounds: int = Field(default=10, ge=1)
     arms: tuple[ArmSettings, ...] = Field(min_length=1)
+    assignment: AssignmentSettings = AssignmentSettings()
     activation: ActivationSettings = ActivationSettings()
     visits: VisitSettings = VisitSettings()
     time: TimeSettings = TimeSettings()

@@ -48,6 +48,8 @@ class Purpose(IntEnum):
     FORGET = 20
     LLM_USER = 21
     NEAR_FRIEND = 22
+    ARM_OF_CLUSTER = 23
+    CLUSTER_MOVE = 24
 
 
 def _mix(z: Keys) -> Keys:

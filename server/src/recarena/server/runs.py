@@ -18,8 +18,13 @@ from typing import Any
 
 import numpy as np
 import structlog
-from numpy.typing import NDArray
 
+from recarena.server.allocation import (
+    Allocation,
+    AllocationUnit,
+    allocate_clusters,
+    allocate_users,
+)
 from recarena.server.assembly import mind_entries, mind_of
 from recarena.server.config import Settings, parse_settings
 from recarena.server.datasets.planting import world_settings
@@ -27,8 +32,8 @@ from recarena.server.datasets.world_data import WorldData
 from recarena.server.door import Assignment, Door, HostedRecommender
 from recarena.server.errors import Conflict, RecArenaError, RunPaused
 from recarena.server.feedback import feedback_of, history_feedback, tally
+from recarena.server.network import Network
 from recarena.server.ports import Feedback, Mind, Recommender, RunStore
-from recarena.server.randomness import Purpose, keys, uniform
 from recarena.server.rounds import play_round
 from recarena.server.store.run_folder import RunFolder
 from recarena.server.types import CONVERSATIONS, SEARCH_BOX, SURFACES, EventKind, RoundResult
@@ -61,15 +66,19 @@ class RunState(StrEnum):
         return self in (RunState.SUCCEEDED, RunState.STOPPED)
 
 
-def assign_arms(settings: Settings, users: int) -> NDArray[np.int8]:
-    """[users]: arm of each user, in proportion to the weights, by a draw keyed by the seed."""
-    weights = np.array([arm.weight for arm in settings.arms], np.float64)
-    bounds = np.cumsum(weights) / weights.sum()
-    draw = uniform(keys(settings.seed, Purpose.ARM, 0, np.arange(users)))
-    return np.minimum(np.searchsorted(bounds, draw), len(weights) - 1).astype(np.int8)
+def assign_arms(settings: Settings, network: Network) -> Allocation:
+    """The arm of each user of a network, in proportion to the weights, as the settings say."""
+    weights = [arm.weight for arm in settings.arms]
+    if settings.assignment.by is AllocationUnit.CLUSTERS:
+        return allocate_clusters(
+            weights, settings.seed, network, settings.assignment.clusters_per_arm
+        )
+    return allocate_users(weights, settings.seed, network.users)
 
 
-def new_manifest(run_id: str, settings: Settings, world: WorldData, epoch: int) -> dict[str, Any]:
+def new_manifest(
+    run_id: str, settings: Settings, world: WorldData, epoch: int, allocation: Allocation
+) -> dict[str, Any]:
     """What determines a run, as its folder keeps it."""
     return {
         "run_id": run_id,
@@ -83,6 +92,7 @@ def new_manifest(run_id: str, settings: Settings, world: WorldData, epoch: int) 
             "catalog_version": world.catalog.version,
             "origin": world.origin,
         },
+        "assignment": allocation.entry(world.network, [arm.id for arm in settings.arms]),
         **mind_entries(settings, world),
         **settings_entries(settings),
     }
@@ -115,11 +125,12 @@ def create_run(
     What the world says of the settings of its runs holds where `settings` does not say otherwise.
     """
     settings = settings_in(world, settings)
+    allocation = assign_arms(settings, world.network)
     folder = RunFolder.create(
         path,
-        new_manifest(run_id or path.name, settings, world, epoch),
+        new_manifest(run_id or path.name, settings, world, epoch, allocation),
         world,
-        assign_arms(settings, len(world.population)),
+        allocation.arm_of_user,
         fsync=settings.store.fsync,
         optimize_every=settings.store.optimize_every,
     )
