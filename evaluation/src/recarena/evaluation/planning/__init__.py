@@ -1,0 +1,1 @@
+"""Before a competition: how many worlds it needs."""
