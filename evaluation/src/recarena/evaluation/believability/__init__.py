@@ -1,0 +1,1 @@
+"""The believability card: how like people a mind chooses and rates, on held-out ratings."""
