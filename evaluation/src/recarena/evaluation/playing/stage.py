@@ -77,16 +77,18 @@ async def staged(
     recommenders: Iterable[Contender],
     runs: int,
     starting: AbstractContextManager[None],
+    serving: Sequence[str] = (),
 ) -> AsyncGenerator[Stage]:
     """Starts a server whose runs go into `folder`, and a process for each recommender, of which no
     more than `runs` runs are asked at once. All have ended when the block is left; what they said
-    is in `folder/logs`. `starting` is entered meanwhile.
+    is in `folder/logs`. `starting` is entered meanwhile; `serving` are further options of
+    `recarena serve`.
 
     Raises ServerRefused for a call in the block that was refused, and what is in EXPECTED.
     """
     async with Programs(folder / "logs") as programs:
         with starting:
-            address, at_once = await _start(programs, folder, recommenders, runs)
+            address, at_once = await _start(programs, folder, recommenders, runs, serving)
         try:
             async with open_channel(address) as channel:
                 yield Stage(programs, channel, at_once)
@@ -97,11 +99,12 @@ async def staged(
 
 
 async def _start(
-    programs: Programs, folder: Path, recommenders: Iterable[Contender], runs: int
-) -> tuple[str, dict[str, int]]:
+    programs: Programs, folder: Path, recommenders: Iterable[Contender], runs: int,
+    serving: Sequence[str],
+) -> tuple[str, dict[str, int]]:  # fmt: skip
     server = await programs.start(
         "server", find_program("recarena"), "serve",
-        "--listen", "127.0.0.1:0", "--runs", str(folder), "--json",
+        "--listen", "127.0.0.1:0", "--runs", str(folder), "--json", *serving,
     )  # fmt: skip
     ready = await server.json_line(READY_TIMEOUT_S)
     if ready.get("event") != "serving" or not ready.get("address"):
