@@ -29,13 +29,15 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The question, and its answer with the names in the middle."""
+    """The question, and its answer with the names in the middle; what it holds under, and facts."""
 
     kind: ClassVar[str] = "verdict"
     question: str
     before: str
     names: str
     after: str
+    under: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

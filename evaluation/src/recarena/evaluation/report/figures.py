@@ -78,7 +78,7 @@ def differences(board: Leaderboard, metric: Metric) -> Figure | None:
         said.append(f"{name} {words}, {_apart(one)}")
     method = METHODS[found[0].role]
     return Figure(
-        f"Less {leader}, in the same worlds; hollow: not separated ({method})",
+        f"Difference from {leader} in the same worlds; hollow: not separated ({method})",
         (Panel("", plots.forest(marks, f"Difference from {leader}: {'; '.join(said)}", 0.0)),),
         table(
             f"{metric.heading.capitalize()}: paired differences of all pairs",

@@ -19,8 +19,10 @@ NAMES = 104
 FIGURES = 92
 """Room for figures on its right."""
 ROW = 22
-LETTERS = 16
+LETTERS = 14
 """Of a name; the table has it in full."""
+LETTER = 7.2
+"""Width of a letter of a tick, in the widest of the fonts that a system may have."""
 PANEL_WIDTH, PANEL_HEIGHT = 164, 122
 
 
@@ -200,7 +202,7 @@ def _words_across(
     parts: list[str] = []
     free_from = -math.inf
     for value, word in across.ticks:
-        half = len(word) * 3.1
+        half = len(word) * LETTER / 2
         x = min(across.at(value, left, right), width - half)
         if x - half < free_from:
             continue

@@ -14,10 +14,16 @@ NOTHING = "–"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """Its heading; figures stand at the right, words at the left."""
+    """Its heading; figures stand at the right, words at the left, and long ones are broken."""
 
     heading: str
     words: bool = False
+    long: bool = False
+
+    @property
+    def style(self) -> str:
+        """A class of the style sheet; empty for figures."""
+        return ("words long" if self.long else "words") if self.words else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,116 @@
+"""Competitions written by hand: a folder as `recarena compete` leaves it, without having played."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recarena.evaluation.competing.folder import RESULTS, RESULTS_FORMAT
+from recarena.evaluation.competing.manifest import manifest_of, write_manifest
+from recarena.evaluation.competing.plan import Gate, Plan, World
+from recarena.evaluation.playing.contenders import Contender
+from recarena.evaluation.runs.events import Outcome
+from support.run_logs import CHOICE_MIND, Row, page, visit, work, write_run
+
+ITEMS = 20
+USERS = 12
+SHOWN = 4
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """What a competition is to look like."""
+
+    recommenders: Sequence[str] = ("ease", "popular", "random")
+    """The best first."""
+    worlds: int = 3
+    rounds: int = 3
+    nothing: bool = False
+    """Whether no user ever comes, so that there is nothing to measure."""
+    world_name: str = "tiny"
+    failing: str = ""
+    """A recommender whose lists come late now and then."""
+    errors: Mapping[str, str] = field(default_factory=dict[str, str])
+    """By run_id: why a run did not come to its end."""
+    gate: Gate = Gate()
+    results: bool = True
+    more_results: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    card: Mapping[str, Any] | None = None
+
+
+def write_competition(folder: Path, sketch: Sketch | None = None) -> Path:
+    """Writes the folder; the same sketch gives the same figures."""
+    sketch = sketch or Sketch()
+    plan = Plan(
+        name=folder.name,
+        recommenders=tuple(Contender(name, "") for name in sketch.recommenders),
+        worlds=tuple(World(at, f"new:users={USERS},seed={at}", at) for at in range(sketch.worlds)),
+        rounds=sketch.rounds,
+        gate=sketch.gate,
+        minimum_effect=0.02,
+    )
+    folder.mkdir(parents=True)
+    for bout in plan.bouts():
+        (name,) = bout.recommenders
+        rows = [] if sketch.nothing else _rows(sketch, plan.names.index(name), name, bout.seed)
+        write_run(
+            folder / "runs" / bout.run_id, rows, _works(sketch, name), arm_of_user=["a"] * USERS,
+            arms={"a": name}, popularity=range(ITEMS, 0, -1), rounds=sketch.rounds, seed=bout.seed,
+            world=sketch.world_name,
+        )  # fmt: skip
+    run = {"settings": {"visits": {"page_size": SHOWN}}, "mind": CHOICE_MIND}
+    write_manifest(folder, manifest_of(plan, run))
+    if sketch.results:
+        runs = [
+            {
+                "id": bout.run_id, "recommenders": list(bout.recommenders), "world": bout.world,
+                "seed": bout.seed, "rounds": sketch.rounds, "digest": f"{bout.seed:064x}",
+                "error": sketch.errors.get(bout.run_id, ""),
+            }
+            for bout in plan.bouts()
+        ]  # fmt: skip
+        head = {"format": RESULTS_FORMAT, "format_version": 1, "runs": runs}
+        (folder / RESULTS).write_text(json.dumps({**head, **sketch.more_results}))
+    if sketch.card is not None:
+        (folder / "card.json").write_text(json.dumps(sketch.card))
+    return folder
+
+
+def _rows(sketch: Sketch, standing: int, name: str, seed: int) -> list[Row]:
+    """Visits in which more is watched the better the recommender stands."""
+    dice = np.random.default_rng((seed, standing))
+    rows: list[Row] = []
+    for round in range(1, sketch.rounds + 1):
+        for user in range(USERS):
+            reach = SHOWN + standing * (ITEMS - SHOWN) // max(1, len(sketch.recommenders) - 1)
+            shown = [int(one) for one in dice.choice(reach, SHOWN, replace=False)]
+            liked = dice.random(SHOWN) < 0.6 / (standing + 1)
+            watched = {
+                item: float(dice.integers(3, 6)) for item, likes in zip(shown, liked, strict=True)
+                if likes
+            }  # fmt: skip
+            late = name == sketch.failing and user % 4 == 0
+            one = (
+                page(user, (), round=round, outcome=Outcome.LATE)
+                if late
+                else page(user, shown, watched, round=round)
+            )
+            rows += visit(user, one, round=round)
+    return rows
+
+
+def _works(sketch: Sketch, name: str) -> list[Row]:
+    late = name == sketch.failing
+    return [
+        work(
+            12.0 * round + 3 * at, arm="a", lists=3, round=round,
+            outcome="late" if late and not at else "accepted",
+        )
+        for round in range(1, sketch.rounds + 1)
+        for at in range(4)
+    ]  # fmt: skip
