@@ -188,5 +188,5 @@ def quick_log(
         arm_of_user=np.zeros(len(watched), np.int16),
         rounds=rounds,
         events=Events(**columns, own=np.ones(len(rows), np.bool_)),
-        works=Works(none, none, none, none, none, none),
+        works=Works(*(none for _ in fields(Works))),
     )

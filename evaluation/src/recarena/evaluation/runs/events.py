@@ -86,6 +86,8 @@ class Events:
 
     def take(self, rows: Bools) -> Events:
         """The rows chosen by a mask, in order."""
+        if rows.all():
+            return self
         return Events(**{one.name: getattr(self, one.name)[rows] for one in fields(self)})
 
     def of(self, *kinds: EventKind) -> Events:
@@ -105,7 +107,18 @@ class Works:
     """From sending to the answer, or to giving up."""
     outcome: NDArray[np.int8]
     violations: Ints
-    """Items dropped from the lists, and lists that were short."""
+    """Items and tokens dropped from the lists, and lists that were short: the sum of the five
+    columns below. Each of those is -1 where the folder has the sum alone."""
+    unknown: Ints
+    """Items that the catalogue does not have."""
+    duplicate: Ints
+    """Items that the list had further up."""
+    excluded: Ints
+    """Items that were not allowed."""
+    short: Ints
+    """Lists that were shorter than they had to be."""
+    token: Ints
+    """Attribution tokens that could not be kept."""
 
     def take(self, rows: Bools) -> Works:
         """The rows chosen by a mask, in order."""

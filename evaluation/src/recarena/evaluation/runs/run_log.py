@@ -9,16 +9,25 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recarena.evaluation.runs.background import (
+    History,
+    Reader,
+    Table,
+    Truth,
+    nothing,
+    planted,
+    read_genres,
+    read_history,
+    read_truth,
+)
 from recarena.evaluation.runs.events import Bools, EventKind, Events, Floats, Outcome, Works
-
-Table: TypeAlias = Any
-"""A pyarrow.Table: pyarrow has no types."""
 
 FORMAT = "recarena-run"
 FORMAT_VERSION = 1
@@ -57,6 +66,10 @@ class RunLog:
     """Committed rounds."""
     events: Events
     works: Works
+    read: Reader = field(default=nothing, repr=False, compare=False)
+    """Reads what is asked for later: genres, history, truth."""
+    shared: dict[Any, Any] = field(default_factory=dict[Any, Any], repr=False, compare=False)
+    """Room for what several measures of this log share; whoever fills it empties it."""
     _of_arm: dict[str, Events] = field(default_factory=dict[str, Events], repr=False, compare=False)
 
     @classmethod
@@ -75,7 +88,7 @@ class RunLog:
         if rounds["round"].to_pylist() != list(range(1, last + 1)):
             raise UnreadableRun(f"{path}: the table of rounds has gaps. Restore it from a copy")
         events = tables.rounds("events", EVENT_COLUMNS, rounds)
-        works = tables.rounds("works", WORK_COLUMNS, rounds)
+        works = tables.rounds("works", tables.having("works", WORK_COLUMNS, CAUSES), rounds)
         users = tables.rows("users", ("number", "user_id", "name", "arm")).sort_by("number")
         items = tables.rows("items", ("number", "item_id", "title", "popularity"))
         items = items.sort_by("number")
@@ -93,6 +106,7 @@ class RunLog:
             rounds=last,
             events=_events(events),
             works=_works(works, number),
+            read=partial(_Tables.offered, path),
         )
 
     @property
@@ -121,6 +135,47 @@ class RunLog:
         """Who decided for the users: `kind`, `is_llm`, `note`; empty where it is not said."""
         mind = self.manifest.get("mind")
         return cast("Mapping[str, Any]", mind) if isinstance(mind, Mapping) else {}
+
+    @property
+    def genre_names(self) -> tuple[str, ...]:
+        """[genres]; empty where the folder does not tell genres."""
+        return self._genres[0]
+
+    @property
+    def genres(self) -> Bools:
+        """[items, genres]: whether an item has a genre."""
+        return self._genres[1]
+
+    @cached_property
+    def _genres(self) -> tuple[tuple[str, ...], Bools]:
+        dataset = self.manifest.get("dataset")
+        names = dataset.get("genres", ()) if isinstance(dataset, Mapping) else ()
+        return read_genres(self.read, names, len(self.item_ids))
+
+    @cached_property
+    def history(self) -> History:
+        """What users had watched before the run; without rows where nothing is known."""
+        return read_history(self.read)
+
+    @cached_property
+    def truth(self) -> Truth | None:
+        """The hidden truth behind users and items; None where the folder does not have it."""
+        return read_truth(self.read, self.genres)
+
+    @property
+    def planted(self) -> Mapping[str, Any]:
+        """What was planted in the world beside tastes (groups, edges, strengths); may be empty."""
+        return planted(self.manifest)
+
+    @cached_property
+    def p_train(self) -> NDArray[np.float64]:
+        """[items]: share of each item in the watches before the run, each item counted once more
+        than it was watched, so that unseen items have a share, too; the shares add up to 1.
+
+        (c_i + 1) / (sum c + n): Laplace's rule of succession.
+        """
+        counts = self.popularity.astype(np.float64) + 1
+        return counts / counts.sum()
 
     def arm_number(self, arm_id: str) -> int:
         """Position of an arm in `arms`. KeyError names those that there are."""
@@ -165,6 +220,8 @@ EVENT_COLUMNS: dict[str, type[np.generic]] = {
 }
 """Columns of `events` that are read, besides `seq`."""
 WORK_COLUMNS = ("round", "arm", "lists", "latency_ms", "outcome", "violations")
+CAUSES = ("unknown", "duplicate", "excluded", "short", "token")
+"""Further columns of `works`, which older folders do not have."""
 
 
 def find_runs(path: Path) -> list[Path]:
@@ -244,6 +301,24 @@ class _Tables:
                 "Restore it from a copy"
             ) from error
 
+    def having(self, name: str, columns: Sequence[str], optional: Sequence[str]) -> list[str]:
+        """The columns, and those of the optional ones that the table has."""
+        there = self._names(name)
+        return [*columns, *(column for column in optional if column in there)]
+
+    def _names(self, name: str) -> set[str]:
+        """Columns of a table; none where it is missing or damaged."""
+        try:
+            return set(self._database.open_table(name).schema.names)
+        except (ValueError, RuntimeError, OSError):
+            return set()
+
+    @staticmethod
+    def offered(path: Path, name: str, columns: Sequence[str]) -> Table:
+        """The columns of all rows of a table; None where the folder does not have them all."""
+        tables = _Tables(path)
+        return tables.rows(name, columns) if set(columns) <= tables._names(name) else None
+
     def rounds(self, name: str, columns: Iterable[str], rounds: Table) -> Table:
         """Rows of a log in committed rounds, in the order in which they were made."""
         found = self.rows(
@@ -288,11 +363,22 @@ def _works(table: Table, number: Mapping[str, int]) -> Works:
     outcome = [
         outcomes.get(str(name).upper(), 0) for name in table["outcome"].to_pylist()
     ]  # an outcome that a later release may add counts as none
+    violations = _column(table, "violations", np.int32)
+    # Where nothing was wrong, every cause has 0, also where causes were not kept.
+    unsaid = np.where(violations > 0, -1, 0).astype(np.int32)
+    causes = {
+        cause: _column(table, cause, np.float64) if cause in table.column_names else unsaid
+        for cause in CAUSES
+    }
     return Works(
         round=_column(table, "round", np.int32),
         arm=_numbers(table["arm"].to_pylist(), number),
         lists=_column(table, "lists", np.int32),
         latency_ms=_column(table, "latency_ms", np.float32),
         outcome=np.array(outcome, np.int8),
-        violations=_column(table, "violations", np.int32),
+        violations=violations,
+        **{
+            cause: np.where(np.isnan(counts), unsaid, counts).astype(np.int32)
+            for cause, counts in causes.items()
+        },
     )
