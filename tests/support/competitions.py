@@ -114,3 +114,44 @@ def _works(sketch: Sketch, name: str) -> list[Row]:
         for round in range(1, sketch.rounds + 1)
         for at in range(4)
     ]  # fmt: skip
+
+
+def a_card(*, passed: bool = True) -> dict[str, Any]:
+    """A believability card in which popularity is beaten, or wins."""
+
+    def interval(mean: float) -> dict[str, Any]:
+        return {"mean": mean, "low": mean - 0.02, "high": mean + 0.02, "n": 300, "unit": "user"}
+
+    auc = 0.66 if passed else 0.44
+    answers = {
+        who: {name: interval(value) for name in ("auc", "accuracy", "precision", "recall")}
+        for who, value in {"mind": auc, "random": 0.5, "popularity": 0.52}.items()
+    }
+    margin = interval(auc - 0.52)
+    return {
+        "format": "recarena-believability-card",
+        "format_version": 1,
+        "made": {"seed": 3, "repeats": 2, "seconds": 1.5, "code_version": "0"},
+        "mind": {"kind": "choice", "is_llm": False, "name": "choice"},
+        "data": {"name": "ml-tiny", "measured": 300},
+        "verdict": {
+            "passed": passed,
+            "sentence": "Passed: choice on ml-tiny beats chance, popularity."
+            if passed
+            else "Not passed: of choice on ml-tiny, it does not beat popularity.",
+            "gates": [{
+                "id": "beats-popularity", "name": "beats popularity", "passed": passed,
+                "value": margin, "limit": 0.0,
+                "text": "AUC above popularity" if passed else "LOSES to popularity",
+            }],
+            "alarms": [],
+        },
+        "discrimination": [
+            {"ratio": ratio, "negatives": negatives, "slates": 300, "users": 300, "left_out": 0,
+             "answers": answers}
+            for negatives in ("uniform", "matched") for ratio in (1, 9)
+        ],
+        "yes_bias": {"shares": [{"ratio": 1, "truth": 0.5, "selected": interval(0.48)}]},
+        "position": None,
+        "notes": ["Position bias was not measured: the study was not asked for."],
+    }  # fmt: skip

@@ -81,6 +81,8 @@ class Figures:
 
     kind: ClassVar[str] = "figures"
     figures: tuple[Figure, ...]
+    summary: str = ""
+    """Where it is given, they open on demand under these words."""
 
 
 @dataclass(frozen=True, slots=True)

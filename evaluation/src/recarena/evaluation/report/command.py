@@ -35,6 +35,7 @@ def report_command(
     from rich.console import Console
     from rich.text import Text
 
+    from recarena.evaluation.believability.card import BadCard
     from recarena.evaluation.competing.manifest import UnreadableCompetition
     from recarena.evaluation.report.content import content_of
     from recarena.evaluation.report.render import render
@@ -45,7 +46,7 @@ def report_command(
     try:
         page = render(content_of(*folders))
         target.write_text(page, "utf-8")
-    except (UnreadableCompetition, UnreadableRun, OSError) as error:
+    except (BadCard, UnreadableCompetition, UnreadableRun, OSError) as error:
         if as_json:
             sys.stderr.write(json.dumps({"event": "error", "text": str(error)}) + "\n")
         else:

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from recarena.evaluation.competing.folder import CARD, CompetitionFolder, read_json
+from recarena.evaluation.believability.card import FILE, Card, read_card
+from recarena.evaluation.competing.folder import CompetitionFolder, read_json
 from recarena.evaluation.competing.manifest import FORMAT, MANIFEST
 from recarena.evaluation.competing.plan import Design
 from recarena.evaluation.leaderboard.board import Entrant, Leaderboard, build
 from recarena.evaluation.leaderboard.gate import Gate
 from recarena.evaluation.metrics.measures import METRICS, PRIMARY, Metric
+from recarena.evaluation.report.courses import Courses, courses
 from recarena.evaluation.report.shown import Shown, shown
 from recarena.evaluation.runs.run_log import RunLog, UnreadableRun, find_runs
 
@@ -56,6 +58,7 @@ class Content:
     primary: Metric
     shown: Mapping[str, Shown]
     """By recommender."""
+    courses: Courses
     runs: tuple[RunRecord, ...]
     manifest: Mapping[str, Any]
     """Of the competition; without one, of the first run."""
@@ -64,7 +67,7 @@ class Content:
     """Empty where there is no competition."""
     results: Mapping[str, Any]
     """Empty where there is no results.json."""
-    card: Mapping[str, Any] | None
+    card: Card | None
     remarks: tuple[str, ...]
     """What is not in the figures, and what is odd about what is, as sentences."""
     steps: tuple[Step, ...]
@@ -73,7 +76,7 @@ class Content:
 def content_of(folder: Path, *more: Path) -> Content:
     """Of a competition's folder, or of run folders and folders that hold them.
 
-    UnreadableCompetition and UnreadableRun where there is nothing to show.
+    BadCard, UnreadableCompetition and UnreadableRun where there is nothing to show.
     """
     if not more and _is_competition(folder):
         return _of_competition(CompetitionFolder.open(folder))
@@ -91,12 +94,13 @@ def _of_competition(competition: CompetitionFolder) -> Content:
         board=build(logs, plan.primary, gate, entrants=_entrants(competition)) if logs else None,
         primary=_metric(plan.primary),
         shown=shown(logs),
+        courses=courses(logs),
         runs=runs,
         manifest=competition.manifest,
         is_competition=True,
         manifest_sha256=competition.manifest_sha256,
         results=results,
-        card=competition.card,
+        card=_card(competition.path),
         remarks=(*_remarks(runs, results, bool(results)), *unreadable),
         steps=(
             Step(
@@ -119,12 +123,13 @@ def _of_runs(paths: Sequence[Path]) -> Content:
         board=build(logs) if logs else None,
         primary=PRIMARY,
         shown=shown(logs),
+        courses=courses(logs),
         runs=runs,
         manifest=opened[0].manifest,
         is_competition=False,
         manifest_sha256="",
         results={},
-        card=read_json(paths[0] / CARD) if (paths[0] / CARD).is_file() else None,
+        card=_card(paths[0]),
         remarks=tuple(
             f"Run {run.run_id} of {', '.join(run.recommenders)} did not come to its end, and its "
             f"{run.rounds} rounds are in the figures: {run.error}"
@@ -145,6 +150,10 @@ def _of_runs(paths: Sequence[Path]) -> Content:
 def _is_competition(folder: Path) -> bool:
     file = folder if folder.is_file() else folder / MANIFEST
     return file.is_file() and read_json(file).get("format") == FORMAT
+
+
+def _card(folder: Path) -> Card | None:
+    return read_card(folder) if (folder / FILE).is_file() else None
 
 
 def _metric(name: str) -> Metric:

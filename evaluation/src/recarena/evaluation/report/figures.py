@@ -14,6 +14,7 @@ from recarena.evaluation.leaderboard.comparing import (
 from recarena.evaluation.metrics.measures import Metric
 from recarena.evaluation.report import plots
 from recarena.evaluation.report.blocks import Figure, Panel
+from recarena.evaluation.report.courses import Course
 from recarena.evaluation.report.plots import Axis, Line, Mark
 from recarena.evaluation.report.shown import DECILES, PERCENTS, STEPS, Doubles, Shown
 from recarena.evaluation.report.tables import (
@@ -26,6 +27,7 @@ from recarena.evaluation.report.tables import (
     probability,
     share,
     table,
+    titled,
 )
 from recarena.evaluation.statistics.worlds import Interval
 
@@ -42,10 +44,10 @@ def estimates(board: Leaderboard, metric: Metric) -> Figure:
     ]
     said = "; ".join(f"{name} {plus_minus(one, metric.decimals)}" for name, one in intervals)
     return Figure(
-        f"{metric.heading.capitalize()}, mean over worlds and {_percent(intervals)} interval",
+        f"{titled(metric.heading)}, mean over worlds and {_percent(intervals)} interval",
         (Panel("", plots.forest(marks, f"{metric.heading}: {said}")),),
         table(
-            f"{metric.heading.capitalize()} of each recommender",
+            f"{titled(metric.heading)} of each recommender",
             ("recommender", "mean", Column("interval", words=True), "worlds"),
             [
                 (name, figure(one.mean, metric.decimals), ends_of(one, metric.decimals),
@@ -81,7 +83,7 @@ def differences(board: Leaderboard, metric: Metric) -> Figure | None:
         f"Difference from {leader} in the same worlds; hollow: not separated ({method})",
         (Panel("", plots.forest(marks, f"Difference from {leader}: {'; '.join(said)}", 0.0)),),
         table(
-            f"{metric.heading.capitalize()}: paired differences of all pairs",
+            f"{titled(metric.heading)}: paired differences of all pairs",
             (
                 "first less second", "difference", Column("interval by itself", words=True),
                 "worlds", "p", f"p adjusted ({method})", Column("verdict", words=True),
@@ -191,39 +193,40 @@ def latency(board: Leaderboard, shown: Mapping[str, Shown], limit_ms: float | No
     )  # fmt: skip
 
 
-def trajectory(heading: str, decimals: int, by_round: Mapping[str, Sequence[Interval]]) -> Figure:
-    """A metric round by round: the mean over worlds in its interval. Recommenders in order."""
+def trajectory(board: Leaderboard, metric: Metric, courses: Mapping[str, Course]) -> Figure:
+    """A metric round by round: the mean over worlds in its interval."""
+    named = {row.recommender: courses[row.recommender] for row in board.rows}
     lines = {
         name: Line(
-            [float(at) for at in range(1, len(rounds) + 1)],
-            [one.mean for one in rounds],
-            [one.low for one in rounds],
-            [one.high for one in rounds],
+            [float(at) for at in range(1, len(course) + 1)],
+            [one.mean for one in course],
+            [one.low for one in course],
+            [one.high for one in course],
         )
-        for name, rounds in by_round.items()
+        for name, course in named.items()
     }
-    last = max((len(line.x) for line in lines.values()), default=1)
+    last = max(len(line.x) for line in lines.values())
     ticks = tuple((float(at), str(at)) for at in sorted({1, (last + 1) // 2, last}))
     across = Axis(1.0, float(max(last, 2)), ticks)
     up = plots.axis([one for line in lines.values() for one in (*line.y, *line.low, *line.high)], 3)
-    shown = [
-        (name, number + 1, one)
-        for name, rounds in by_round.items()
-        for number, one in enumerate(rounds)
-    ]
     return Figure(
-        f"{heading.capitalize()} by round: mean over worlds and 95 % interval; grey: the others",
+        f"{titled(metric.heading)} by round: mean over worlds and 95 % interval; grey: the others",
         tuple(
-            Panel(name, plots.panel(line, _others(lines, name), across, up,
-                                    f"{name}: {heading} {_course(line, decimals)}"))
+            Panel(name, plots.panel(
+                line, _others(lines, name), across, up,
+                f"{name}: {metric.heading} {_course(line, metric.decimals)}",
+            ))
             for name, line in lines.items()
         ),
         table(
-            f"{heading.capitalize()} by round",
-            ("recommender", "round", "mean", Column("interval", words=True)),
+            f"{titled(metric.heading)} by round, mean ± interval",
+            ("round", *lines),
             [
-                (name, str(number), figure(one.mean, decimals), ends_of(one, decimals))
-                for name, number, one in shown
+                (str(at + 1), *(
+                    plus_minus(course[at], metric.decimals) if at < len(course) else NOTHING
+                    for course in named.values()
+                ))
+                for at in range(last)
             ],
         ),
     )  # fmt: skip

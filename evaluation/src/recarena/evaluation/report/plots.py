@@ -14,12 +14,12 @@ from markupsafe import Markup, escape
 
 WIDTH = 340
 """Of a plot, in units that are pixels on a phone of 360."""
-NAMES = 104
+NAMES = 102
 """Room for names on the left of a forest plot."""
-FIGURES = 92
+FIGURES = 98
 """Room for figures on its right."""
 ROW = 22
-LETTERS = 14
+LETTERS = 13
 """Of a name; the table has it in full."""
 LETTER = 7.2
 """Width of a letter of a tick, in the widest of the fonts that a system may have."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Iterator
 
 from recarena.evaluation.leaderboard.board import Leaderboard
 from recarena.evaluation.metrics.measures import METRICS, Metric
 from recarena.evaluation.report import figures, records
+from recarena.evaluation.report.believability import card_remarks, card_section, card_verdict
 from recarena.evaluation.report.blocks import (
     Block,
     Figure,
@@ -22,8 +24,12 @@ from recarena.evaluation.report.blocks import (
 from recarena.evaluation.report.content import Content
 from recarena.evaluation.report.headline import headline
 from recarena.evaluation.report.ranking import leaderboard
-from recarena.evaluation.report.tables import plus_minus, table
+from recarena.evaluation.report.tables import plus_minus, table, titled
 from recarena.evaluation.runs.twins import sentence
+
+FIRST = ("retention", "genre_entropy", "coverage")
+"""Metrics whose course is in full view, beside the primary one."""
+BETTER = {"higher": "higher", "lower": "lower", "neither": "neither: shown, never ranked by"}
 
 
 def sections(content: Content) -> Iterator[Section]:
@@ -32,6 +38,8 @@ def sections(content: Content) -> Iterator[Section]:
         _result(content),
         leaderboard(content),
         _reservations(content),
+        card_section(content),
+        _trajectories(content),
         _metrics(content),
         _exposure(content),
         _latency(content),
@@ -47,20 +55,37 @@ def sections(content: Content) -> Iterator[Section]:
 
 def _result(content: Content) -> Section:
     drawn = _compared(content.board, content.primary) if content.board else ()
+    believed = (card_verdict(content.card),) if content.card else ()
     figured = (Figures(drawn),) if drawn else ()
-    return Section("result", "Result", (headline(content), *figured))
+    return Section("result", "Result", (headline(content), *believed, *figured))
 
 
 def _reservations(content: Content) -> Section:
     board = content.board
     warnings = (*map(sentence, board.twins), *board.warnings) if board else ()
-    said = (*warnings, *content.remarks)
+    said = (*warnings, *content.remarks, *card_remarks(content))
     blocks: tuple[Block, ...] = (
         (Points(said, "warned"),)
         if said
         else (Text("Nothing was left out, and nothing speaks against the comparison."),)
     )
     return Section("reservations", "Warnings and what was left out", blocks)
+
+
+def _trajectories(content: Content) -> Section:
+    board = content.board
+    if board is None:
+        return Section("trajectories", "Over the rounds", ())
+    drawn = {
+        metric.name: figures.trajectory(board, metric, content.courses[metric.name])
+        for metric in METRICS
+        if metric.name in content.courses and _measured(board, metric)
+    }
+    first = [drawn.pop(name) for name in (content.primary.name, *FIRST) if name in drawn]
+    blocks: list[Block] = [Figures((one,)) for one in first]
+    if drawn:
+        blocks.append(Figures(tuple(drawn.values()), f"{len(drawn)} further metrics by round"))
+    return Section("trajectories", "Over the rounds", tuple(blocks))
 
 
 def _metrics(content: Content) -> Section:
@@ -84,16 +109,28 @@ def _metrics(content: Content) -> Section:
 
 
 def _metric(board: Leaderboard, metric: Metric) -> MetricPage:
+    measured = _measured(board, metric)
+    facts = [
+        ("unit", metric.unit),
+        ("better", BETTER[metric.better]),
+        ("role", "primary" if metric.name in board.primaries else "exploratory"),
+        ("worked out", inspect.getdoc(metric.measure) or ""),
+        ("in files", metric.name),
+    ]
+    if not measured:
+        facts.append(("no value", metric.missing))
     return MetricPage(
         ident=f"metric-{metric.name}",
-        heading=metric.heading.capitalize(),
-        meaning=inspect.getdoc(metric.measure) or "",
-        facts=(
-            ("name", metric.name),
-            ("role", "primary" if metric.name in board.primaries else "exploratory"),
-        ),
-        figures=_compared(board, metric),
+        heading=titled(metric.heading),
+        meaning=metric.meaning,
+        facts=tuple(facts),
+        figures=_compared(board, metric) if measured else (),
     )
+
+
+def _measured(board: Leaderboard, metric: Metric) -> bool:
+    """Whether any recommender has a value."""
+    return any(math.isfinite(row.intervals[metric.name].mean) for row in board.rows)
 
 
 def _compared(board: Leaderboard, metric: Metric) -> tuple[Figure, ...]:

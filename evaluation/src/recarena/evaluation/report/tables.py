@@ -86,6 +86,11 @@ def probability(value: float) -> str:
     return "< 0.001" if value < 0.001 else figure(value, 3)
 
 
+def titled(heading: str) -> str:
+    """With a capital, unless a digit follows (p95)."""
+    return heading if heading[1:2].isdigit() else heading[:1].upper() + heading[1:]
+
+
 def listed(names: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     if len(names) < 2:
