@@ -100,3 +100,11 @@ def _results(path: Path) -> Mapping[str, Any] | None:
             "Update RecArena"
         )
     return found
+
+
+def keep_card(card: Path, folder: Path) -> None:
+    """Copies a believability card into a competition's folder. UnreadableCompetition where it is
+    no JSON object."""
+    read_json(card)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CARD).write_bytes(card.read_bytes())

@@ -15,7 +15,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from recarena.evaluation.competing.plan import BadPlan, Design, Gate, Plan, Split, World
+from recarena.evaluation.competing.plan import BadPlan, Design, Plan, Split, World
+from recarena.evaluation.leaderboard.gate import Gate
 from recarena.evaluation.playing.contenders import REFERENCE, Contender
 
 MANIFEST = "manifest.json"
@@ -74,10 +75,7 @@ def manifest_of(plan: Plan, run: Mapping[str, Any]) -> dict[str, Any]:
         "settings": settings_of(run),
         "mind": run.get("mind", {}),
         "memory": run.get("memory"),
-        "gate": {
-            "max_p95_ms": plan.gate.max_p95_ms,
-            "max_unusable_rate": plan.gate.max_unusable_rate,
-        },
+        "gate": plan.gate.as_json(),
     }
 
 
@@ -147,7 +145,7 @@ def plan_of(manifest: Mapping[str, Any], where: Path) -> Plan:
             primary=str(manifest["primary"]),
             minimum_effect=manifest["minimum_effect"],
             confidence=float(manifest["confidence"]),
-            gate=Gate(**manifest["gate"]),
+            gate=Gate.of(manifest["gate"]),
             stop_early=bool(manifest.get("stop_early", False)),
         )
     except KeyError as error:

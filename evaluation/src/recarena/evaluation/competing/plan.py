@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from recarena.evaluation.leaderboard.gate import Gate
 from recarena.evaluation.playing.contenders import Contender
 from recarena.evaluation.playing.mirrored import Bout, run_name
 
@@ -50,14 +50,6 @@ class World:
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
-    """What a recommender must keep to beside its place; never blended into it. None: no limit."""
-
-    max_p95_ms: float | None = None
-    max_unusable_rate: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """A competition, before anything is played. BadPlan where it makes no sense."""
 
@@ -74,7 +66,8 @@ class Plan:
     minimum_effect: float | None = None
     """Smallest difference in the primary metric that matters; None: not stated."""
     confidence: float = 0.95
-    gate: Gate = Gate()
+    gate: Gate = field(default_factory=Gate)
+    """What a recommender must keep to beside its place."""
     stop_early: bool = False
     """Whether the competition may end after a world, by a confidence sequence."""
 
@@ -95,7 +88,7 @@ class Plan:
             raise BadPlan("no world is named")
         if self.rounds < 1:
             raise BadPlan(f"at least 1 round is played, not {self.rounds}")
-        check_metric(self.primary)
+        _check_primary(self.primary)
         if self.minimum_effect is not None and not 0 < self.minimum_effect < math.inf:
             raise BadPlan(f"--minimum-effect is more than 0, not {self.minimum_effect:g}")
         if not 0 < self.confidence < 1:
@@ -126,7 +119,8 @@ class Plan:
             ]
         if self.design is not Design.MIRRORED:
             shared = f"split-w{world.number}"
-            settings = {**self.settings, "assignment": {"by": str(self.split)}}
+            assignment = {**dict(self.settings.get("assignment") or {}), "by": str(self.split)}
+            settings = {**self.settings, "assignment": assignment}
             found.append(Bout(shared, self.names, world.spec, world.seed, settings))
         return found
 
@@ -170,12 +164,10 @@ def _spec(place: str, seed: int) -> str:
     return f"{kind}:{','.join([*pieces, f'seed={seed}'])}"
 
 
-def check_metric(name: str) -> None:
-    """BadPlan for a name that no metric has."""
-    from recarena.evaluation.metrics.measures import METRICS
+def _check_primary(name: str) -> None:
+    from recarena.evaluation.leaderboard.comparing import checked_primaries
 
-    known = [metric.name for metric in METRICS]
-    if name not in known:
-        near = difflib.get_close_matches(name, known, 1)
-        guess = f"; did you mean {near[0]}?" if near else ""
-        raise BadPlan(f"there is no metric {name}{guess} There are {', '.join(known)}")
+    try:
+        checked_primaries(name)
+    except ValueError as error:
+        raise BadPlan(f"--primary: {error}") from None

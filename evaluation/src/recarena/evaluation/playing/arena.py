@@ -58,6 +58,10 @@ def _no_bout(_bout: Bout) -> None: ...
 def _no_end(_played: Played) -> None: ...
 
 
+def _as_it_is(bout: Bout) -> Bout:
+    return bout
+
+
 @dataclass(frozen=True, slots=True)
 class Watch:
     """Called back while bouts are played; each must return at once."""
@@ -91,6 +95,8 @@ class Arena:
     """Whether runs that are there already are gone on with; otherwise they are refused."""
     again: Collection[str] = ()
     """Where `goes_on`: names of the runs that are played anew from their first round."""
+    made_with: Callable[[Bout], Bout] = _as_it_is
+    """Asked when a run is about to be made: what it is made with, such as a cap of its own."""
     stops: bool = False
     """Whether runs are stopped on the server when playing is cancelled; leave it False where the
     server ends then, too, and the runs are to be gone on with."""
@@ -161,7 +167,7 @@ class Arena:
     ) -> Run:
         """The run of a bout, made or found."""
         try:
-            return await create(control, bout, rounds)
+            return await create(control, self.made_with(bout), rounds)
         except grpc.aio.AioRpcError as error:
             if not self.goes_on or error.code() is not grpc.StatusCode.ALREADY_EXISTS:
                 raise
@@ -175,8 +181,11 @@ class Arena:
         return run
 
 
-async def create(control: SimulationControlServiceAsyncStub, bout: Bout, rounds: int) -> Run:
-    """Makes the run of a bout, and starts nothing. grpc.aio.AioRpcError where it is refused."""
+async def create(
+    control: SimulationControlServiceAsyncStub, bout: Bout, rounds: int, *, only_check: bool = False
+) -> Run:
+    """Makes the run of a bout, and starts nothing; or only looks whether it could be made.
+    grpc.aio.AioRpcError where it is refused."""
     run = Run(
         run_id=bout.run_id,
         world=bout.world,
@@ -186,7 +195,8 @@ async def create(control: SimulationControlServiceAsyncStub, bout: Bout, rounds:
     )
     run.settings.update(bout.settings)
     answer = await control.CreateRun(
-        CreateRunRequest(run=run, request_id=uuid.uuid4().hex), timeout=CALL_TIMEOUT_S
+        CreateRunRequest(run=run, request_id=uuid.uuid4().hex, validate_only=only_check),
+        timeout=CALL_TIMEOUT_S,
     )
     return answer.run
 

@@ -30,11 +30,18 @@ class Contender:
     name: str
     """What arms ask for."""
     command: str
+    """Empty: it is started by somebody else, and dials in."""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is waited for, not started."""
+        return not self.command
 
     @property
     def at_once(self) -> int:
-        """Runs that it serves at the same time: one, where its command does not say {sessions}."""
-        return AT_ONCE if "{sessions}" in self.command else 1
+        """Runs that it serves at the same time: one, where its command does not say {sessions}.
+        A remote one serves as many as it has sessions; further runs wait for it."""
+        return AT_ONCE if self.is_remote or "{sessions}" in self.command else 1
 
     def words(self, server: str, runs: int) -> list[str]:
         """The program, with its path, and its arguments, for so many runs. BadContender where there
@@ -56,11 +63,7 @@ def contender(text: str) -> Contender:
     BadContender where it is neither.
     """
     name, own, command = text.partition("=")
-    if not NAME.fullmatch(name):
-        raise BadContender(
-            f"{name!r} is no name of a recommender: write small letters, digits, dots, dashes, "
-            "at most 63 of them"
-        )
+    _check_name(name)
     if not own:
         return Contender(name, f"{REFERENCE} {name} --server {{server}} --sessions {{sessions}}")
     if not command.strip() or "{server}" not in command:
@@ -71,6 +74,12 @@ def contender(text: str) -> Contender:
     return Contender(name, command)
 
 
+def remote(name: str) -> Contender:
+    """A recommender that dials in by itself. BadContender for a name that is none."""
+    _check_name(name)
+    return Contender(name, "")
+
+
 def contenders(texts: Iterable[str]) -> tuple[Contender, ...]:
     """All that are named, each once, in their order. BadContender where two share a name."""
     found: dict[str, Contender] = {}
@@ -79,6 +88,14 @@ def contenders(texts: Iterable[str]) -> tuple[Contender, ...]:
         if found.setdefault(one.name, one) != one:
             raise BadContender(f"two recommenders are called {one.name}: give one another name")
     return tuple(found.values())
+
+
+def _check_name(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise BadContender(
+            f"{name!r} is no name of a recommender: write small letters, digits, dots, dashes, "
+            "at most 63 of them"
+        )
 
 
 def _found(name: str, program: str) -> str:

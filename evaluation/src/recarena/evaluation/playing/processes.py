@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -66,10 +66,16 @@ class Program:
         self._copying: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(cls, name: str, arguments: list[str], log: Path) -> Program:
+    async def start(
+        cls,
+        name: str,
+        arguments: list[str],
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> Program:
         """Starts `arguments`, the first of which is a path. Its output is appended to `log` once
-        `json_line` has been read, or from the beginning where it is not. It ends with this process
-        even if that is killed (on Linux)."""
+        `json_line` has been read, or from the beginning where it is not. `environment` goes over
+        that of this process. It ends with this process even if that is killed (on Linux)."""
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as file:
             process = await asyncio.create_subprocess_exec(
@@ -78,7 +84,7 @@ class Program:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=file,
                 start_new_session=True,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
             )
         return cls(name, process, log)
 
@@ -175,7 +181,8 @@ class Program:
 class Programs:
     """All programs of one command: `async with Programs(logs) as programs`.
 
-    Leaving the block stops them. Inside it SIGINT, SIGTERM and SIGHUP cancel the task that entered
+    Leaving the block stops them: the first one (the server) before the others, so that it does not
+    take their end for a failure. Inside it SIGINT, SIGTERM and SIGHUP cancel the task that entered
     it, and the block then raises Interrupted; a second signal kills what is still ending.
     """
 
@@ -210,7 +217,8 @@ class Programs:
     ) -> None:
         self._stopping = True
         try:
-            await asyncio.gather(*(program.stop(self._hurry) for program in self._all))
+            for some in (self._all[:1], self._all[1:]):
+                await asyncio.gather(*(program.stop(self._hurry) for program in some))
         finally:
             loop = asyncio.get_running_loop()
             for number in SIGNALS:
@@ -220,23 +228,31 @@ class Programs:
                 self._task.uncancel()
             raise Interrupted(self._signal) from None
 
-    async def start(self, name: str, *arguments: str) -> Program:
+    async def start(
+        self, name: str, *arguments: str, environment: Mapping[str, str] | None = None
+    ) -> Program:
         """Starts a program whose first line is to be read with `json_line`."""
-        program = await Program.start(name, list(arguments), self._logs / f"{name}.log")
+        log = self._logs / f"{name}.log"
+        program = await Program.start(name, list(arguments), log, environment)
         self._all.append(program)
         return program
 
-    async def start_silent(self, name: str, *arguments: str) -> Program:
+    async def start_silent(
+        self, name: str, *arguments: str, environment: Mapping[str, str] | None = None
+    ) -> Program:
         """Starts a program all of whose output goes to its log."""
-        program = await self.start(name, *arguments)
+        program = await self.start(name, *arguments, environment=environment)
         program.copy_output()
         return program
 
-    async def while_alive(self, work: Coroutine[Any, Any, T]) -> T:
+    async def while_alive(
+        self, work: Coroutine[Any, Any, T], needed: Collection[Program] | None = None
+    ) -> T:
         """The result of `work`. ProgramDied as soon as a program ends before it, also where work
-        fails just before that shows."""
+        fails just before that shows; with `needed`, as soon as one of those does."""
         working = asyncio.create_task(work)
-        deaths = {asyncio.create_task(program.died()) for program in self._all}
+        watched = self._all if needed is None else needed
+        deaths = {asyncio.create_task(program.died()) for program in watched}
         try:
             await asyncio.wait({working, *deaths}, return_when=asyncio.FIRST_COMPLETED)
             if working.done() and (working.cancelled() or working.exception()):
