@@ -12,7 +12,8 @@ import numpy as np
 
 from recarena.evaluation.competing.folder import RESULTS, RESULTS_FORMAT
 from recarena.evaluation.competing.manifest import manifest_of, write_manifest
-from recarena.evaluation.competing.plan import Gate, Plan, World
+from recarena.evaluation.competing.plan import Plan, World
+from recarena.evaluation.leaderboard.gate import Gate
 from recarena.evaluation.playing.contenders import Contender
 from recarena.evaluation.runs.events import Outcome
 from support.run_logs import CHOICE_MIND, Row, page, visit, work, write_run
@@ -37,7 +38,7 @@ class Sketch:
     """A recommender whose lists come late now and then."""
     errors: Mapping[str, str] = field(default_factory=dict[str, str])
     """By run_id: why a run did not come to its end."""
-    gate: Gate = Gate()
+    gate: Gate = field(default_factory=Gate)
     results: bool = True
     more_results: Mapping[str, Any] = field(default_factory=dict[str, Any])
     card: Mapping[str, Any] | None = None

@@ -44,7 +44,9 @@ def card_verdict(card: Card) -> Text:
     verdict = _part(card, "verdict")
     passed = verdict.get("passed") is True
     sentence = str(verdict.get("sentence") or "The card has no verdict.")
-    return Text(f"{'✓' if passed else '✗'} {sentence}", "under" if passed else "alarm")
+    return Text(
+        f"Believability card {'✓' if passed else '✗'} {sentence}", "under" if passed else "alarm"
+    )
 
 
 def card_remarks(content: Content) -> Iterator[str]:

@@ -126,7 +126,10 @@ class MetricPage:
     ident: str
     heading: str
     meaning: str
-    facts: tuple[tuple[str, str], ...]
+    traits: str
+    formula: str
+    said: str
+    """What stands in the place of figures; empty where there are some."""
     figures: tuple[Figure, ...]
 
 

@@ -20,6 +20,7 @@ from recarena.evaluation.leaderboard.gate import Gate
 from recarena.evaluation.metrics.measures import METRICS, PRIMARY, Metric
 from recarena.evaluation.report.courses import Courses, courses
 from recarena.evaluation.report.shown import Shown, shown
+from recarena.evaluation.runs.conduct import Conduct, conduct_of
 from recarena.evaluation.runs.run_log import RunLog, UnreadableRun, find_runs
 
 FINISHED = "succeeded"
@@ -59,6 +60,8 @@ class Content:
     shown: Mapping[str, Shown]
     """By recommender."""
     courses: Courses
+    conduct: Mapping[str, Conduct]
+    """By recommender, over all runs, also those that did not come to their end."""
     runs: tuple[RunRecord, ...]
     manifest: Mapping[str, Any]
     """Of the competition; without one, of the first run."""
@@ -95,6 +98,7 @@ def _of_competition(competition: CompetitionFolder) -> Content:
         primary=_metric(plan.primary),
         shown=shown(logs),
         courses=courses(logs),
+        conduct=conduct_of(competition.run_folders().values()),
         runs=runs,
         manifest=competition.manifest,
         is_competition=True,
@@ -124,6 +128,7 @@ def _of_runs(paths: Sequence[Path]) -> Content:
         primary=PRIMARY,
         shown=shown(logs),
         courses=courses(logs),
+        conduct=conduct_of(folders.values()),
         runs=runs,
         manifest=opened[0].manifest,
         is_competition=False,

@@ -208,7 +208,7 @@ def trajectory(board: Leaderboard, metric: Metric, courses: Mapping[str, Course]
     last = max(len(line.x) for line in lines.values())
     ticks = tuple((float(at), str(at)) for at in sorted({1, (last + 1) // 2, last}))
     across = Axis(1.0, float(max(last, 2)), ticks)
-    up = plots.axis([one for line in lines.values() for one in (*line.y, *line.low, *line.high)], 3)
+    up = plots.course_axis(list(lines.values()))
     return Figure(
         f"{titled(metric.heading)} by round: mean over worlds and 95 % interval; grey: the others",
         tuple(

@@ -80,6 +80,19 @@ def axis(values: Sequence[float], ticks: int = 4, including: Sequence[float] = (
     return Axis(at[0], at[-1], tuple((one, _tick(one, decimals)) for one in at))
 
 
+def course_axis(lines: Sequence[Line], ticks: int = 3) -> Axis:
+    """An axis for lines in their bands. A band may take up as much room again as the lines do, on
+    either side; where it is wider it is cut off, so that the lines can be read."""
+    means = [y for line in lines for y in line.y if math.isfinite(y)]
+    ends = [y for line in lines for y in (*line.low, *line.high) if math.isfinite(y)]
+    if not means:
+        return axis(())
+    room = max(means) - min(means)
+    if room:
+        ends = [min(max(y, min(means) - room), max(means) + room) for y in ends]
+    return axis([*means, *ends], ticks)
+
+
 def logarithmic(values: Sequence[float]) -> Axis:
     """An axis of log10 over the positive values, with ticks at powers of ten."""
     logs = [math.log10(value) for value in values if math.isfinite(value) and value > 0]
@@ -143,7 +156,8 @@ def panel(
 
     def place(xs: Sequence[float], ys: Sequence[float]) -> list[tuple[float, float]]:
         return [
-            (across.at(x, left, right), up.at(y, bottom, top)) for x, y in zip(xs, ys, strict=True)
+            (across.at(x, left, right), up.at(min(max(y, up.low), up.high), bottom, top))
+            for x, y in zip(xs, ys, strict=True)
         ]
 
     for other in others:

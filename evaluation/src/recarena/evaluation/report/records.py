@@ -3,47 +3,112 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 
-from recarena.evaluation.report.blocks import Block, Code, Facts, Folded, Section, Tabled, Text
+from recarena.evaluation.metrics.measures import METRICS
+from recarena.evaluation.report.blocks import (
+    Block,
+    Code,
+    Facts,
+    Folded,
+    Points,
+    Section,
+    Tabled,
+    Text,
+)
 from recarena.evaluation.report.content import Content
 from recarena.evaluation.report.tables import NOTHING, Column, figure, listed, share, table
-from recarena.evaluation.runs.events import Outcome
+from recarena.evaluation.runs.conduct import Conduct
 
+RATES = (
+    "unusable_rate", "late_rate", "rejected_rate", "failed_rate", "lost_rate", "unknown_per_list",
+    "duplicate_per_list", "excluded_per_list", "short_rate",
+)  # fmt: skip
+ENDINGS = {
+    "FLOODED": "sent more than it was asked for, and was cut off",
+    "QUARANTINED": "was quarantined for refused answers in a row",
+    "TOO_SLOW": "read too slowly, and was cut off",
+    "PROTOCOL_VIOLATION": "broke the protocol, and was cut off",
+    "SESSION_LOST": "stopped reading",
+    "FENCED": "was replaced by a later session of the same name",
+    "BROKEN_OFF": "hung up or died",
+}
+ANSWERS = {
+    "LATE": "answers after their deadline",
+    "DUPLICATE": "answers to what it had answered before",
+    "UNKNOWN_WORK": "answers to what nobody had asked",
+}
 DIGEST_LETTERS = 16
 """Of a digest in a table."""
 
 
 def conduct(content: Content) -> Section:
+    """What went wrong with lists, and what recommenders did against the rules."""
     board = content.board
-    if board is None:
-        return Section("conduct", "Failures and conduct", ())
-    bad = (Outcome.VIOLATIONS, Outcome.REJECTED, Outcome.LATE, Outcome.FAILED, Outcome.LOST)
-    rows: list[tuple[str, ...]] = []
-    for row in board.rows:
-        one = content.shown[row.recommender]
-        own = sum(one.outcomes[outcome] for outcome in Outcome if outcome.usable)
-        rows.append((
-            row.recommender, f"{one.pages:,}",
-            share((one.pages - own) / one.pages if one.pages else None),
-            *(f"{one.outcomes[outcome]:,}" for outcome in bad),
-            f"{one.lists:,}", f"{one.violations:,}",
-        ))  # fmt: skip
-    headings = (
-        "recommender", "pages", "without its own list", "mended", "rejected", "late", "failed",
-        "lost", "lists asked", "violations",
-    )  # fmt: skip
-    return Section(
-        "conduct",
-        "Failures and conduct",
-        (
+    blocks: list[Block] = []
+    if accused := tuple(_accusations(content.conduct)):
+        blocks.append(Points(accused, "warned"))
+    elif content.conduct:
+        blocks.append(Text("Nobody broke a rule of the session."))
+    if board is not None:
+        rates = [metric for metric in METRICS if metric.name in RATES]
+        rows = [
+            (
+                row.recommender, f"{content.shown[row.recommender].pages:,}",
+                f"{content.shown[row.recommender].lists:,}",
+                *(_rate(row.intervals[metric.name].mean, metric.unit) for metric in rates),
+            )
+            for row in board.rows
+        ]  # fmt: skip
+        headings = ("recommender", "pages", "lists asked", *(metric.heading for metric in rates))
+        blocks += [
+            Tabled(table("What was wrong with lists, mean over worlds", headings, rows)),
             Text(
-                "A page without the recommender's own list is an empty page of the recommender "
-                "and stays in every denominator. Violations are items dropped (unknown, repeated, "
-                "excluded) and lists that were short."
+                "A page without the recommender's own list is an empty page of the recommender and "
+                "stays in every denominator.", "note measure",
             ),
-            Tabled(table("Pages over all runs, by what became of their list", headings, rows)),
-        ),
-    )
+        ]  # fmt: skip
+    if content.conduct:
+        rows = [
+            (
+                name, listed(one.software) or NOTHING, f"{one.sessions:,}", f"{one.unsolicited:,}",
+                _counted(one.endings), _counted(one.dispositions),
+            )
+            for name, one in content.conduct.items()
+        ]  # fmt: skip
+        headings = (
+            "recommender", Column("software", words=True), "sessions", "unsolicited messages",
+            Column("sessions ended", words=True), Column("answers nobody waited for", words=True),
+        )  # fmt: skip
+        blocks.append(Tabled(table("Sessions of all runs", headings, rows)))
+        told = [
+            (name, text) for name, one in content.conduct.items() for text in one.complaints
+        ]  # fmt: skip
+        if told:
+            headings = ("recommender", Column("what it was told", words=True, long=True))
+            complaints = table("The first complaints of each kind", headings, told)
+            blocks.append(Folded("What recommenders were told was wrong", complaints))
+    return Section("conduct", "Failures and conduct", tuple(blocks))
+
+
+def _accusations(conduct: Mapping[str, Conduct]) -> Iterator[str]:
+    for name, one in conduct.items():
+        for reason, count in one.endings.items():
+            words = ENDINGS.get(reason, f"had sessions that ended with {reason}")
+            yield f"{name} {words} ({count:,} {'session' if count == 1 else 'sessions'})."
+        if one.unsolicited:
+            yield f"{name} sent {one.unsolicited:,} messages that answered nothing."
+        for kind, count in one.dispositions.items():
+            words = ANSWERS.get(kind, f"answers of the kind {kind}")
+            yield f"{name} sent {count:,} {words}."
+
+
+def _rate(value: float, unit: str) -> str:
+    return share(value, 2) if unit.startswith("share") else figure(value, 4)
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items()) or NOTHING
 
 
 def costs(content: Content) -> Section:

@@ -24,12 +24,14 @@ from recarena.evaluation.report.blocks import (
 from recarena.evaluation.report.content import Content
 from recarena.evaluation.report.headline import headline
 from recarena.evaluation.report.ranking import leaderboard
-from recarena.evaluation.report.tables import plus_minus, table, titled
+from recarena.evaluation.report.tables import figure, plus_minus, table, titled
 from recarena.evaluation.runs.twins import sentence
 
 FIRST = ("retention", "genre_entropy", "coverage")
 """Metrics whose course is in full view, beside the primary one."""
-BETTER = {"higher": "higher", "lower": "lower", "neither": "neither: shown, never ranked by"}
+BETTER = {
+    "higher": "higher is better", "lower": "lower is better", "neither": "neither good nor bad",
+}  # fmt: skip
 
 
 def sections(content: Content) -> Iterator[Section]:
@@ -109,22 +111,23 @@ def _metrics(content: Content) -> Section:
 
 
 def _metric(board: Leaderboard, metric: Metric) -> MetricPage:
-    measured = _measured(board, metric)
-    facts = [
-        ("unit", metric.unit),
-        ("better", BETTER[metric.better]),
-        ("role", "primary" if metric.name in board.primaries else "exploratory"),
-        ("worked out", inspect.getdoc(metric.measure) or ""),
-        ("in files", metric.name),
-    ]
-    if not measured:
-        facts.append(("no value", metric.missing))
+    role = "primary" if metric.name in board.primaries else "exploratory"
+    values = {row.measured[world][metric.name] for row in board.rows for world in row.measured}
+    alike = len(values) == 1 and len(board.rows) > 1
+    nothing = not _measured(board, metric)
+    said = ""
+    if nothing:
+        said = f"No value: {metric.missing}."
+    elif alike:
+        said = f"{figure(values.pop(), metric.decimals)} for all, in every world."
     return MetricPage(
         ident=f"metric-{metric.name}",
         heading=titled(metric.heading),
         meaning=metric.meaning,
-        facts=tuple(facts),
-        figures=_compared(board, metric) if measured else (),
+        traits=f"{titled(metric.unit)} · {BETTER[metric.better]} · {role} · {metric.name}",
+        formula=inspect.getdoc(metric.measure) or "",
+        said=said,
+        figures=() if said else _compared(board, metric),
     )
 
 
