@@ -61,7 +61,11 @@ app.command("export")(reading.export)
 app.command("shadow")(shadowing.shadow)
 
 for _command in metadata.entry_points(group="recarena.commands"):
-    app.command(_command.name)(_command.load())
+    _loaded = _command.load()
+    if isinstance(_loaded, typer.Typer):
+        app.add_typer(_loaded, name=_command.name)
+    else:
+        app.command(_command.name)(_loaded)
 
 
 def main() -> None:

@@ -23,13 +23,17 @@ class Conduct:
     """Counts since the server took up the run, and what the recommender was told first."""
 
     def __init__(self) -> None:
-        self.unsolicited = 0
-        """Messages that answered nothing, of the sessions that are over."""
+        self._unsolicited = 0
         self._sessions = 0
         self._serving: set[Session] = set()
         self._endings = Counter[str]()
         self._dispositions = Counter[str]()
         self._complaints: list[dict[str, Any]] = []
+
+    @property
+    def unsolicited(self) -> int:
+        """Messages that answered nothing so far; large ones count for more."""
+        return self._unsolicited + sum(int(one.wasted.total) for one in self._serving)
 
     def joined(self, session: Session) -> None:
         """A session serves the arm from now on, until `left`."""
@@ -41,7 +45,7 @@ class Conduct:
         if session not in self._serving:
             return
         self._serving.remove(session)
-        self.unsolicited += int(session.wasted.total)
+        self._unsolicited += int(session.wasted.total)
         self._dispositions += session.unclaimed
         if isinstance(session.error, RecArenaError):
             self._endings[reason_of(type(session.error))] += 1

@@ -58,7 +58,7 @@ class RecommenderHealth:
 
     @property
     def unsolicited(self) -> int:
-        """Messages that answered nothing, of the sessions that are over."""
+        """Messages that answered nothing."""
         return self.conduct.unsolicited
 
     @property
