@@ -8,11 +8,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import lancedb
 import numpy as np
 
-from recarena.evaluation.competing.folder import RESULTS, RESULTS_FORMAT
+from recarena.evaluation.competing.folder import RESULTS, CompetitionFolder
 from recarena.evaluation.competing.manifest import manifest_of, write_manifest
 from recarena.evaluation.competing.plan import Plan, World
+from recarena.evaluation.competing.results import (
+    Found,
+    board_of,
+    opened,
+    run_results,
+    write_results,
+)
 from recarena.evaluation.leaderboard.gate import Gate
 from recarena.evaluation.playing.contenders import Contender
 from recarena.evaluation.runs.events import Outcome
@@ -59,27 +67,36 @@ def write_competition(folder: Path, sketch: Sketch | None = None) -> Path:
     for bout in plan.bouts():
         (name,) = bout.recommenders
         rows = [] if sketch.nothing else _rows(sketch, plan.names.index(name), name, bout.seed)
-        write_run(
+        path = write_run(
             folder / "runs" / bout.run_id, rows, _works(sketch, name), arm_of_user=["a"] * USERS,
             arms={"a": name}, popularity=range(ITEMS, 0, -1), rounds=sketch.rounds, seed=bout.seed,
             world=sketch.world_name,
         )  # fmt: skip
+        _end(path, sketch.errors.get(bout.run_id, ""))
     run = {"settings": {"visits": {"page_size": SHOWN}}, "mind": CHOICE_MIND}
     write_manifest(folder, manifest_of(plan, run))
     if sketch.results:
-        runs = [
-            {
-                "id": bout.run_id, "recommenders": list(bout.recommenders), "world": bout.world,
-                "seed": bout.seed, "rounds": sketch.rounds, "digest": f"{bout.seed:064x}",
-                "error": sketch.errors.get(bout.run_id, ""),
-            }
-            for bout in plan.bouts()
-        ]  # fmt: skip
-        head = {"format": RESULTS_FORMAT, "format_version": 1, "runs": runs}
-        (folder / RESULTS).write_text(json.dumps({**head, **sketch.more_results}))
+        _write_results(CompetitionFolder.open(folder), sketch.more_results)
     if sketch.card is not None:
         (folder / "card.json").write_text(json.dumps(sketch.card))
     return folder
+
+
+def _end(run: Path, error: str) -> None:
+    """Writes how a run ended."""
+    lancedb.connect(str(run / "tables")).open_table("rounds").add_columns({"digest": "'abcdef'"})
+    status = {"state": "failed" if error else "succeeded", "error": error}
+    (run / "status.json").write_text(json.dumps(status))
+
+
+def _write_results(folder: CompetitionFolder, more: Mapping[str, Any]) -> None:
+    runs = run_results(folder, {})
+    logs = opened(folder, runs)
+    board = board_of(folder, runs, logs)
+    write_results(folder, Found(runs, logs, board, False, "", 1.0))
+    if more:
+        file = folder.path / RESULTS
+        file.write_text(json.dumps({**json.loads(file.read_text()), **more}))
 
 
 def _rows(sketch: Sketch, standing: int, name: str, seed: int) -> list[Row]:

@@ -6,7 +6,7 @@ statistics are the leaderboard's; here they are only gathered.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -14,14 +14,20 @@ from typing import Any, cast
 from recarena.evaluation.believability.card import FILE, Card, read_card
 from recarena.evaluation.competing.folder import CompetitionFolder, read_json
 from recarena.evaluation.competing.manifest import FORMAT, MANIFEST
-from recarena.evaluation.competing.plan import Design
-from recarena.evaluation.leaderboard.board import Entrant, Leaderboard, build
-from recarena.evaluation.leaderboard.gate import Gate
+from recarena.evaluation.competing.results import (
+    RunResult,
+    board_of,
+    complete_worlds,
+    opened,
+    ranked,
+    run_results,
+)
+from recarena.evaluation.leaderboard.board import Leaderboard, build
 from recarena.evaluation.metrics.measures import METRICS, PRIMARY, Metric
 from recarena.evaluation.report.courses import Courses, courses
 from recarena.evaluation.report.shown import Shown, shown
 from recarena.evaluation.runs.conduct import Conduct, conduct_of
-from recarena.evaluation.runs.run_log import RunLog, UnreadableRun, find_runs
+from recarena.evaluation.runs.run_log import RunLog, find_runs
 
 FINISHED = "succeeded"
 STATUS = "status.json"
@@ -38,7 +44,7 @@ class RunRecord:
     rounds: int | None
     digest: str
     error: str
-    """Empty: it was played to its end."""
+    """Why it was not played to its end; empty: it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,23 +95,23 @@ def content_of(folder: Path, *more: Path) -> Content:
 def _of_competition(competition: CompetitionFolder) -> Content:
     plan, results = competition.plan, competition.results or {}
     name = competition.path.resolve().name
-    runs = tuple(_records(results) if results else _so_far(competition))
-    logs, unreadable = _opened(competition, runs)
-    gate = Gate.of(plan_gate) if (plan_gate := competition.manifest.get("gate")) else None
+    found = run_results(competition, {})
+    logs = opened(competition, found)
+    ranking = [logs[run.bout.run_id] for run in ranked(plan, found)]
     return Content(
         title=plan.name,
-        board=build(logs, plan.primary, gate, entrants=_entrants(competition)) if logs else None,
+        board=board_of(competition, found, logs),
         primary=_metric(plan.primary),
-        shown=shown(logs),
-        courses=courses(logs),
+        shown=shown(ranking),
+        courses=courses(ranking),
         conduct=conduct_of(competition.run_folders().values()),
-        runs=runs,
+        runs=tuple(map(_planned, found)),
         manifest=competition.manifest,
         is_competition=True,
         manifest_sha256=competition.manifest_sha256,
         results=results,
         card=_card(competition.path),
-        remarks=(*_remarks(runs, results, bool(results)), *unreadable),
+        remarks=tuple(_remarks(competition, found)),
         steps=(
             Step(
                 f"recarena reproduce {name}/{MANIFEST}",
@@ -118,10 +124,10 @@ def _of_competition(competition: CompetitionFolder) -> Content:
 
 def _of_runs(paths: Sequence[Path]) -> Content:
     folders = {run.resolve(): run for path in paths for run in find_runs(path)}
-    opened = [RunLog.open(run) for run in folders.values()]
-    logs = [log for log in opened if log.rounds]
+    every = [RunLog.open(run) for run in folders.values()]
+    logs = [log for log in every if log.rounds]
     names = " ".join(path.resolve().name for path in paths)
-    runs = tuple(_record(log) for log in opened)
+    runs = tuple(map(_record, every))
     return Content(
         title=paths[0].resolve().name,
         board=build(logs) if logs else None,
@@ -130,7 +136,7 @@ def _of_runs(paths: Sequence[Path]) -> Content:
         courses=courses(logs),
         conduct=conduct_of(folders.values()),
         runs=runs,
-        manifest=opened[0].manifest,
+        manifest=every[0].manifest,
         is_competition=False,
         manifest_sha256="",
         results={},
@@ -165,36 +171,11 @@ def _metric(name: str) -> Metric:
     return next(metric for metric in METRICS if metric.name == name)
 
 
-def _entrants(competition: CompetitionFolder) -> dict[str, Entrant]:
-    return {
-        str(one["name"]): Entrant(_text(one.get("version")))
-        for one in competition.manifest.get("recommenders") or ()
-    }
-
-
-def _records(results: Mapping[str, Any]) -> Iterator[RunRecord]:
-    for run in results.get("runs") or ():
-        yield RunRecord(
-            run_id=_text(run.get("id")),
-            recommenders=tuple(_text(one) for one in run.get("recommenders") or ()),
-            world=_text(run.get("world")),
-            seed=run.get("seed"),
-            rounds=run.get("rounds"),
-            digest=_text(run.get("digest")),
-            error=_text(run.get("error")),
-        )
-
-
-def _so_far(competition: CompetitionFolder) -> Iterator[RunRecord]:
-    """What was played of a competition without results."""
-    folders = competition.run_folders()
-    for bout in competition.plan.bouts():
-        if bout.run_id not in folders:
-            yield RunRecord(
-                bout.run_id, bout.recommenders, bout.world, bout.seed, 0, "", "not played yet"
-            )
-            continue
-        yield _record(RunLog.open(folders[bout.run_id]))
+def _planned(run: RunResult) -> RunRecord:
+    return RunRecord(
+        run.bout.run_id, run.bout.recommenders, run.bout.world, run.bout.seed, run.rounds,
+        run.digest, run.error,
+    )  # fmt: skip
 
 
 def _record(log: RunLog) -> RunRecord:
@@ -212,36 +193,28 @@ def _record(log: RunLog) -> RunRecord:
     )
 
 
-def _opened(
-    competition: CompetitionFolder, runs: Iterable[RunRecord]
-) -> tuple[list[RunLog], list[str]]:
-    """The logs that the ranking rests on, and what is said of those that are not there."""
-    logs: list[RunLog] = []
-    unreadable: list[str] = []
-    shared = competition.plan.design is not Design.SPLIT
-    folders = competition.run_folders()
-    for run in runs:
-        if run.error or (shared and len(run.recommenders) > 1):
-            continue
-        try:
-            logs.append(RunLog.open(folders[run.run_id]))
-        except (KeyError, UnreadableRun):
-            unreadable.append(f"Run {run.run_id} is left out: its folder cannot be read here.")
-    return logs, unreadable
-
-
-def _remarks(
-    runs: Sequence[RunRecord], results: Mapping[str, Any], finished: bool
-) -> Iterator[str]:
-    if not finished:
+def _remarks(competition: CompetitionFolder, runs: Sequence[RunResult]) -> Iterator[str]:
+    results = competition.results
+    if results is None:
         yield "The competition is not at its end: there is no results.json yet."
+    else:
+        if results.get("manifest_sha256") not in (None, competition.manifest_sha256):
+            yield (
+                "manifest.json was changed after it was played: its SHA-256 is not the one in "
+                "results.json."
+            )
+        if results.get("interrupted"):
+            yield "The competition was interrupted; what was finished is shown."
+        if results.get("stopped_early"):
+            yield f"The competition was ended early: {results['stopped_early']}"
     for run in runs:
         if run.error:
-            yield f"Run {run.run_id} of {', '.join(run.recommenders)} is left out: {run.error}"
-    if results.get("interrupted"):
-        yield "The competition was interrupted; only what was finished is shown."
-    if stopped := results.get("stopped_early"):
-        yield f"The competition was stopped early: {_text(stopped)}"
+            who = ", ".join(run.bout.recommenders)
+            yield f"Run {run.bout.run_id} of {who} is left out: {run.error}"
+    incomplete = {run.world.number for run in runs} - set(complete_worlds(competition.plan, runs))
+    if incomplete:
+        worlds = ", ".join(map(str, sorted(incomplete)))
+        yield f"Worlds that are not complete are left out of the ranking: {worlds}."
 
 
 def _text(value: Any) -> str:

@@ -23,6 +23,7 @@ LETTERS = 13
 """Of a name; the table has it in full."""
 LETTER = 7.2
 """Width of a letter of a tick, in the widest of the fonts that a system may have."""
+TINY = 1e-12
 PANEL_WIDTH, PANEL_HEIGHT = 164, 122
 
 
@@ -212,17 +213,23 @@ def _grid(
 def _words_across(
     across: Axis, left: float, right: float, y: float, width: float = WIDTH
 ) -> list[str]:
-    """Of the ticks, those that do not run into one another, kept inside the drawing."""
-    parts: list[str] = []
-    free_from = -math.inf
-    for value, word in across.ticks:
-        half = len(word) * LETTER / 2
-        x = min(across.at(value, left, right), width - half)
-        if x - half < free_from:
-            continue
-        free_from = x + half + 5
-        parts.append(_text("tick middle", x, y, word))
-    return parts
+    """Every tick, or every second, third... that there is room for, with 0 among them; all inside
+    the drawing."""
+    if not across.ticks:
+        return []
+    room = [(len(word) + 1) * LETTER for _, word in across.ticks]
+    between = (right - left) / max(1, len(across.ticks) - 1)
+    every = max(1, math.ceil(max(room) / between))
+    zero = next((at for at, (value, _) in enumerate(across.ticks) if abs(value) < TINY), 0)
+    return [
+        _text(
+            "tick middle",
+            min(across.at(value, left, right), width - len(word) * LETTER / 2),
+            y,
+            word,
+        )
+        for value, word in across.ticks[zero % every :: every]
+    ]
 
 
 def _polylines(kind: str, points: Sequence[tuple[float, float]]) -> list[str]:

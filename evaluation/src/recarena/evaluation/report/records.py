@@ -104,6 +104,8 @@ def _accusations(conduct: Mapping[str, Conduct]) -> Iterator[str]:
 
 
 def _rate(value: float, unit: str) -> str:
+    if value == 0:
+        return "0"
     return share(value, 2) if unit.startswith("share") else figure(value, 4)
 
 
