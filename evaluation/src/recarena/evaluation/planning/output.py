@@ -59,7 +59,7 @@ class Terminal:
         found = table(*headings)
         for step in steps:
             powers = [step.power, step.power_at_upper][: len(headings) - 2]
-            cells = [str(step.worlds), *(f"{one:.1%}" for one in powers), f"{step.detectable:.3g}"]
+            cells = [str(step.worlds), *(f"{100 * one:.1f} %" for one in powers), f"{step.detectable:.3g}"]
             found.add_row(*cells)
         console.print(found)
         for line in footnotes(plan, pairs):
@@ -114,7 +114,7 @@ def sentences(plan: Plan, pairs: Sequence[Pair]) -> list[str]:
     if plan.comparisons > 1:
         level += f" (5 % among {plan.comparisons} comparisons)"
     lines = [
-        f"To find a difference of {plan.effect:g} with {plan.target:.0%} power at {level}: "
+        f"To find a difference of {plan.effect:g} with {100 * plan.target:.3g} % power at {level}: "
         f"{_worlds(plan.worlds(plan.sd))} where the standard deviation is {plan.sd:.3g}"
         + (f", {_worlds(plan.worlds(plan.upper))} where it is {plan.upper:.3g}." if pairs else ".")
     ]
@@ -131,13 +131,13 @@ def footnotes(plan: Plan, pairs: Sequence[Pair]) -> list[str]:
     """Where the numbers come from."""
     lines = ["Two-sided paired t test over worlds, exact by the noncentral t distribution."]
     if plan.approximately is not None:
-        lines[0] += f" Rule of thumb: {plan.approximately:.1f} worlds."
+        lines.append(f"Rule of thumb, to check: {plan.approximately:.1f} worlds.")
     if pairs:
         lines.append(
             "Reckoned with the widest pair. “At most”: upper 80 % limit, since a pilot of few "
             "worlds tells the spread roughly; “at least”: the power with that."
         )
-    lines.append(f"Smallest effect: what is found with {plan.target:.0%} power.")
+    lines.append(f"Smallest effect: what is found with {100 * plan.target:.3g} % power.")
     return lines
 
 

@@ -83,7 +83,8 @@ def worlds_needed_approximately(
 def minimum_detectable_effect(
     sd: float, worlds: int, target: float = POWER, alpha: float = ALPHA
 ) -> float:
-    """The smallest effect that W worlds find with that power; infinite with fewer than two.
+    """The smallest effect that W worlds find with that power; infinite with fewer than two, and 0
+    where differences do not vary.
 
     In the unit of sd, to a relative 1e-9; the inverse of `power`, by bisection.
     """
@@ -91,6 +92,8 @@ def minimum_detectable_effect(
     _check_target(target)
     if worlds < 2:
         return math.inf
+    if sd == 0:
+        return 0.0
     low, high = 0.0, sd
     while power(high, sd, worlds, alpha) < target:
         low, high = high, 2 * high
