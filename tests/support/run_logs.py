@@ -27,6 +27,8 @@ EVENTS = pa.schema([
 WORKS = pa.schema([
     ("round", pa.int32()), ("arm", pa.string()), ("kind", pa.string()), ("lists", pa.int32()),
     ("latency_ms", pa.float32()), ("outcome", pa.string()), ("violations", pa.int32()),
+    ("unknown", pa.int32()), ("duplicate", pa.int32()), ("excluded", pa.int32()),
+    ("short", pa.int32()), ("token", pa.int32()),
 ])  # fmt: skip
 ROUNDS = pa.schema([
     ("round", pa.int32()), ("sim_time", pa.timestamp("us", tz="UTC")), ("active", pa.int32()),
@@ -82,12 +84,14 @@ def work(
     arm: str = "a",
     lists: int = 1,
     outcome: str = "accepted",
-    violations: int = 0,
     round: int = 1,
+    **causes: int,
 ) -> Row:
+    """One work; `causes` (unknown, duplicate, excluded, short, token) are 0 if not given."""
+    told = dict.fromkeys(("unknown", "duplicate", "excluded", "short", "token"), 0) | causes
     return {
         "round": round, "arm": arm, "kind": "rank", "lists": lists, "latency_ms": latency_ms,
-        "outcome": outcome, "violations": violations,
+        "outcome": outcome, "violations": sum(told.values()), **told,
     }  # fmt: skip
 
 

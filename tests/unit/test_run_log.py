@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from recarena.evaluation.metrics.exposure import planted_groups
 from recarena.evaluation.runs import events as ours
 from recarena.evaluation.runs.events import EventKind as Kind
 from recarena.evaluation.runs.events import Outcome
 from recarena.evaluation.runs.run_log import EVENT_COLUMNS, RunLog, UnreadableRun, find_runs
 from recarena.server import types as servers
+from recarena.server.datasets.planted import planted_world
+from recarena.server.datasets.planting import Planting
 from recarena.server.store.new_folder import FORMAT, FORMAT_VERSION
 from recarena.server.store.run_folder import RunFolder
 from support.rounds import made_round, sim_time
@@ -60,12 +63,60 @@ def test_a_folder_that_the_server_writes_is_read_in_order_while_it_is_written(tm
         assert np.array_equal(getattr(log.events, name), given)
     works = [one for result in rounds for one in result.works]
     assert log.works.violations.tolist() == [one.violations for one in works]
+    for cause in ("unknown", "duplicate", "excluded", "short", "token"):
+        given_counts = [getattr(one.faults, cause) for one in works]
+        assert getattr(log.works, cause).tolist() == given_counts
     assert log.works.outcome.tolist() == [int(one.outcome) for one in works]
     assert log.works.arm.tolist() == [one.arm for one in works]
     assert (log.run_id, log.seed, log.world) == ("r", 7, "tiny")
     assert [arm.recommender for arm in log.arms] == ["popular", "ease"]
     assert log.arm_of_user.tolist() == [0, 1, 0, 1, 0, -1]
     assert (len(log.item_ids), len(log.user_ids), log.user_names[1]) == (8, 6, "Bob")
+
+
+def test_what_was_known_before_the_run_is_read_when_somebody_asks(tmp_path: Path):
+    world = tiny_world()
+    manifest = {"run_id": "r", "seed": 7, "arms": [{"arm_id": "a", "recommender": "a"}]}
+    RunFolder.create(tmp_path / "r", manifest, world, ["a"] * 6).close()
+    log = RunLog.open(tmp_path / "r")
+    assert log.genre_names == world.catalog.genre_names
+    assert np.array_equal(log.genres, world.catalog.genres)
+    assert np.array_equal(log.history.user, world.history.user)
+    assert np.array_equal(log.history.item, world.history.item)
+    assert np.array_equal(log.history.rating, world.history.rating)
+    assert log.truth is not None
+    assert np.array_equal(log.truth.quality, world.catalog.quality)
+    assert np.allclose(log.truth.attributes, world.catalog.attributes)
+    assert np.array_equal(log.truth.taste, world.population.taste)
+    assert np.array_equal(log.truth.mean_rating, world.population.mean_rating)
+    watches = world.catalog.popularity.astype(float)
+    assert np.allclose(log.p_train, (watches + 1) / (watches.sum() + len(watches)))
+
+
+def test_a_folder_that_tells_nothing_of_before_is_a_run_all_the_same(tmp_path: Path):
+    log = run_log(tmp_path / "r", visit(0, page(0, [1])))
+    assert log.genres.shape == (4, 0)
+    assert (len(log.history), log.truth, dict(log.planted)) == (0, None, {})
+
+
+def test_planted_groups_reach_the_log(tmp_path: Path):
+    world = planted_world(5, 6, 1, planting=Planting(groups=2))
+    manifest = {"run_id": "r", "seed": 7, "arms": [{"arm_id": "a", "recommender": "a"}]}
+    RunFolder.create(tmp_path / "r", manifest, world, ["a"] * 5).close()
+    groups = planted_groups(RunLog.open(tmp_path / "r"))
+    assert (groups.names, np.bincount(groups.of_item).tolist()) == (("A", "B"), [3, 3])
+    assert groups.merit[0] == pytest.approx(groups.merit[1])
+
+
+def test_causes_of_violations_are_unknown_where_the_folder_does_not_have_them(tmp_path: Path):
+    import lancedb
+
+    path = write_run(tmp_path / "r", [], [work(unknown=2), work()])
+    works = lancedb.connect(str(path / "tables")).open_table("works")
+    works.drop_columns(["unknown", "duplicate", "excluded", "short", "token"])
+    found = RunLog.open(path).works
+    assert found.violations.tolist() == [2, 0]
+    assert found.unknown.tolist() == found.short.tolist() == [-1, 0]
 
 
 def test_rows_of_a_round_that_was_not_committed_are_passed_over(tmp_path: Path):

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -106,7 +106,7 @@ class RunLog:
             rounds=last,
             events=_events(events),
             works=_works(works, number),
-            read=partial(_Tables.offered, path),
+            read=tables.offered,
         )
 
     @property
@@ -288,11 +288,12 @@ class _Tables:
         self._database = lancedb.connect(
             str(path / "tables"), read_consistency_interval=timedelta(0)
         )
+        self._open: dict[str, Any] = {}
 
     def rows(self, name: str, columns: Iterable[str], condition: str = "") -> Table:
         """The columns of the rows for which an SQL condition holds."""
         try:
-            query = self._database.open_table(name).search().select(list(columns))
+            query = self._table(name).search().select(list(columns))
             return (query.where(condition) if condition else query).to_arrow()
         except (ValueError, RuntimeError, OSError) as error:
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -300,6 +301,11 @@ class _Tables:
                 f"{self._path}: the table {name} cannot be read ({first[:200]}). "
                 "Restore it from a copy"
             ) from error
+
+    def _table(self, name: str) -> Any:
+        if name not in self._open:
+            self._open[name] = self._database.open_table(name)
+        return self._open[name]
 
     def having(self, name: str, columns: Sequence[str], optional: Sequence[str]) -> list[str]:
         """The columns, and those of the optional ones that the table has."""
@@ -309,15 +315,13 @@ class _Tables:
     def _names(self, name: str) -> set[str]:
         """Columns of a table; none where it is missing or damaged."""
         try:
-            return set(self._database.open_table(name).schema.names)
+            return set(self._table(name).schema.names)
         except (ValueError, RuntimeError, OSError):
             return set()
 
-    @staticmethod
-    def offered(path: Path, name: str, columns: Sequence[str]) -> Table:
+    def offered(self, name: str, columns: Sequence[str]) -> Table:
         """The columns of all rows of a table; None where the folder does not have them all."""
-        tables = _Tables(path)
-        return tables.rows(name, columns) if set(columns) <= tables._names(name) else None
+        return self.rows(name, columns) if set(columns) <= self._names(name) else None
 
     def rounds(self, name: str, columns: Iterable[str], rounds: Table) -> Table:
         """Rows of a log in committed rounds, in the order in which they were made."""
