@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from recarena.evaluation.metrics.measures import watch_rate
+from recarena.evaluation.metrics.users import watch_rate
 from recarena.evaluation.runs.run_log import RunLog
 
 RECARENA = str(Path(sys.executable).with_name("recarena"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from recarena.evaluation.metrics.measures import watch_rate
+from recarena.evaluation.metrics.users import watch_rate
 from recarena.evaluation.runs.run_log import RunLog
 from recarena.evaluation.statistics.worlds import Interval, world_interval
 from recarena.server.config import parse_settings

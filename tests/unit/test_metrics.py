@@ -10,7 +10,7 @@ import pytest
 from recarena.evaluation.metrics import operations, users
 from recarena.evaluation.metrics.exposure import coverage
 from recarena.evaluation.metrics.figures import figures
-from recarena.evaluation.metrics.registry import METRICS, PRIMARY, measure_all
+from recarena.evaluation.metrics.measures import METRICS, PRIMARY, measure_all
 from recarena.evaluation.runs.events import EventKind as Kind
 from recarena.evaluation.runs.events import Outcome
 from recarena.evaluation.runs.run_log import RunLog

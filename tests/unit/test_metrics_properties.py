@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recarena.evaluation.metrics.exposure import Groups, exposure_by_merit
-from recarena.evaluation.metrics.registry import METRICS, measure_all
+from recarena.evaluation.metrics.measures import METRICS, measure_all
 from recarena.evaluation.runs.events import EventKind as Kind
 from recarena.evaluation.runs.events import Outcome
 from recarena.evaluation.runs.run_log import RunLog

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recarena.evaluation.metrics.registry import METRICS
+from recarena.evaluation.metrics.measures import METRICS
 from recarena.evaluation.metrics.trajectories import TRAJECTORIES, by_round
 from recarena.evaluation.runs.events import EventKind as Kind
 from recarena.evaluation.runs.events import Outcome
