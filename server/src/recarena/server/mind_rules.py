@@ -4,6 +4,7 @@ the server, not of whoever makes a run."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from recarena.server.config import Settings
 from recarena.server.errors import InputError
@@ -18,10 +19,13 @@ class MindRules:
     """Whether users may have LLM minds, with the keys in the server's environment."""
     urls: tuple[str, ...] = ()
     """Addresses of servers of models and embeddings that a run may name."""
+    recordings: Path | None = None
+    """Folder with run folders whose recordings of calls a run may name."""
 
     def check(self, settings: Settings) -> None:
         """InputError for minds that are not allowed. A run may name no address, no variable and no
-        file of the server: a key could be sent anywhere, and any secret be read."""
+        file of the server but those that are let in here: a key could be sent anywhere, and any
+        secret be read."""
         llm, memory = settings.llm, settings.memory
         if llm.provider is not None and not self.llm:
             raise InputError(
@@ -37,7 +41,7 @@ class MindRules:
         plain = MemorySettings()
         names = (
             ("llm.api_key_env", llm.api_key_env),
-            ("llm.recording", llm.recording),
+            ("llm.recording", "" if self._may_read(llm.recording) else llm.recording),
             ("memory.api_key_env", memory.api_key_env),
         )
         for where, value in names:
@@ -45,3 +49,8 @@ class MindRules:
                 raise InputError("is for whoever starts the server to say", where=where)
         if memory.embedder == "minilm" and memory.embedder_model != plain.embedder_model:
             raise InputError("names a folder of the server", where="memory.embedder_model")
+
+    def _may_read(self, recording: str) -> bool:
+        if self.recordings is None:
+            return False
+        return Path(recording).resolve().is_relative_to(self.recordings.resolve())

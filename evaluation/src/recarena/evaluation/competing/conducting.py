@@ -137,6 +137,8 @@ def write_report(folder: CompetitionFolder) -> Path:
 
 async def _play(job: Job, book: _Book, output: Output) -> None:
     """Plays on from where the folder stands. What it started has ended when it returns."""
+    if job.is_begun and not _left(job):
+        return
     hosting = replace(
         job.hosting, options=(*job.hosting.options, *server_options(job.plan.settings))
     )
@@ -174,10 +176,9 @@ async def _seal(hall: Hall, job: Job) -> None:
 async def _play_on(hall: Hall, job: Job, book: _Book, output: Output) -> None:
     folder = CompetitionFolder.open(job.folder)
     plan = folder.plan
-    before = run_results(folder, {})
-    kept = (FINISHED,) if job.retry_failed else (FINISHED, FAILED)
-    without = {run.bout.run_id for run in before if run.state in kept}
-    again = {run.bout.run_id for run in before if run.state == FAILED} - without
+    left = _left(job)
+    without = {bout.run_id for bout in plan.bouts()} - set(left)
+    again = [name for name, state in left.items() if state == FAILED]
     purse = _purse(job, without)
     standing = Standing(
         plan,
@@ -196,6 +197,13 @@ async def _play_on(hall: Hall, job: Job, book: _Book, output: Output) -> None:
         )
         playing = compete(plan, arena, watch, without=without)
         await hall.while_served(_until_decided(playing, stopper, world_ended, book))
+
+
+def _left(job: Job) -> dict[str, str]:
+    """State of each run, by name, that is to be played or gone on with."""
+    kept = (FINISHED,) if job.retry_failed else (FINISHED, FAILED)
+    runs = run_results(CompetitionFolder.open(job.folder), {})
+    return {run.bout.run_id: run.state for run in runs if run.state not in kept}
 
 
 def _watch(

@@ -17,6 +17,7 @@ def told(act: Callable[[], int], error: Callable[[str], None]) -> int:
     from recarena.evaluation.playing.admission import NoTokens
     from recarena.evaluation.playing.processes import Interrupted
     from recarena.evaluation.playing.stage import EXPECTED
+    from recarena.evaluation.report.content import UnreadableCompetition as Unreported
 
     try:
         return act()
@@ -25,6 +26,8 @@ def told(act: Callable[[], int], error: Callable[[str], None]) -> int:
         return stop.exit_code if isinstance(stop, Interrupted) else INTERRUPTED
     except BrokenPipeError:
         raise
-    except (BadPlan, UnreadableCompetition, NoTokens, BadCredentials, *EXPECTED) as expected:
+    except (
+        BadPlan, UnreadableCompetition, Unreported, NoTokens, BadCredentials, *EXPECTED
+    ) as expected:  # fmt: skip
         error(str(expected))
         return FAILED

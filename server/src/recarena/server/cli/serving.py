@@ -48,6 +48,10 @@ def serve(
         list[str] | None,
         typer.Option(metavar="URL", help="Server of models that runs may name; repeatable."),
     ] = None,
+    llm_recordings: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Run folders whose recorded calls runs may take."),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
     insecure: Annotated[
         bool,
@@ -74,7 +78,7 @@ def serve(
                 f"{url!r} is no address", where="--llm-url",
                 remedy="Write it as http://localhost:8000/v1",
             )  # fmt: skip
-    minds = MindRules(llm or bool(llm_url), tuple(llm_url or ()))
+    minds = MindRules(llm or bool(llm_url), tuple(llm_url or ()), llm_recordings)
     host(Hosting(runs, listen, security, metrics, insecure, as_json, minds))
 
 
