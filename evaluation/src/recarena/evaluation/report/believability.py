@@ -6,9 +6,8 @@ passed is said in red and in words.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 from recarena.evaluation.believability.card import Card
 from recarena.evaluation.report import plots
@@ -25,11 +24,11 @@ from recarena.evaluation.report.blocks import (
     Text,
 )
 from recarena.evaluation.report.content import Content
+from recarena.evaluation.report.loose import bounded, count, listing, number, part, sentences
 from recarena.evaluation.report.plots import Mark
-from recarena.evaluation.report.tables import NOTHING, Column, Table, figure, table
+from recarena.evaluation.report.tables import Column, Table, figure, table
 
 MEASURES = ("auc", "accuracy", "precision", "recall", "f1", "lift", "true_found", "selected")
-Interval: TypeAlias = Mapping[str, Any]
 
 
 def card_section(content: Content) -> Section:
@@ -41,7 +40,7 @@ def card_section(content: Content) -> Section:
 
 def card_verdict(card: Card) -> Text:
     """The card's sentence; in red where it is not passed."""
-    verdict = _part(card, "verdict")
+    verdict = part(card, "verdict")
     passed = verdict.get("passed") is True
     sentence = str(verdict.get("sentence") or "The card has no verdict.")
     return Text(
@@ -60,7 +59,7 @@ def card_remarks(content: Content) -> Iterator[str]:
         )
         return
     kinds = {str(mind.get("kind")) for mind in content.board.minds}
-    own = str(_part(content.card, "mind").get("kind"))
+    own = str(part(content.card, "mind").get("kind"))
     if kinds != {own}:
         yield (
             f"The believability card is of the mind {own}, the users' is "
@@ -69,17 +68,17 @@ def card_remarks(content: Content) -> Iterator[str]:
 
 
 def _blocks(card: Card) -> Iterator[Block]:
-    mind, data = _part(card, "mind"), _part(card, "data")
+    mind, data = part(card, "mind"), part(card, "data")
     yield card_verdict(card)
-    if alarms := _list(_part(card, "verdict").get("alarms")):
+    if alarms := sentences(part(card, "verdict").get("alarms")):
         yield Points(tuple(f"Alarm: {one}" for one in alarms), "warned bad")
     yield Facts((
         ("mind", str(mind.get("name") or mind.get("kind") or "unknown")),
         ("data", str(data.get("name") or data.get("world") or "unknown")),
-        ("users measured", _count(data.get("measured"))),
-        ("seed", _count(_part(card, "made").get("seed"))),
+        ("users measured", count(data.get("measured"))),
+        ("seed", count(part(card, "made").get("seed"))),
     ))  # fmt: skip
-    gates = _list(_part(card, "verdict").get("gates"))
+    gates = listing(part(card, "verdict").get("gates"))
     if gates:
         yield Tabled(_gates(gates))
     drawn = [one for one in (_discrimination(card, kind) for kind in ("matched", "uniform")) if one]
@@ -88,8 +87,8 @@ def _blocks(card: Card) -> Iterator[Block]:
     for summary, one in _studies(card):
         if one.rows:
             yield Folded(summary, one)
-    if notes := _list(card.get("notes")):
-        yield Points(tuple(map(str, notes)), "small soft")
+    if notes := sentences(card.get("notes")):
+        yield Points(notes, "small soft")
 
 
 def _gates(gates: Sequence[Mapping[str, Any]]) -> Table:
@@ -99,7 +98,7 @@ def _gates(gates: Sequence[Mapping[str, Any]]) -> Table:
          Column("in words", words=True, long=True)),
         [
             (str(one.get("name")), _judged(one.get("passed")),
-             _interval(one.get("value")), str(one.get("text") or ""))
+             bounded(one.get("value")), str(one.get("text") or ""))
             for one in gates
         ],
     )  # fmt: skip
@@ -107,14 +106,16 @@ def _gates(gates: Sequence[Mapping[str, Any]]) -> Table:
 
 def _discrimination(card: Card, negatives: str) -> Figure | None:
     """AUC of mind and baselines at 1:1 (or the first ratio that there is)."""
-    found = [one for one in _list(card.get("discrimination")) if one.get("negatives") == negatives]
+    found = [
+        one for one in listing(card.get("discrimination")) if one.get("negatives") == negatives
+    ]
     if not found:
         return None
     first = found[0]
-    measured = {str(who): _part(one, "auc") for who, one in _part(first, "answers").items() if one}
+    measured = {str(who): part(one, "auc") for who, one in part(first, "answers").items() if one}
     marks = [
-        Mark(who, _number(auc.get("mean")), _number(auc.get("low")), _number(auc.get("high")),
-             figure(_number(auc.get("mean")), 3), filled=who == "mind")
+        Mark(who, number(auc.get("mean")), number(auc.get("low")), number(auc.get("high")),
+             figure(number(auc.get("mean")), 3), filled=who == "mind")
         for who, auc in measured.items()
     ]  # fmt: skip
     said = "; ".join(f"{mark.label} {mark.figures}" for mark in marks)
@@ -126,24 +127,24 @@ def _discrimination(card: Card, negatives: str) -> Figure | None:
             f"All measures, others {kind}, by number of others for each true item",
             ("who", "others", *MEASURES),
             [
-                (str(who), f"{one.get('ratio')}", *(_interval(answers.get(name), 3)
+                (str(who), f"{one.get('ratio')}", *(bounded(answers.get(name), 3)
                                                     for name in MEASURES))
                 for one in found
-                for who, answers in _part(one, "answers").items() if answers
+                for who, answers in part(one, "answers").items() if answers
             ],
         ),
     )  # fmt: skip
 
 
 def _studies(card: Card) -> Iterator[tuple[str, Table]]:
-    yes, position = _part(card, "yes_bias"), _part(card, "position")
+    yes, position = part(card, "yes_bias"), part(card, "position")
     yield "Yes-bias", table(
         "Share of the slate that is chosen, as fewer of it are true",
         ("others for each true item", "true", "chosen"),
         [
-            (str(one.get("ratio")), figure(_number(one.get("truth")), 3),
-             _interval(one.get("selected"), 3))
-            for one in _list(yes.get("shares"))
+            (str(one.get("ratio")), figure(number(one.get("truth")), 3),
+             bounded(one.get("selected"), 3))
+            for one in listing(yes.get("shares"))
         ],
     )  # fmt: skip
     yield (
@@ -152,32 +153,36 @@ def _studies(card: Card) -> Iterator[tuple[str, Table]]:
             "Share chosen by place on the slate, permuted",
             ("place", "chosen", "shown"),
             [
-                (str(one.get("place")), _interval(one.get("selected"), 3), _count(one.get("shown")))
-                for one in _list(position.get("places"))
+                (
+                    str(one.get("place")),
+                    bounded(one.get("selected"), 3),
+                    count(one.get("shown")),
+                )
+                for one in listing(position.get("places"))
             ],
         ),
     )
-    ratings = _part(card, "ratings")
+    ratings = part(card, "ratings")
     yield "Ratings", table(
         "Errors of ratings, on the scale 1 to 5, and skill against baselines",
         ("measure", "value"),
         [
-            *((f"{name} of the mind", _interval(one, 3))
-              for name, one in _part(ratings, "mind").items()),
-            *((f"skill against {name}", _interval(one, 3))
-              for name, one in _part(ratings, "skill").items()),
+            *((f"{name} of the mind", bounded(one, 3))
+              for name, one in part(ratings, "mind").items()),
+            *((f"skill against {name}", bounded(one, 3))
+              for name, one in part(ratings, "skill").items()),
         ],
     )  # fmt: skip
-    cocoon, conformity = _part(card, "cocoon"), _part(card, "conformity")
+    cocoon, conformity = part(card, "cocoon"), part(card, "conformity")
     yield "Cocoon and conformity", table(
         "What people are known for: narrowing with a personalised recommender, and ratings that "
         "follow those shown",
         ("study", "value"),
         [
-            *((f"slope of genre entropy, {what}: {who}", _interval(_part(cocoon, what).get(who), 4))
+            *((f"slope of genre entropy, {what}: {who}", bounded(part(cocoon, what).get(who), 4))
               for what in ("shown", "watched") if cocoon
               for who in ("personalised", "random", "difference")),
-            *([("slope of the rating on the rating shown", _interval(conformity.get("slope"), 3))]
+            *([("slope of the rating on the rating shown", bounded(conformity.get("slope"), 3))]
               if conformity else []),
         ],
     )  # fmt: skip
@@ -185,39 +190,11 @@ def _studies(card: Card) -> Iterator[tuple[str, Table]]:
         "How well true items are told where titles say nothing",
         (Column("titles", words=True), "users", "AUC", "less with titles"),
         [
-            (str(one.get("titles")), _count(one.get("users")), _interval(one.get("auc"), 3),
-             _interval(one.get("difference"), 3))
-            for one in _list(card.get("contamination"))
+            (str(one.get("titles")), count(one.get("users")), bounded(one.get("auc"), 3),
+             bounded(one.get("difference"), 3))
+            for one in listing(card.get("contamination"))
         ],
     )  # fmt: skip
-
-
-def _part(of: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """An object in it; empty where it is null, missing or none."""
-    found = of.get(name)
-    return found if isinstance(found, Mapping) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) else math.nan
-
-
-def _count(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else NOTHING
-
-
-def _interval(one: Any, decimals: int = 3) -> str:
-    """`0.61 (0.60 to 0.62)`; a number by itself; a dash for what was not measured."""
-    if not isinstance(one, Mapping):
-        return figure(_number(one), decimals)
-    mean, low, high = (_number(one.get(name)) for name in ("mean", "low", "high"))
-    if not math.isfinite(low):
-        return figure(mean, decimals)
-    return f"{figure(mean, decimals)} ({figure(low, decimals)} to {figure(high, decimals)})"
 
 
 def _judged(passed: Any) -> str:

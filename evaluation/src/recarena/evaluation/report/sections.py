@@ -24,6 +24,7 @@ from recarena.evaluation.report.blocks import (
 from recarena.evaluation.report.content import Content
 from recarena.evaluation.report.headline import headline
 from recarena.evaluation.report.ranking import leaderboard
+from recarena.evaluation.report.spillover import spillover
 from recarena.evaluation.report.tables import figure, plus_minus, table, titled
 from recarena.evaluation.runs.twins import sentence
 
@@ -47,6 +48,7 @@ def sections(content: Content) -> Iterator[Section]:
         _latency(content),
         records.conduct(content),
         records.costs(content),
+        spillover(content),
         records.runs(content),
         records.manifest(content),
         records.reproduce(content),
