@@ -17,7 +17,6 @@ def told(act: Callable[[], int], error: Callable[[str], None]) -> int:
     from recarena.evaluation.playing.admission import NoTokens
     from recarena.evaluation.playing.processes import Interrupted
     from recarena.evaluation.playing.stage import EXPECTED
-    from recarena.evaluation.report.content import UnreadableCompetition as Unreported
 
     try:
         return act()
@@ -26,8 +25,6 @@ def told(act: Callable[[], int], error: Callable[[str], None]) -> int:
         return stop.exit_code if isinstance(stop, Interrupted) else INTERRUPTED
     except BrokenPipeError:
         raise
-    except (
-        BadPlan, UnreadableCompetition, Unreported, NoTokens, BadCredentials, *EXPECTED
-    ) as expected:  # fmt: skip
+    except (BadPlan, UnreadableCompetition, NoTokens, BadCredentials, *EXPECTED) as expected:
         error(str(expected))
         return FAILED
