@@ -2,13 +2,14 @@
 
 ```text
 format, format_version   "recarena-believability-card", 1
-made        {seed, repeats, seconds, code_version}
+made        {seed, slates, repeats, seconds, code_version}
 mind        {kind, is_llm, name, note, settings}     name: "choice", "anthropic:MODEL"
 data        {world, name, source, layout, users, items, history, later, measured, at_least,
              min_history}                            measured: users with held-out items
-verdict     {passed, sentence, gates: [gate], alarms: [text]}
+verdict     {passed, sentence, gates: [gate], losses: [text], alarms: [text]}
             gate: {id, name, passed, value: interval, limit, text}
-            passed: null where it could not be judged (then the verdict is false)
+            passed: null where it could not be judged (then the verdict is false); losses: baselines
+            that the mind loses to at 1:1, to be shown in red
 discrimination  [{ratio, negatives, slates, users, left_out, answers: {who: measures}}]
             ratio: negatives for each held-out item; negatives: "uniform" or "matched"
             who: "mind", "random", "popularity", "item-mean", "shuffled-persona"
@@ -23,7 +24,8 @@ ratings     {ratings, users, coverage, mind: {mae, rmse, wasserstein, sd_ratio, 
 cocoon      {recommender, control, worlds, rounds, shown, watched: {personalised, random,
              difference: interval, entropy: {personalised: [nats a round or block], random}}}
 conformity  {how, slope: interval, shift, pairs}
-contamination  [{titles, users, negatives, accuracy, auc, difference: interval}]
+contamination  [{titles, ratio, negatives, users, accuracy, auc, difference, auc_difference:
+            interval}]                              titles: "plain", "numbers", "ids"
 notes       [text]
 ```
 
