@@ -25,6 +25,7 @@ from recarena.evaluation.competing.results import (
     board_of,
     opened,
     run_results,
+    spillover_records,
     write_results,
     write_whole,
 )
@@ -122,6 +123,7 @@ def find(path: Path, book: _Book, *, interrupted: bool, seconds: float) -> Found
         interrupted=interrupted,
         stopped_early=book.stopped_early,
         seconds=before + seconds,
+        spillover=spillover_records(folder.plan, runs, logs),
     )
 
 

@@ -154,6 +154,26 @@ def board_of(
     )
 
 
+def spillover_records(
+    plan: Plan, runs: Sequence[RunResult], logs: Mapping[str, RunLog]
+) -> list[dict[str, Any]]:
+    """What sharing a world did to each difference in the primary metric; empty unless both designs
+    were played in some complete world."""
+    if plan.design is not Design.BOTH:
+        return []
+    from recarena.evaluation.competing.spillover import spillovers
+
+    shared = [
+        run for run in runs if run.state == FINISHED and len(run.bout.recommenders) > 1
+    ]  # fmt: skip
+    worlds = set(complete_worlds(plan, runs)) & {run.world.number for run in shared}
+    alone = [logs[run.bout.run_id] for run in ranked(plan, runs) if run.world.number in worlds]
+    together = [logs[run.bout.run_id] for run in shared if run.world.number in worlds]
+    if not alone or not together:
+        return []
+    return [one.as_json() for one in spillovers(alone, together, (plan.primary,), plan.confidence)]
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """What a competition came to."""
