@@ -80,8 +80,7 @@ class Comparison:
 
 def better_of(metric: str) -> int:
     """1: higher is better, -1: lower is, 0: neither."""
-    better = getattr(BY_NAME[metric], "better", "higher")
-    return {"higher": 1, "lower": -1}.get(str(better), 0)
+    return {"higher": 1, "lower": -1, "neither": 0}[BY_NAME[metric].better]
 
 
 def checked_primaries(primary: str | Sequence[str]) -> tuple[str, ...]:

@@ -234,7 +234,7 @@ def _cell(row: Row, name: str, is_primary: bool) -> str:
 def _number(one: Interval, decimals: int, with_interval: bool, sign: str = "") -> str:
     if math.isnan(one.mean):
         return "–"
-    mean = f"{one.mean:{sign}.{decimals}f}"
+    mean = f"{one.mean:{sign}z.{decimals}f}"
     half = one.half_width
     return f"{mean} ±{half:.{decimals}f}" if with_interval and not math.isnan(half) else mean
 
