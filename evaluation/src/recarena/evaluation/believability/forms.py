@@ -144,8 +144,8 @@ def _answers(card: Card) -> Section:
         "answers",
         "What it chose",
         "found: |S and T|/|T| with the T items chosen most often, the test of RecAgent. lift: "
-        "precision over chance. popular: accuracy of popularity with as many items chosen. card.json has "
-        "all measures of all baselines.",
+        "precision over chance. popular: accuracy of popularity with as many items chosen. All "
+        "measures of all baselines stand in card.json.",
         ("slate", "accuracy", "precision", "recall", "F1", "lift", "found", "chosen", "popular"),
         [
             (_slate(one), *(plus_minus(one["answers"]["mind"][key]) for key in keys),
