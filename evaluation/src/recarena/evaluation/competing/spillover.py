@@ -77,6 +77,8 @@ class Spillover:
     """Mean over the shared worlds; NaN where the runs do not say."""
     user_level: UserLevel | None
     """None for a metric that is no mean over users."""
+    by_world: Mapping[WorldKey, float]
+    """The spillover in each world."""
 
     @property
     def sentence(self) -> str:
@@ -157,12 +159,20 @@ def world_of(log: RunLog) -> WorldKey:
 class _World:
     """One world, two recommenders, both designs."""
 
+    key: WorldKey
     mirrored: float
     split: float
-    adjusted: float
+    lost: float
+    """What the same users differ by in mirrored worlds, less the split: exactly 0 where nobody
+    made a difference to anybody."""
     ties: float
     users: tuple[Arm, Arm] | None
     """Of the shared world's arms: what each user did, and did on average in the mirrored runs."""
+
+    @property
+    def adjusted(self) -> float:
+        """The split difference that users as alike as those of mirrored worlds would show."""
+        return self.mirrored - self.lost
 
 
 def _worlds(
@@ -203,7 +213,12 @@ def _of_world(
     told = log.manifest.get("assignment")
     ties = told.get("ties_within_arms") if isinstance(told, Mapping) else None
     return _World(
-        mirrored, split, split - (same_users - mirrored), NAN if ties is None else ties, users
+        world_of(log),
+        mirrored,
+        split,
+        same_users - split,
+        NAN if ties is None else float(ties),
+        users,
     )
 
 
@@ -214,7 +229,7 @@ def _parted_as(shared: RunLog, run: RunLog) -> RunLog:
 
 
 def _p_value(worlds: Sequence[_World]) -> float:
-    return paired_p_value([one.mirrored for one in worlds], [one.adjusted for one in worlds])
+    return paired_p_value([one.lost for one in worlds], [0.0] * len(worlds))
 
 
 def _estimate(
@@ -238,12 +253,13 @@ def _estimate(
         mirrored=world_interval(mirrored, confidence),
         split=world_interval(split, confidence),
         adjusted=world_interval(adjusted, confidence),
-        spillover=paired_difference(mirrored, adjusted, confidence),
+        spillover=world_interval([one.lost for one in worlds], confidence),
         plain=paired_difference(mirrored, split, confidence),
         recovered=ratio_of_means(adjusted, mirrored, confidence),
         shown=shown,
         ties_within_arms=float(np.mean(ties)) if ties else NAN,
         user_level=_user_level(worlds, confidence),
+        by_world={one.key: one.lost for one in worlds},
     )
 
 
@@ -264,7 +280,8 @@ def _user_level(worlds: Sequence[_World], confidence: float) -> UserLevel | None
         )
     if not found:
         return None
-    return UserLevel(*(float(np.mean(column)) for column in zip(*found, strict=True)))
+    half, of_cuped, reduction, covers = np.array(found, np.float64).mean(axis=0).tolist()
+    return UserLevel(half, of_cuped, reduction, covers)
 
 
 def _complete(arm: Arm) -> int:

@@ -22,9 +22,12 @@ MOST_GROUPS = 10
 STRONGEST = 10.0
 """Largest influence and fatigue."""
 
-WORD_OF_MOUTH, SEARCH_HEARD, SOCIAL_UNREAD = 0.9, 1.1, 0.35
+WORDS = {"word_of_mouth": 0.9, "search_heard": 1.1}
+CROWD = {"social_unread": 0.35, "conformity": 0.4, "rating_conformity": 0.5}
 FATIGUE, NOVELTY = 0.35, 0.4
 """The choice mind's defaults that influence and fatigue are multiples of; a test says so."""
+FORGOTTEN_AT_ONCE = 0.001
+"""Half-life in rounds after which nothing is left of a mention in the next round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,8 @@ class Planting:
     edges: int = 0
     """Ties along which words move the hearer, and as many matched ones along which they do not."""
     influence: float | None = None
-    """Strength of word of mouth in the whole world: 1 as by default, 0 none; None: as the run's
-    settings say."""
+    """How much users move one another, by word of mouth first of all: 1 as by default, 0 not at
+    all; None: as the run's settings say."""
     fatigue: float | None = None
     """How users tire of genres: 1 as by default, 0 not at all; None: as the run's settings say."""
 
@@ -77,16 +80,19 @@ class Planting:
     def settings(self) -> dict[str, dict[str, float]]:
         """Settings of a run that make the planted strengths true; empty where none is planted.
 
-        Influence X: words weigh X times as much in a choice and in a search for what was heard
-        of; below 1, unread posts draw less to the social network, too, so that at 0 it makes no
-        difference what others said. Fatigue X: a recent watch of a genre costs X times as much;
-        below 1 what is new of a genre attracts less, too, so that at 0 no genre wears off.
+        Influence X: what was heard weighs X times as much in a choice and in a search. Below 1
+        unread posts draw less to the social network, and what everybody watches and how it is
+        rated count less, too, so that at 0 no user makes a difference to another: each does what
+        it would do alone, to the last draw, as long as its recommender does the same. Fatigue X: a
+        recent watch of a genre costs X times as much; below 1 what is new of a genre attracts less,
+        too, so that at 0 no genre wears off.
         """
         choice: dict[str, float] = {}
         if self.influence is not None:
-            choice["word_of_mouth"] = WORD_OF_MOUTH * self.influence
-            choice["search_heard"] = SEARCH_HEARD * self.influence
-            choice["social_unread"] = SOCIAL_UNREAD * min(self.influence, 1.0)
+            choice |= {name: value * self.influence for name, value in WORDS.items()}
+            choice |= {name: value * min(self.influence, 1.0) for name, value in CROWD.items()}
+            if not self.influence:
+                choice["mention_half_life"] = FORGOTTEN_AT_ONCE
         if self.fatigue is not None:
             choice["fatigue"] = FATIGUE * self.fatigue
             choice["novelty"] = NOVELTY * min(self.fatigue, 1.0)
