@@ -12,6 +12,7 @@ from recarena.server.cli import (
     doctor,
     playing,
     reading,
+    recalling,
     remembering,
     serving,
     shadowing,
@@ -46,6 +47,7 @@ def _program(
     pass
 
 
+worlds.app.command("recall")(recalling.recall)
 app.add_typer(worlds.app, name="world")
 app.add_typer(tokens.app, name="token")
 app.command("serve")(serving.serve)
