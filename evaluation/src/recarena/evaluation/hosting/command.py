@@ -202,6 +202,72 @@ def leaderboard(server: Server = DEFAULT_SERVER, tls_ca: Ca = None, as_json: Jso
     _finished(act, as_json)
 
 
+@app.command("reveal")
+def reveal(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> None:
+    """Close the season: publish seed and salt, and everything that was played, to be checked.
+
+    Example: recarena competition reveal --config competition.toml
+    """
+
+    def act() -> None:
+        from recarena.evaluation.hosting.config import load
+        from recarena.evaluation.hosting.reveal import reveal as publish
+
+        place = publish(load(config))
+        if as_json:
+            _emit("revealed", folder=str(place))
+            return
+        typer.echo(
+            f"The season is over. {place} is for everybody; a server that is running shows seed "
+            "and salt from now on. Next:\n"
+            f"  recarena competition verify {place / 'reveal.json'} --commitment …\n"
+            f"  recarena report {place}\n"
+            f"  cd {place} && recarena reproduce ."
+        )
+
+    _finished(act, as_json)
+
+
+@app.command("verify")
+def verify(
+    file: Annotated[Path, typer.Argument(metavar="reveal.json", help="What was revealed.")],
+    commitment: Annotated[
+        str, typer.Option(metavar="SHA256", help="What was published before the season.")
+    ],
+    base_world: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="The world that was disguised.")
+    ] = None,
+    worlds: Annotated[
+        bool, typer.Option("--worlds/--no-worlds", help="Make the hidden worlds again.")
+    ] = True,
+    as_json: Json = False,
+) -> None:
+    """Check that a season was played in the worlds that its organiser had committed to.
+
+    Example: recarena competition verify reveal.json --commitment 6308f6e2…
+    """
+
+    async def checks() -> bool:
+        from recarena.evaluation.hosting.reveal import verify as check
+
+        fine = True
+        async for one in check(file, commitment, base_world, worlds):
+            fine = fine and one.fine
+            if as_json:
+                _emit("check", what=one.what, fine=one.fine, text=one.text)
+            else:
+                typer.echo(f"{'ok  ' if one.fine else 'FAIL'}  {one.what}: {one.text}")
+        return fine
+
+    def act() -> None:
+        import asyncio
+
+        if not asyncio.run(checks()):
+            raise typer.Exit(1)
+
+    _finished(act, as_json)
+
+
 def _client(server: str, token: str, ca: Path | None, needs_token: bool) -> Any:
     from recarena.evaluation.hosting.client import Client
     from recarena.evaluation.hosting.settings import BadCompetition

@@ -45,8 +45,8 @@ async def _take_back(folder: Path, tokens: Path) -> None:
     path = folder / FILE
     if not path.exists():
         return
-    for id in json.loads(path.read_text("utf-8")):
-        await _run("revoke", str(id), tokens=tokens)
+    ids = json.loads(path.read_text("utf-8"))
+    await asyncio.gather(*(_run("revoke", str(id), tokens=tokens) for id in ids))
     path.unlink()
 
 

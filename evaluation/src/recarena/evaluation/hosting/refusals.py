@@ -22,12 +22,12 @@ class Refusals:
         self._path = folder / FILE
         self._lines = Bucket(LINES_PER_MINUTE)
 
-    def note(self, caller: Caller, what: str) -> None:
-        """A call was refused."""
+    def note(self, caller: Caller, what: str, about: str) -> None:
+        """A call was refused: `what` in one word, `about` which thing."""
         if self._lines.take(caller.key):
             return
         line = {"time": now(), "role": caller.role, "name": caller.name, "key": caller.key,
-                "what": what}  # fmt: skip
+                "what": what, "about": about}  # fmt: skip
         handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             os.write(handle, (json.dumps(line, ensure_ascii=False) + "\n").encode())

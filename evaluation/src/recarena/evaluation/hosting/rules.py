@@ -67,16 +67,17 @@ def expected_wait_s(all_: Iterable[Submission], id: str, at_once: int) -> float 
     """
     all_ = list(all_)
     place = position(all_, id)
-    took = [_took(one) for one in all_ if one.status is Status.FINISHED and one.started]
-    if place is None or not took:
+    times = [took(one) for one in all_ if one.status is Status.FINISHED and one.started]
+    if place is None or not times:
         return None
     playing = sum(one.status is Status.PLAYING for one in all_)
     if playing + place <= at_once:
         return 0.0
-    return (sum(took) / len(took)) * (place - 1 + playing / 2) / at_once
+    return (sum(times) / len(times)) * (place - 1 + playing / 2) / at_once
 
 
-def _took(one: Submission) -> float:
+def took(one: Submission) -> float:
+    """Seconds from its start to its end, with what the server stood still in between."""
     begun, ended = (datetime.fromisoformat(text) for text in (one.started, one.ended))
     return (ended - begun).total_seconds()
 

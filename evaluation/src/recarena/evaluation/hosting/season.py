@@ -97,7 +97,8 @@ async def open_season(competition: Competition) -> Season:
     path = folder / PUBLISHED
     if path.exists():
         _check(competition, json.loads(path.read_text("utf-8")), secret, settings)
-    hidden = await make(hidden_recipes(competition, secret), folder / "worlds")
+    recipes = hidden_recipes(competition.season, competition.worlds, competition.base_world, secret)
+    hidden = await make(recipes, folder / "worlds")
     practice = await make(practice_recipes(competition), folder / "worlds")
     if not path.exists():
         _publish(path, competition, secret.commitment(settings), settings, hidden)

@@ -56,27 +56,29 @@ async def serve(competition: Competition, announce: Announce, say: Say) -> None:
     What is under way then pauses at its last committed round, and goes on when the season is
     served again. BadCompetition, ProgramDied, and what playing.stage.EXPECTED has.
     """
-    with held(competition.folder), _listening(competition) as door:
-        async with Programs(competition.folder / "logs") as programs:
-            season = await open_season(competition)
-            baselines = [f"{BASELINE}{name}" for name in competition.baselines]
-            async with own_tokens(season.folder, competition.tokens, baselines) as (operator, own):
+    baselines = [f"{BASELINE}{name}" for name in competition.baselines]
+    folder = competition.folder
+    with held(folder), _listening(competition) as door:
+        season = await open_season(competition)
+        async with (
+            # Taken back last, when nobody calls with them any more.
+            own_tokens(folder, competition.tokens, baselines) as (operator, own),
+            Programs(folder / "logs") as programs,
+        ):
+            server, address = await _start_server(programs, season)
+            async with open_channel(_access(competition, address, operator)) as channel:
+                await _check_settings(season, channel)
+                await _start_baselines(programs, season, address, own)
+                umpire, standings = Umpire(season, channel, say), Standings(season)
+                dial = competition.serve.address or address
                 tokens = TokenBook(competition.tokens)
-                server, address = await _start_server(programs, season)
-                async with open_channel(_access(competition, address, operator)) as channel:
-                    await _check_settings(season, channel)
-                    await _start_baselines(programs, season, address, own)
-                    umpire = Umpire(season, channel, say)
-                    standings = Standings(season)
-                    dial = competition.serve.address or address
-                    site = Site(season, umpire, standings, tokens, dial)
-                    http = f"http{'s' if competition.tls else ''}://{_name(door)}"
-                    told = Serving(http, dial, season.published["commitment"], competition.season)
-                    web = _Web(competition, site)
-                    await programs.while_alive(
-                        _together(umpire, standings, web, door, lambda: announce(told)),
-                        needed=[server],
-                    )
+                web = _Web(competition, Site(season, umpire, standings, tokens, dial))
+                http = f"http{'s' if competition.tls else ''}://{_name(door)}"
+                told = Serving(http, dial, season.published["commitment"], competition.season)
+                await programs.while_alive(
+                    _together(umpire, standings, web, door, lambda: announce(told)),
+                    needed=[server],
+                )
 
 
 async def _together(
@@ -218,7 +220,6 @@ async def _start_baselines(
 ) -> None:
     """Queues baselines that were not yet, and starts those that have something left to play."""
     competition, ledger = season.competition, season.ledger
-    taken = TokenBook(competition.tokens)
     for reference in competition.baselines:
         name = f"{BASELINE}{reference}"
         mine = [one for one in ledger if one.recommender == name]
@@ -226,7 +227,7 @@ async def _start_baselines(
             Status.QUEUED, Status.PLAYING, Status.FINISHED,
         ):  # fmt: skip
             mine.append(ledger.submit(name, "", HIDDEN, baseline=True))
-        if mine[-1].status.is_open and name in taken.names("recommender"):
+        if mine[-1].status.is_open:
             await programs.start_silent(
                 name, find_program(REFERENCE), reference, "--id", name,
                 "--server", _at_home(address), *_trust(competition),

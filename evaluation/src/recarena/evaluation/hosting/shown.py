@@ -15,6 +15,8 @@ def progress(one: Mapping[str, Any]) -> str:
         wait = one.get("expected_wait_s")
         about = "" if wait is None else f", about {wait:.0f} s to wait"
         return f"{one['id']} is queued, place {one['position']}{about}"
+    if one["looked_for"]:
+        return f"{one['id']} waits: no session of {one['recommender']} is connected"
     rounds = f", round {one['round']} of {one['rounds']}" if one.get("round") else ""
     return f"{one['id']} is played: {one['worlds_done']} of {one['worlds']} worlds{rounds}"
 

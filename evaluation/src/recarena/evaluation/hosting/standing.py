@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
-from recarena.evaluation.hosting.config import BASELINE
+from recarena.evaluation.hosting.config import BASELINE, Competition
 from recarena.evaluation.hosting.ledger import HIDDEN, Status, Submission
 from recarena.evaluation.hosting.season import Season
 from recarena.evaluation.leaderboard.board import Entrant, Leaderboard, build
@@ -19,10 +20,10 @@ FEW = 100
 """Messages that answer nothing which a session may send without being slowed down."""
 
 
-def ranked(submissions: Iterable[Submission], season: Season) -> dict[str, Submission]:
+def ranked(submissions: Iterable[Submission], competition: Competition) -> dict[str, Submission]:
     """By recommender the submission that counts for its place: the latest or the best of those
     that were played in all hidden worlds. Of equals the earlier one is the best."""
-    primary = season.competition.primary
+    primary = competition.primary
     chosen: dict[str, Submission] = {}
     for one in submissions:
         if one.track != HIDDEN or one.status is not Status.FINISHED:
@@ -30,18 +31,19 @@ def ranked(submissions: Iterable[Submission], season: Season) -> dict[str, Submi
         before = chosen.get(one.recommender)
         if (
             before is None
-            or season.competition.ranked == "latest"
+            or competition.ranked == "latest"
             or _score(one, primary) > _score(before, primary)
         ):
             chosen[one.recommender] = one
     return chosen
 
 
-def logs_of(season: Season, one: Submission) -> list[RunLog]:
+def logs_in(runs: Path, competition: Competition, one: Submission) -> list[RunLog]:
     """The runs of a submission that have a committed round."""
+    worlds = competition.worlds.hidden if one.track == HIDDEN else competition.practice.worlds
     found: list[RunLog] = []
-    for number in range(len(season.worlds(one.track))):
-        path = season.runs / one.run_id(number)
+    for number in range(worlds):
+        path = runs / one.run_id(number)
         if (path / "manifest.json").is_file():
             log = RunLog.open(path)
             if log.rounds:
@@ -62,8 +64,10 @@ def board_of(season: Season, chosen: Mapping[str, Submission]) -> Leaderboard | 
         for name, one in chosen.items()
     }
     limits = season.competition.gate
-    gate = Gate(limits.max_p95_ms, limits.max_unusable_rate)
-    logs = [log for one in chosen.values() for log in logs_of(season, one)]
+    gate = None
+    if (limits.max_p95_ms, limits.max_unusable_rate) != (None, None):
+        gate = Gate(limits.max_p95_ms, limits.max_unusable_rate)
+    logs = [log for one in chosen.values() for log in logs_in(season.runs, season.competition, one)]
     return build(logs, season.competition.primary, gate, entrants=entrants)
 
 
@@ -102,7 +106,7 @@ class Standings:
 
     async def refresh(self) -> None:
         """Reads the runs that count, where they are others than before."""
-        chosen = ranked(self._season.ledger, self._season)
+        chosen = ranked(self._season.ledger, self._season.competition)
         counts = [one.id for one in self._season.ledger if one.track == HIDDEN and one.counted]
         of = [one.id for one in chosen.values()], counts
         if of == self._of:

@@ -70,11 +70,6 @@ class TokenBook:
             return None
         return kept.caller
 
-    def names(self, role: str) -> set[str]:
-        """Names that have a token of this role, valid or not."""
-        self._refresh()
-        return {one.caller.name for one in self._kept.values() if one.caller.role == role}
-
     def _refresh(self) -> None:
         try:
             now = os.stat(self.path)

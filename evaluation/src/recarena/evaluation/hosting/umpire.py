@@ -15,7 +15,7 @@ import grpc.aio
 from recarena.evaluation.hosting.account import account_of
 from recarena.evaluation.hosting.ledger import Status, Submission
 from recarena.evaluation.hosting.season import Season
-from recarena.evaluation.hosting.standing import logs_of
+from recarena.evaluation.hosting.standing import logs_in
 from recarena.evaluation.metrics.measures import METRICS
 from recarena.evaluation.playing.arena import Arena, Watch
 from recarena.evaluation.playing.mirrored import Bout, Played
@@ -45,6 +45,8 @@ class _Playing:
     """By run_id: lists asked for and messages that answered nothing."""
     budget: asyncio.TimerHandle | None = None
     connecting: asyncio.TimerHandle | None = None
+    looked_for: bool = True
+    """Whether its recommender is not there."""
     checks: set[asyncio.Task[None]] = field(default_factory=set["asyncio.Task[None]"])
 
     def end(self, status: Status, why: str) -> None:
@@ -105,10 +107,15 @@ class Umpire:
         self._ledger.note("ended", id, status=Status.CANCELLED, why=why)
         self.changed.set()
 
-    def progress(self, id: str) -> dict[str, int] | None:
-        """How far a submission is that is played: worlds done, rounds of the next one."""
+    def progress(self, id: str) -> dict[str, int | bool]:
+        """How far a submission is that is played: worlds done, rounds of the next one, and whether
+        its recommender is looked for. Empty for any other."""
         playing = self._playing.get(id)
-        return {"worlds_done": playing.world, "round": playing.round} if playing else None
+        if playing is None:
+            return {}
+        return {
+            "worlds_done": playing.world, "round": playing.round, "looked_for": playing.looked_for
+        }  # fmt: skip
 
     def _next(self) -> list[Submission]:
         """What may begin now: in order, one of each recommender; baselines beside the others."""
@@ -191,10 +198,12 @@ class Umpire:
                 playing.connecting.cancel()
             patience = BASELINE_PATIENCE_S if one.baseline else limits.connect_timeout_s
             playing.connecting = loop.call_later(patience, missing)
+            playing.looked_for = True
 
         def begun(_: Bout) -> None:
             if playing.connecting:
                 playing.connecting.cancel()
+            playing.looked_for = False
             if playing.since is None:
                 playing.since = time.monotonic()
                 if not one.baseline:
@@ -285,7 +294,7 @@ def _missing(playing: _Playing, patience_s: float) -> tuple[Status, str]:
 
 def _judged(season: Season, one: Submission) -> dict[str, Any]:
     """Scores and account of what was played."""
-    logs = logs_of(season, one)
+    logs = logs_in(season.runs, season.competition, one)
     scores: dict[str, float | None] = {}
     for metric in METRICS if logs else ():
         values = [metric.measure(log, None) for log in logs]

@@ -150,7 +150,7 @@ class Site:
         recommender = _word(asked, "recommender", caller.name)
         version, track = _word(asked, "version", ""), _word(asked, "track", HIDDEN)
         if recommender != caller.name:
-            self._refusals.note(caller, f"submit {recommender[:63]!r}")
+            self._refusals.note(caller, "submit-for-another", recommender[:63])
             raise Refused(403, "not_yours", f"your token is of {caller.name}, and of no other")
         if len(version) > MAX_VERSION_CHARS or not version.isprintable():
             text = f"version has at most {MAX_VERSION_CHARS} letters that can be printed"
@@ -189,12 +189,12 @@ class Site:
         if one and (caller.is_organiser or one.recommender == caller.name):
             return one
         if one:
-            self._refusals.note(caller, f"{request.method} {id}")
+            self._refusals.note(caller, "submission-of-another", id)
         raise Refused(404, "no_submission", f"you have no submission {id[:40]!r}")
 
     def _own(self, one: Submission) -> dict[str, Any]:
         """What its entrant is told of a submission."""
-        progress = self._umpire.progress(one.id) or {}
+        progress = self._umpire.progress(one.id)
         scored = one.status is Status.FINISHED
         return {
             **self._public(one),
@@ -202,6 +202,7 @@ class Site:
             "worlds": len(self._season.worlds(one.track)),
             "worlds_done": progress.get("worlds_done", one.worlds_done),
             "round": progress.get("round"),
+            "looked_for": progress.get("looked_for", False),
             "rounds": self._season.competition.worlds.rounds,
             "expected_wait_s": expected_wait_s(self._ledger, one.id, self._limits.at_once),
             "interruptions": one.interruptions,
@@ -219,7 +220,7 @@ class Site:
             text = "send your token as `authorization: Bearer TOKEN`; it must be valid"
             raise Refused(401, "no_token", text)
         if caller.role == "observer" or (role and caller.role != role):
-            self._refusals.note(caller, f"{request.method} {request.url.path[:80]}")
+            self._refusals.note(caller, "wrong-role", request.url.path[:80])
             raise Refused(403, "wrong_role", f"the role {caller.role} may not do this")
         return caller
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from recarena.evaluation.competing.manifest import folder_sha256
 from recarena.evaluation.hosting.commitment import Secret
-from recarena.evaluation.hosting.config import Competition
+from recarena.evaluation.hosting.config import Competition, Worlds
 from recarena.evaluation.hosting.ledger import HIDDEN, PRACTICE
 from recarena.evaluation.hosting.settings import BadCompetition
 from recarena.evaluation.playing.processes import find_program
@@ -60,37 +60,37 @@ class Made:
     """Of the folder, as competing/manifest.py computes it."""
 
 
-def hidden_recipes(competition: Competition, secret: Secret) -> list[Recipe]:
-    """Of the hidden worlds: all their seeds follow from the secret."""
+def hidden_recipes(season: str, worlds: Worlds, base: Path | None, secret: Secret) -> list[Recipe]:
+    """Of the hidden worlds: all their seeds follow from the secret. `base`: the folder of the world
+    that is disguised, where none is made up."""
 
     def seed(purpose: str, world: int) -> int:
-        return secret.number(competition.season, purpose, world)
+        return secret.number(season, purpose, world)
 
     return [
         Recipe(
-            HIDDEN, at, _source(competition, seed("world", at)), seed("disguise", at),
-            seed("run", at), competition.worlds.titles,
+            HIDDEN, at, _source(worlds, base, seed("world", at)), seed("disguise", at),
+            seed("run", at), worlds.titles,
         )
-        for at in range(competition.worlds.hidden)
+        for at in range(worlds.hidden)
     ]  # fmt: skip
 
 
 def practice_recipes(competition: Competition) -> list[Recipe]:
     """Of the public worlds: world w has the seed practice.seed + w for everything."""
-    first = competition.practice.seed
+    first, worlds = competition.practice.seed, competition.worlds
     return [
         Recipe(
-            PRACTICE, at, _source(competition, first + at), first + at, first + at,
-            competition.worlds.titles,
+            PRACTICE, at, _source(worlds, competition.base_world, first + at), first + at,
+            first + at, worlds.titles,
         )
         for at in range(competition.practice.worlds)
     ]  # fmt: skip
 
 
-def _source(competition: Competition, seed: int) -> str:
-    worlds = competition.worlds
-    if competition.base_world:
-        return str(competition.base_world)
+def _source(worlds: Worlds, base: Path | None, seed: int) -> str:
+    if base:
+        return str(base)
     items = f",items={worlds.items}" if worlds.kind == "planted" else ""
     return f"{worlds.kind}:users={worlds.users}{items},seed={seed}"
 
