@@ -92,6 +92,13 @@ def oracle(world: World) -> Ranker:
     return rank
 
 
+def worst(world: World) -> Ranker:
+    """What each user likes least by the planted truth, first."""
+    truth = world.population.taste @ world.catalog.attributes.T + world.catalog.quality
+    orders = np.argsort(truth, axis=1, kind="stable")
+    return lambda request: _page(orders[request.users], request)
+
+
 def popular(world: World) -> Ranker:
     """The most watched, the same for everybody."""
 
