@@ -14,13 +14,7 @@ import numpy as np
 from recarena.evaluation.competing.folder import RESULTS, CompetitionFolder
 from recarena.evaluation.competing.manifest import manifest_of, write_manifest
 from recarena.evaluation.competing.plan import Plan, World
-from recarena.evaluation.competing.results import (
-    Found,
-    board_of,
-    opened,
-    run_results,
-    write_results,
-)
+from recarena.evaluation.competing.results import Found, run_results, write_results
 from recarena.evaluation.leaderboard.gate import Gate
 from recarena.evaluation.playing.contenders import Contender
 from recarena.evaluation.runs.events import Outcome
@@ -90,10 +84,9 @@ def _end(run: Path, error: str) -> None:
 
 
 def _write_results(folder: CompetitionFolder, more: Mapping[str, Any]) -> None:
+    """Without the leaderboard and the metrics, which every reader can work out anew."""
     runs = run_results(folder, {})
-    logs = opened(folder, runs)
-    board = board_of(folder, runs, logs)
-    write_results(folder, Found(runs, logs, board, False, "", 1.0))
+    write_results(folder, Found(runs, {}, None, False, "", 1.0))
     if more:
         file = folder.path / RESULTS
         file.write_text(json.dumps({**json.loads(file.read_text()), **more}))

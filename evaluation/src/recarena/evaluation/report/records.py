@@ -18,12 +18,22 @@ from recarena.evaluation.report.blocks import (
 )
 from recarena.evaluation.report.content import Content
 from recarena.evaluation.report.tables import NOTHING, Column, figure, listed, share, table
-from recarena.evaluation.runs.conduct import Conduct
 
 RATES = (
     "unusable_rate", "late_rate", "rejected_rate", "failed_rate", "lost_rate", "unknown_per_list",
     "duplicate_per_list", "excluded_per_list", "short_rate",
 )  # fmt: skip
+LIST_FAULTS = {
+    "late_rate": "was late with {} of its pages",
+    "rejected_rate": "had {} of its pages rejected as invalid",
+    "failed_rate": "failed on {} of its pages",
+    "lost_rate": "was gone for {} of its pages",
+    "unknown_per_list": "showed items that are not in the catalogue, {} a list",
+    "duplicate_per_list": "repeated items, {} a list",
+    "excluded_per_list": "showed items that were not allowed, {} a list",
+    "short_rate": "gave too few items in {} of its lists",
+}
+"""What may be wrong with lists: by name of the metric."""
 ENDINGS = {
     "FLOODED": "sent more than it was asked for, and was cut off",
     "QUARANTINED": "was quarantined for refused answers in a row",
@@ -34,9 +44,9 @@ ENDINGS = {
     "BROKEN_OFF": "hung up or died",
 }
 ANSWERS = {
-    "LATE": "answers after their deadline",
-    "DUPLICATE": "answers to what it had answered before",
-    "UNKNOWN_WORK": "answers to what nobody had asked",
+    "LATE": "after the deadline",
+    "DUPLICATE": "to what it had answered before",
+    "UNKNOWN_WORK": "to what nobody had asked",
 }
 DIGEST_LETTERS = 16
 """Of a digest in a table."""
@@ -46,10 +56,10 @@ def conduct(content: Content) -> Section:
     """What went wrong with lists, and what recommenders did against the rules."""
     board = content.board
     blocks: list[Block] = []
-    if accused := tuple(_accusations(content.conduct)):
+    if accused := tuple(_accusations(content)):
         blocks.append(Points(accused, "warned"))
-    elif content.conduct:
-        blocks.append(Text("Nobody broke a rule of the session."))
+    elif board is not None:
+        blocks.append(Text("Nothing was wrong with lists, and nobody broke a rule of the session."))
     if board is not None:
         rates = [metric for metric in METRICS if metric.name in RATES]
         rows = [
@@ -91,16 +101,26 @@ def conduct(content: Content) -> Section:
     return Section("conduct", "Failures and conduct", tuple(blocks))
 
 
-def _accusations(conduct: Mapping[str, Conduct]) -> Iterator[str]:
-    for name, one in conduct.items():
+def _accusations(content: Content) -> Iterator[str]:
+    for row in content.board.rows if content.board else ():
+        for metric in METRICS:
+            value = row.intervals[metric.name].mean
+            if metric.name in LIST_FAULTS and value > 0:
+                how_much = _rate(value, metric.unit)
+                yield f"{row.recommender} {LIST_FAULTS[metric.name].format(how_much)}."
+    for name, one in content.conduct.items():
         for reason, count in one.endings.items():
             words = ENDINGS.get(reason, f"had sessions that ended with {reason}")
-            yield f"{name} {words} ({count:,} {'session' if count == 1 else 'sessions'})."
+            yield f"{name} {words} ({_many(count, 'session')})."
         if one.unsolicited:
-            yield f"{name} sent {one.unsolicited:,} messages that answered nothing."
+            yield f"{name} sent {_many(one.unsolicited, 'message')} that answered nothing."
         for kind, count in one.dispositions.items():
-            words = ANSWERS.get(kind, f"answers of the kind {kind}")
-            yield f"{name} sent {count:,} {words}."
+            words = ANSWERS.get(kind, f"of the kind {kind}")
+            yield f"{name} sent {_many(count, 'answer')} {words}."
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def _rate(value: float, unit: str) -> str:

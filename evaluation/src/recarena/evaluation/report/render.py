@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import TYPE_CHECKING
+
 from recarena.evaluation.report.blocks import Page
 from recarena.evaluation.report.content import Content
 from recarena.evaluation.report.sections import sections
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 
 def render(content: Content) -> str:
@@ -12,19 +18,26 @@ def render(content: Content) -> str:
 
     Whatever came from outside (names, errors, manifests) is escaped and inert.
     """
-    import jinja2
     from markupsafe import Markup
 
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("recarena.evaluation.report"),
+    templates = _templates()
+    assert templates.loader
+    style, _, _ = templates.loader.get_source(templates, "style.css")
+    return templates.get_template("report.html.j2").render(
+        page=page_of(content), style=Markup(style)
+    )
+
+
+@cache
+def _templates() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("recarena.evaluation.report"),
         autoescape=True,
-        undefined=jinja2.StrictUndefined,
+        undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-    )
-    source, _, _ = environment.loader.get_source(environment, "style.css")  # type: ignore[union-attr]
-    return environment.get_template("report.html.j2").render(
-        page=page_of(content), style=Markup(source)
     )
 
 
