@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.status_pb2 import Status
+from rich.console import Console
 
+from recarena.server.cli.summary import summary, summary_table
 from recarena.server.types import EventKind, Faults, Outcome
 from recarena.v1.recommender_service_pb2 import (
     ConnectRequest,
@@ -124,6 +126,13 @@ async def test_unknown_and_repeated_items_are_dropped_and_told(server, client):
     ended = client.all("round_ended")[0]
     assert (ended.accepted, ended.fallback) == (len(pages(run)), 0)
     assert [work.faults for work in run.folder.works()] == [Faults(unknown=1, duplicate=1, short=1)]
+    told = summary(run.folder)
+    assert told["arms"][0]["faults"]["unknown"] == 1
+    lines = Console(width=200)
+    with lines.capture() as shown:
+        lines.print(summary_table(told))
+    wrong = "1 items that do not exist, 1 items repeated, 1 lists short."
+    assert f"Faults in lists of raw that were shown: {wrong}" in shown.get()
 
 
 async def test_unknown_numbers_are_dropped_from_columns_too(server, client):

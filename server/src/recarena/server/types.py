@@ -7,7 +7,7 @@ Columns are numpy arrays of equal length; nothing here holds a Python object per
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from enum import IntEnum
 from typing import Any
 
@@ -297,6 +297,10 @@ class Faults:
     def total(self) -> int:
         """All of them."""
         return self.unknown + self.duplicate + self.excluded + self.short + self.token + self.untold
+
+    def __add__(self, other: Faults) -> Faults:
+        """Cause by cause."""
+        return Faults(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from recarena.server.llm.account import account
 from recarena.server.runs import settings_of
-from recarena.server.types import EventKind, Outcome
+from recarena.server.types import EventKind, Faults, Outcome
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -36,6 +37,15 @@ ROWS = (
     ("latency p95, ms", "p95_ms", 1),
 )
 """Label, name and digits of the summary's rows."""
+FAULTS = (
+    ("unknown", "items that do not exist"),
+    ("duplicate", "items repeated"),
+    ("excluded", "items not allowed"),
+    ("short", "lists short"),
+    ("token", "attribution tokens"),
+    ("untold", "of kinds that were not kept"),
+)
+"""Name and words of what can be wrong with lists that are shown all the same."""
 
 
 def summary(folder: RunFolder) -> dict[str, Any]:
@@ -57,10 +67,10 @@ def summary(folder: RunFolder) -> dict[str, Any]:
         spoke = np.isin(events.kind, [EventKind.WATCH, EventKind.POST, EventKind.SEARCH])
         per_user += np.bincount(events.user[spoke], minlength=len(per_user))
     latency: dict[int, list[float]] = {}
-    violations = [0] * len(arms)
+    faults = [Faults()] * len(arms)
     for work in folder.works():
         latency.setdefault(work.arm, []).append(work.latency_ms)
-        violations[work.arm] += work.violations
+        faults[work.arm] += work.faults
     rows = []
     for number, arm in enumerate(arms):
         count = {kind.name.lower(): int(kinds[number, kind]) for kind in EventKind}
@@ -74,7 +84,8 @@ def summary(folder: RunFolder) -> dict[str, Any]:
                 "watch_rate": count["watch"] / count["shown"] if count["shown"] else None,
                 "mean_rating": ratings[number] / count["watch"] if count["watch"] else None,
                 "failed_lists": int(failed[number]),
-                "violations": violations[number],
+                "violations": faults[number].total,
+                "faults": asdict(faults[number]),
                 "p50_ms": float(np.quantile(times, 0.5)) if times else None,
                 "p95_ms": float(np.quantile(times, 0.95)) if times else None,
             }
@@ -162,8 +173,11 @@ def summary_table(result: dict[str, Any]) -> RenderableType:
         title.append(f"\n{result['state'].capitalize()}: {error}", style="not bold")
     dropped = [
         Text(
-            f"{arm['arm']}: {arm['violations']:,} times an item was unknown, excluded or repeated "
-            "and was left out, or a list was short.",
+            f"Faults in lists of {arm['arm']} that were shown: "
+            + ", ".join(
+                f"{arm['faults'][name]:,} {what}" for name, what in FAULTS if arm["faults"][name]
+            )
+            + ".",
             "yellow",
         )
         for arm in result["arms"]
