@@ -21,7 +21,7 @@ from recarena.evaluation.report.headline import verdict
 from recarena.evaluation.report.render import render
 from recarena.evaluation.report.shown import STEPS, by_decile, lorenz
 from recarena.evaluation.runs.conduct import conduct_of
-from support.competitions import Sketch, a_card, write_competition
+from support.competition_folders import Sketch, a_card, write_competition
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = '<img src=x onerror="alert(1)">'

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 from markupsafe import Markup
 
 from recarena.evaluation.report.tables import Table
+
+MOST_COLUMNS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,12 @@ class Figure:
     caption: str
     panels: tuple[Panel, ...]
     table: Table
+
+    @property
+    def columns(self) -> int:
+        """Drawings in a row where there is room for six: so that no row has a single one left."""
+        rows = math.ceil(len(self.panels) / MOST_COLUMNS)
+        return math.ceil(len(self.panels) / max(1, rows))
 
 
 @dataclass(frozen=True, slots=True)

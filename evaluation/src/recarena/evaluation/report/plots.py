@@ -132,12 +132,12 @@ def forest(marks: Sequence[Mark], alternative: str, reference: float | None = No
         if math.isfinite(mark.low) and math.isfinite(mark.high):
             ends = [across.at(one, left, right) for one in (mark.low, mark.high)]
             parts.append(_line("interval", ends[0], y, ends[1], y))
-            parts += [_line("interval", x, y - 4, x, y + 4) for x in ends]
+            parts += [_line("interval", x, y - 5, x, y + 5) for x in ends]
         if math.isfinite(mark.mean):
             kind = "dot" if mark.filled else "dot hollow"
             parts.append(
                 f'<circle class="{kind}" cx="{_n(across.at(mark.mean, left, right))}" '
-                f'cy="{_n(y)}" r="4"/>'
+                f'cy="{_n(y)}" r="3.5"/>'
             )
     return _svg(WIDTH, height, alternative, parts, "forest")
 
