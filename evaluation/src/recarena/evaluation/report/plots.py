@@ -23,8 +23,10 @@ LETTERS = 13
 """Of a name; the table has it in full."""
 LETTER = 7.2
 """Width of a letter of a tick, in the widest of the fonts that a system may have."""
+PANEL_WIDTH, PANEL_HEIGHT = 164, 124
+INSIDE = (41.0, PANEL_WIDTH - 6.0, 7.0, PANEL_HEIGHT - 20.0)
+"""Left, right, top and bottom of what a panel plots."""
 TINY = 1e-12
-PANEL_WIDTH, PANEL_HEIGHT = 164, 122
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,7 @@ def panel(
     reference: Line | None = None,
 ) -> Markup:
     """One line before the faint lines of all others: a small multiple."""
-    left, right, top, bottom = 38.0, PANEL_WIDTH - 6.0, 6.0, PANEL_HEIGHT - 18.0
+    left, right, top, bottom = INSIDE
     parts = _grid(across, up, left, right, top, bottom)
 
     def place(xs: Sequence[float], ys: Sequence[float]) -> list[tuple[float, float]]:
@@ -174,7 +176,7 @@ def bars(
     heights: Sequence[float], words: Sequence[str], up: Axis, alternative: str, reference: float
 ) -> Markup:
     """A bar a value, and a dashed line at `reference`."""
-    left, right, top, bottom = 38.0, PANEL_WIDTH - 6.0, 6.0, PANEL_HEIGHT - 18.0
+    left, right, top, bottom = INSIDE
     wide = (right - left) / max(1, len(heights))
     ends = (0, len(heights) - 1)
     across = Axis(0.0, float(len(heights)), tuple((at + 0.5, words[at]) for at in ends))
@@ -189,8 +191,8 @@ def bars(
         )
     y = up.at(reference, bottom, top)
     parts.append(_line("reference", left, y, right, y))
-    parts.append(_text("tick", left, PANEL_HEIGHT - 5, words[0]))
-    parts.append(_text("tick end", right, PANEL_HEIGHT - 5, words[-1]))
+    parts.append(_text("tick", left, PANEL_HEIGHT - 4, words[0]))
+    parts.append(_text("tick end", right, PANEL_HEIGHT - 4, words[-1]))
     return _svg(PANEL_WIDTH, PANEL_HEIGHT, alternative, parts, "panel")
 
 
@@ -207,7 +209,7 @@ def _grid(
         y = up.at(value, bottom, top)
         parts.append(_line("grid", left, y, right, y))
         parts.append(_text("tick end", left - 4, y + 3.5, word))
-    return parts + _words_across(across, left, right, bottom + 13, PANEL_WIDTH)
+    return parts + _words_across(across, left, right, bottom + 16, PANEL_WIDTH)
 
 
 def _words_across(
