@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,13 @@ Maker = Callable[[World], Ranker]
 
 
 def played(
-    data: WorldData, recommenders: Mapping[str, Maker], rounds: int, seed: int, **values: Any
+    data: WorldData,
+    recommenders: Mapping[str, Maker],
+    rounds: int,
+    seed: int,
+    *,
+    searching: bool = True,
+    **values: Any,
 ) -> RunLog:
     """A run in which these recommenders share the users, an arm each, with further settings."""
     arms = [{"recommender": name} for name in recommenders]
@@ -38,7 +45,7 @@ def played(
     allocation = assign_arms(chosen, data.network)
     world = World(data, chosen.seed, chosen.world_dynamics())
     hosted = [
-        LocalRecommender(world, make(world), searcher(world), arm=number)
+        LocalRecommender(world, make(world), searcher(world) if searching else None, arm=number)
         for number, make in enumerate(recommenders.values())
     ]
     mind = ChoiceMind(chosen.coefficients())
@@ -111,35 +118,29 @@ def popular(world: World) -> Ranker:
 
 def by_chance(world: World) -> Ranker:
     """Another order for each user and round."""
-
-    def rank(request: RankRequest) -> Ints:
-        orders = [
-            np.random.default_rng([world.seed, request.round, user]).permutation(world.items)
-            for user in request.users.tolist()
-        ]
-        return _page(np.array(orders).reshape(-1, world.items), request)
-
-    return rank
+    orders = _drawn(world)
+    return lambda request: _page(orders(request.round)[request.users], request)
 
 
 def of_genre(genre: int) -> Maker:
-    """Items of one genre alone, in another order for each user and round."""
+    """Items of one genre first, in another order for each user and round."""
 
     def make(world: World) -> Ranker:
-        chance = by_chance(world)
-        fits = world.catalog.main_genre == genre
-
-        def rank(request: RankRequest) -> Ints:
-            everything = RankRequest(
-                request.round, request.users, np.zeros_like(request.offsets), world.items
-            )
-            orders = chance(everything)
-            first = np.argsort(~fits[orders], axis=1, kind="stable")
-            return _page(np.take_along_axis(orders, first, axis=1), request)
-
-        return rank
+        orders = _drawn(world, (world.catalog.main_genre != genre).astype(np.float64))
+        return lambda request: _page(orders(request.round)[request.users], request)
 
     return make
+
+
+def _drawn(world: World, last: np.ndarray | float = 0.0) -> Callable[[int], np.ndarray]:
+    """[users, items] orders of a round, by draws; items with a larger `last` come later."""
+
+    @lru_cache(maxsize=1)
+    def orders(round: int) -> np.ndarray:
+        rng = np.random.default_rng([world.seed, round])
+        return np.argsort(rng.random((world.users, world.items)) + last, axis=1)
+
+    return orders
 
 
 def searcher(world: World) -> Callable[[SearchRequest], Ints]:

@@ -54,7 +54,10 @@ def plant(
     items: Annotated[int, typer.Option(min=1, help="Number of items.")] = 500,
     seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same world.")] = 1,
     communities: Annotated[int, typer.Option(min=1, help="Communities of taste.")] = 6,
-    history: Annotated[int, typer.Option(min=0, help="Ratings per user before the run.")] = 20,
+    history: Annotated[
+        int | None,
+        typer.Option(min=0, help="Ratings per user before the run; default: 20, with groups 5."),
+    ] = None,
     groups: Annotated[
         int, typer.Option(min=0, help="Item groups of equal merit and unequal fame; 0: none.")
     ] = 0,
@@ -62,7 +65,8 @@ def plant(
         int, typer.Option(min=0, help="Ties whose words move the hearer, and as many null ones.")
     ] = 0,
     influence: Annotated[
-        float | None, typer.Option(help="Word of mouth everywhere: 1 the usual, 0 none.")
+        float | None,
+        typer.Option(help="How much users move one another: 1 the usual, 0 not at all."),
     ] = None,
     fatigue: Annotated[
         float | None, typer.Option(help="How users tire of genres: 1 the usual, 0 not at all.")

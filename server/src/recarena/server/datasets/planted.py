@@ -29,7 +29,7 @@ def planted_world(
     seed: int,
     communities: int = 6,
     *,
-    history_per_user: int = 20,
+    history_per_user: int | None = None,
     spread: float = 1.3,
     planting: Planting | None = None,
 ) -> WorldData:
@@ -38,7 +38,8 @@ def planted_world(
     Tastes rest on hidden factors for nine tenths, are shared within communities for four fifths,
     and outweigh quality: in true ratings of what is recommended, an oracle beats a good
     personalised recommender, which beats popularity, which beats chance. What `planting` asks for
-    comes on top, and `origin["planted"]` holds the truth of it.
+    comes on top, and `origin["planted"]` holds the truth of it. Without `history_per_user` it is
+    `Planting.usual_history`.
     """
     planting = planting or Planting()
     if items < 1:
@@ -56,7 +57,7 @@ def planted_world(
         seed,
         catalog,
         name=f"planted-{users}x{items}{planting.label}",
-        history_per_user=history_per_user,
+        history_per_user=planting.usual_history if history_per_user is None else history_per_user,
         shape=shape,
     )
     origin = {**world.origin, "source": "planted", "items": items}

@@ -24,8 +24,9 @@ STRONGEST = 10.0
 
 WORDS = {"word_of_mouth": 0.9, "search_heard": 1.1}
 CROWD = {"social_unread": 0.35, "conformity": 0.4, "rating_conformity": 0.5}
-FATIGUE, NOVELTY = 0.35, 0.4
-"""The choice mind's defaults that influence and fatigue are multiples of; a test says so."""
+FATIGUE, NOVELTY, FATIGUE_MEMORY = 0.35, 0.4, 0.7
+"""Defaults of the choice mind and the dynamics, of which influence and fatigue are multiples; a
+test says so."""
 FORGOTTEN_AT_ONCE = 0.001
 """Half-life in rounds after which nothing is left of a mention in the next round."""
 
@@ -63,6 +64,13 @@ class Planting:
                 )
 
     @property
+    def usual_history(self) -> int:
+        """Ratings per user before the run where none are asked for. With groups there are few:
+        what users have watched is shown to them no more by a good recommender, and more of the
+        famous group is watched."""
+        return 5 if self.groups else 20
+
+    @property
     def label(self) -> str:
         """What is planted, as a part of a world's name; empty for nothing."""
         parts = [
@@ -84,10 +92,11 @@ class Planting:
         unread posts draw less to the social network, and what everybody watches and how it is
         rated count less, too, so that at 0 no user makes a difference to another: each does what
         it would do alone, to the last draw, as long as its recommender does the same. Fatigue X: a
-        recent watch of a genre costs X times as much; below 1 what is new of a genre attracts less,
-        too, so that at 0 no genre wears off.
+        recent watch of a genre costs X times as much and, above 1, is felt X times as long; below 1
+        what is new of a genre attracts less, too, so that at 0 no genre wears off.
         """
         choice: dict[str, float] = {}
+        dynamics: dict[str, float] = {}
         if self.influence is not None:
             choice |= {name: value * self.influence for name, value in WORDS.items()}
             choice |= {name: value * min(self.influence, 1.0) for name, value in CROWD.items()}
@@ -96,8 +105,14 @@ class Planting:
         if self.fatigue is not None:
             choice["fatigue"] = FATIGUE * self.fatigue
             choice["novelty"] = NOVELTY * min(self.fatigue, 1.0)
-        rounded = {name: round(value, 6) for name, value in choice.items()}
-        return {"choice": rounded} if rounded else {}
+            # Fatigue is felt for 1 / (1 - memory) rounds on average.
+            dynamics["fatigue_memory"] = 1 - (1 - FATIGUE_MEMORY) / max(self.fatigue, 1.0)
+        tables = {"choice": choice, "dynamics": dynamics}
+        return {
+            table: {name: round(value, 6) for name, value in values.items()}
+            for table, values in tables.items()
+            if values
+        }
 
 
 def truth_of(world: WorldData) -> Mapping[str, Any]:

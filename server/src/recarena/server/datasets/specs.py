@@ -17,7 +17,7 @@ FORMS = (
 _KINDS: dict[str, dict[str, int | float | None]] = {
     "new": {"users": 200, "seed": 1, "history": 20},
     "planted": {
-        "users": 200, "items": 500, "seed": 1, "communities": 6, "history": 20,
+        "users": 200, "items": 500, "seed": 1, "communities": 6, "history": None,
         "groups": 0, "edges": 0, "influence": None, "fatigue": None,
     },
 }  # fmt: skip
