@@ -24,7 +24,7 @@ def bootstrap_interval(
 
     Worlds are drawn with replacement as often as there are, and the means' quantiles at
     (1 - confidence) / 2 on both sides taken. With fewer than 30 worlds it is too narrow (with 5, a
-    95 % interval holds the truth about 82 % of the time): there is a mean and no interval, and
+    95 % interval holds the truth about 84 % of the time): there is a mean and no interval, and
     `reason` says why. Worlds without a value are left out.
 
     Source: Efron and Tibshirani (1993), chapter 13; for small samples Hesterberg (2015).

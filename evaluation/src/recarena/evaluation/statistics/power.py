@@ -12,6 +12,8 @@ from recarena.evaluation.statistics.worlds import t_quantile
 
 POWER = 0.8
 ALPHA = 0.05
+NODES = 100
+"""Of each panel of an integral."""
 MOST_WORLDS = 1_000_000
 """Where the search for a number of worlds gives up."""
 
@@ -31,13 +33,8 @@ def power(effect: float, sd: float, worlds: int, alpha: float = ALPHA) -> float:
         return 0.0
     if sd == 0:
         return 1.0 if effect else alpha
-    from scipy.special import nctdtr
-
     shift = abs(effect) * math.sqrt(worlds) / sd
-    critical = t_quantile(worlds - 1, 1 - alpha / 2)
-    above = 1 - float(nctdtr(worlds - 1, shift, critical))
-    below = float(nctdtr(worlds - 1, shift, -critical))
-    return min(1.0, above + below)
+    return _beyond(t_quantile(worlds - 1, 1 - alpha / 2), worlds - 1, shift)
 
 
 def worlds_needed(
@@ -138,6 +135,28 @@ def spread_of(differences: Sequence[float], confidence: float = 0.8) -> Spread:
     # chdtri(v, p): the value that chi-squared exceeds with probability p.
     quantile = float(chdtri(worlds - 1, confidence))
     return Spread(sd, sd * math.sqrt((worlds - 1) / quantile), worlds)
+
+
+def _beyond(critical: float, freedom: int, shift: float) -> float:
+    """P(|T'| > critical) of the noncentral t distribution.
+
+    T' = (Z + shift) / S with S = sqrt(chi2_v / v): the integral over s of the density of S times
+    Phi(shift - critical s) + Phi(-shift - critical s), by Gauss-Legendre on panels that are narrow
+    where the normal part falls. Not scipy's `nctdtr`, which is NaN here and there.
+    """
+    from scipy.special import gammaln, ndtr
+
+    reach = 12 / math.sqrt(2 * freedom)
+    low, high = max(0.0, 1 - reach), 1 + reach
+    fall, width = shift / critical, 10 / critical
+    edges = np.unique(np.clip([low, fall - width, fall, fall + width, high], low, high))
+    nodes, weights = np.polynomial.legendre.leggauss(NODES)
+    half = np.diff(edges)[:, None] / 2
+    s = edges[:-1, None] + half * (nodes + 1)
+    constant = math.log(2) + freedom / 2 * math.log(freedom / 2) - float(gammaln(freedom / 2))
+    density = np.exp(constant + (freedom - 1) * np.log(s) - freedom / 2 * s**2)
+    normal = ndtr(shift - critical * s) + ndtr(-shift - critical * s)
+    return min(1.0, float((half * weights * density * normal).sum()))
 
 
 def _check(sd: float, alpha: float) -> None:
