@@ -18,6 +18,14 @@ async def test_a_report_is_written_where_it_is_asked_for(tmp_path: Path):
     assert page.rstrip().endswith("</html>")
 
 
+async def test_a_place_that_cannot_be_written_to_is_named_with_the_remedy(tmp_path: Path):
+    write_competition(tmp_path / "spring", Sketch(("ease",), worlds=1))
+    words = ("report", "spring", "--out", "nowhere/page.html")
+    said = (await recarena(*words, cwd=tmp_path)).failed()
+    assert said.startswith("nowhere/page.html cannot be written (No such file or directory).")
+    assert said.endswith("Name another file with --out")
+
+
 async def test_a_folder_with_nothing_to_show_is_told_in_a_line(tmp_path: Path):
     (tmp_path / "empty").mkdir()
     said = (await recarena("report", "empty", cwd=tmp_path)).failed()

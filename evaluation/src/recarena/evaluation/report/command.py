@@ -11,6 +11,10 @@ from typing import Annotated
 import typer
 
 
+class Unwritable(Exception):
+    """The page cannot be written; the text is one line with the remedy."""
+
+
 def report_command(
     folders: Annotated[
         list[Path],
@@ -42,11 +46,12 @@ def report_command(
     from recarena.evaluation.runs.run_log import UnreadableRun
 
     began = time.monotonic()
-    target = out or folders[0] / "report.html"
+    first = folders[0]
+    target = out or (first.parent if first.is_file() else first) / "report.html"
     try:
         page = render(content_of(*folders))
-        target.write_text(page, "utf-8")
-    except (BadCard, UnreadableCompetition, UnreadableRun, OSError) as error:
+        _write(target, page)
+    except (BadCard, UnreadableCompetition, UnreadableRun, Unwritable) as error:
         if as_json:
             sys.stderr.write(json.dumps({"event": "error", "text": str(error)}) + "\n")
         else:
@@ -64,3 +69,14 @@ def report_command(
         import webbrowser
 
         webbrowser.open(target.resolve().as_uri())
+
+
+def _write(target: Path, page: str) -> None:
+    from recarena.evaluation.competing.results import write_whole
+
+    try:
+        write_whole(target, page)
+    except OSError as error:
+        raise Unwritable(
+            f"{target} cannot be written ({error.strerror}). Name another file with --out"
+        ) from None
