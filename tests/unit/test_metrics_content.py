@@ -155,6 +155,15 @@ def test_a_group_that_is_never_shown_has_no_fairness_at_all():
     assert exposure.exposure_fairness(made_log(page(0, [0, 1]), groups=GROUPS)) == 0
 
 
+def test_what_users_search_for_is_not_what_the_recommender_is_fair_with():
+    # the feed shows one item of each group at rank 1; the search only group A
+    searched = [row | {"surface": 3 * (row["kind"] == Kind.PAGE)} for row in page(0, [1], step=1)]
+    rows = [*page(0, [0]), *searched, *page(1, [2])]
+    assert len(rows) == 6
+    equal = GROUPS | {"merit_of_item": [1, 1, 1, 1]}
+    assert exposure.exposure_fairness(made_log(rows, groups=equal)) == pytest.approx(1)
+
+
 def test_items_in_no_group_count_nowhere():
     groups = Groups(("A", "B"), np.array([0, -1, 1, -1]), np.array([1.0, 1.0]))
     found = exposure.exposure_by_merit(made_log(six_rows()), groups)

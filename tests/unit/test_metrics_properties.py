@@ -18,7 +18,7 @@ from recarena.evaluation.runs.run_log import RunLog
 from support.made_logs import made_log, random_log, random_rows
 from support.thoroughness import thorough
 
-many = settings(deadline=None, max_examples=thorough(300, otherwise=40))
+many = settings(deadline=None, max_examples=thorough(150, otherwise=30))
 SEEDS = st.integers(0, 2**32)
 SHARES = (
     "retention", "search_after_page_rate", "intra_list_diversity", "coverage", "gini",

@@ -91,7 +91,7 @@ def test_a_run_without_rounds_has_no_trajectory(metric: str):
     assert len(by_round(made_log([], rounds=0), None, metric)) == 0
 
 
-@settings(deadline=None, max_examples=thorough(200, otherwise=25))
+@settings(deadline=None, max_examples=thorough(100, otherwise=20))
 @given(SEEDS)
 def test_a_round_has_the_value_that_a_run_of_that_round_alone_has(seed: int):
     log = random_log(seed)
@@ -102,7 +102,7 @@ def test_a_round_has_the_value_that_a_run_of_that_round_alone_has(seed: int):
             assert found[number - 1] == pytest.approx(MEASURES[metric](alone, None), nan_ok=True)
 
 
-@settings(deadline=None, max_examples=thorough(200, otherwise=25))
+@settings(deadline=None, max_examples=thorough(100, otherwise=20))
 @given(SEEDS)
 def test_coverage_grows_to_that_of_the_run_and_retention_weighs_to_it(seed: int):
     log = random_log(seed)

@@ -97,14 +97,15 @@ def exposure_by_merit(log: RunLog, groups: Groups, arm: str | None = None) -> Do
     """[groups]: the group's share of exposure / its share of merit; 1: exposure follows merit.
 
     Exposure of a group: sum over exposures of its items of 1 / log2(1 + rank), rank from 1 on the
-    page. Items in no group count nowhere. NaN for all where no item of a group was shown;
+    page. Pages that answer a search or a conversation do not count: what users ask for is not the
+    recommender's choice. Nor do items in no group. NaN for all where no item of a group was shown;
     ValueError where a merit is not above 0. Source: Singh and Joachims (2018), disparate treatment.
     """
     if not (groups.merit > 0).all():
         raise ValueError("exposure by merit needs a merit above 0 for each group")
-    shown = figures(log, arm).shown
-    group = groups.of_item[shown.item]
-    inside = group >= 0
+    f = figures(log, arm)
+    shown, group = f.shown, groups.of_item[f.shown.item]
+    inside = (group >= 0) & f.unasked
     seen = 1 / np.log2(2 + shown.position[inside].astype(np.float64))
     exposure = np.bincount(group[inside], weights=seen, minlength=len(groups.merit))
     if not exposure.sum():

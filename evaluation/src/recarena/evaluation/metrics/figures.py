@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recarena.evaluation.runs.events import Bools, EventKind, Ints
+from recarena.evaluation.runs.events import Bools, EventKind, Ints, Surface
 from recarena.evaluation.runs.run_log import RunLog
 
 NAN = float("nan")
@@ -104,10 +104,21 @@ class Figures:
         return Pages(e.user[rows], e.round[rows], e.outcome[rows], e.own[rows])
 
     @cached_property
+    def _page_of_shown(self) -> NDArray[np.intp]:
+        """[rows of shown]: which of the pages it stands on."""
+        return np.searchsorted(self._page_rows, self._shown_rows) - 1
+
+    @cached_property
     def list_starts(self) -> NDArray[np.intp]:
         """Where each credited list that is not empty begins among the rows of `shown`."""
-        page = np.searchsorted(self._page_rows, self._shown_rows)
-        return np.flatnonzero(np.diff(page, prepend=-1))
+        return np.flatnonzero(np.diff(self._page_of_shown, prepend=-1))
+
+    @cached_property
+    def unasked(self) -> Bools:
+        """[rows of shown]: whether the recommender chose it without words of the user: in the feed
+        or beside an item, not in answer to a search or in a conversation."""
+        surface = self._events.surface[self._page_rows][self._page_of_shown]
+        return (surface == Surface.FEED) | (surface == Surface.SIMILAR_ITEMS)
 
     @cached_property
     def visits(self) -> Visits:

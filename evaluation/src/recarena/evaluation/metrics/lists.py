@@ -44,7 +44,8 @@ def list_diversities(log: RunLog, arm: str | None = None) -> tuple[Doubles, Doub
     alike = ((total * total).sum(axis=1) - own) / 2
     several = k >= 2
     pairs = k[several] * (k[several] - 1) / 2
-    return f.shown.round[starts][several].astype(np.float64), 1 - alike[several] / pairs
+    unlike = np.clip(1 - alike[several] / pairs, 0, 1)  # rounding may pass either end
+    return f.shown.round[starts][several].astype(np.float64), unlike
 
 
 def novelty(log: RunLog, arm: str | None = None) -> float:
