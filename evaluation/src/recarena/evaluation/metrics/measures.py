@@ -105,7 +105,7 @@ METRICS: tuple[Metric, ...] = (
     _content(exposure.average_popularity, "mean popularity", 1, "neither", "watches before the run",
              "How often what a user is shown had been watched before the run."),
     _content(exposure.exposure_fairness, "exposure fairness", 3, "higher", "least / greatest",
-             "Whether groups of items are shown as much as they merit; 1 is fair.",
+             "Whether the feed shows groups of items as much as they merit; 1 is fair.",
              "the world has no planted groups, or nothing was shown"),
     _operation(operations.latency_p50_ms, "p50 ms", 0, "ms", "Half of the answers took longer."),
     _operation(operations.latency_p95_ms, "p95 ms", 0, "ms", "One answer in 20 took longer."),
