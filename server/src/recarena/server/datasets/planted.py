@@ -51,7 +51,7 @@ def planted_world(
     shape = TasteShape(
         communities=communities, spread=spread, shared=0.05, communal=0.8, on_factors=0.9
     )
-    catalog, group = grouped_catalog(items, seed, planting.groups)
+    catalog, group, twins = grouped_catalog(items, seed, planting.groups)
     world = generate_world(
         users,
         seed,
@@ -67,10 +67,12 @@ def planted_world(
         if (value := getattr(planting, name)) is not None
     }
     if planting.groups:
+        # Twins are worth the same to the last bit, whatever the order of sums.
+        merit = (np.bincount(twins, merits(world)) / planting.groups)[twins]
         truth["groups"] = {
             "names": list(string.ascii_uppercase[: planting.groups]),
             "of_item": group.tolist(),
-            "merit_of_item": [round(merit, 6) for merit in merits(world).tolist()],
+            "merit_of_item": merit.round(6).tolist(),
         }
     if planting.edges:
         world, truth["edges"] = plant_edges(world, planting.edges, seed, shape)
@@ -112,8 +114,10 @@ def planted_catalog(items: int, seed: int) -> Catalog:
     return plant_truth(bare, seed, FACTORS)
 
 
-def grouped_catalog(items: int, seed: int, groups: int) -> tuple[Catalog, NDArray[np.int64]]:
-    """The catalogue, and the group of each item (0 for all where there are none).
+def grouped_catalog(
+    items: int, seed: int, groups: int
+) -> tuple[Catalog, NDArray[np.int64], NDArray[np.int64]]:
+    """The catalogue, the group of each item (0 for all where there are none), and its set.
 
     With groups, items come in sets of one a group that are twins in all that users like: genres,
     factors, quality. So for every user the groups are worth the same. The twin in group 0 is
@@ -121,7 +125,7 @@ def grouped_catalog(items: int, seed: int, groups: int) -> tuple[Catalog, NDArra
     of a set stand in the catalogue is drawn.
     """
     if not groups:
-        return planted_catalog(items, seed), np.zeros(items, np.int64)
+        return planted_catalog(items, seed), np.zeros(items, np.int64), np.arange(items)
     if items % groups:
         fewer = items - items % groups
         raise InputError(
@@ -143,6 +147,7 @@ def grouped_catalog(items: int, seed: int, groups: int) -> tuple[Catalog, NDArra
             factors=once.factors[original],
         ),
         group,
+        original,
     )
 
 
