@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from recarena.evaluation.playing.mirrored import Bout, Played
 
 PROBLEM = 1
+HINT_AFTER_S = 20.0
+"""How long a program that was started may not have registered before that is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +195,7 @@ async def _play_on(hall: Hall, job: Job, book: _Book, output: Output) -> None:
     stopper = Stopper(folder) if plan.stop_early and plan.design is not Design.SPLIT else None
     world_ended = asyncio.Event()
     with output.playing(standing) as tell:
-        watch = _watch(standing, purse, book, world_ended, (output.run_ended, tell))
+        watch = _watch(standing, purse, book, world_ended, (output, tell))
         arena = replace(
             hall.arena, again=again, made_with=lambda bout: purse.begin(bout, job.private)
         )
@@ -213,18 +215,28 @@ def _watch(
     purse: Purse,
     book: _Book,
     world_ended: asyncio.Event,
-    tell: tuple[Callable[[Played], None], Callable[[], None]],
+    tell: tuple[Output, Callable[[], None]],
 ) -> Watch:
-    """Keeps the books while runs are played; `tell`: of an ended run, and of anything."""
-    run_ended, something = tell
-    remote = {one.name for one in standing.plan.recommenders if one.is_remote}
+    """Keeps the books while runs are played; `tell`: of what is worth a line, and of anything."""
+    output, something = tell
+    started = {one.name for one in standing.plan.recommenders if not one.is_remote}
+    hinted: set[str] = set()
+
+    def hint(bout: Bout) -> None:
+        for name in sorted(started & standing.waiting_for & set(bout.recommenders) - hinted):
+            hinted.add(name)
+            output.note(
+                f"{bout.run_id} still waits for {name}. Does its program register by that name? "
+                f"What it said is in logs/recommender-{name}.log"
+            )
 
     def round(bout: Bout, number: int) -> None:
         standing.round(bout, number)
         something()
 
     def waiting(bout: Bout) -> None:
-        standing.waiting_for |= remote & set(bout.recommenders)
+        standing.waiting_for |= set(bout.recommenders)
+        asyncio.get_running_loop().call_later(HINT_AFTER_S, hint, bout)
         something()
 
     def playing(bout: Bout) -> None:
@@ -236,7 +248,7 @@ def _watch(
         worlds = standing.worlds_done
         standing.end(played)
         purse.end(played.bout.run_id)
-        run_ended(played)
+        output.run_ended(played)
         something()
         if standing.worlds_done > worlds:
             world_ended.set()

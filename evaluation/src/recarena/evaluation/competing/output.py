@@ -54,6 +54,10 @@ class Output(Protocol):
         """At the end."""
         ...
 
+    def note(self, text: str) -> None:
+        """Something that somebody should look at while it goes on."""
+        ...
+
     def error(self, text: str) -> None:
         """Something went wrong, or was stopped."""
         ...
@@ -153,6 +157,12 @@ class Terminal:
         for line in next_steps(folder, found, report):
             say(Text(f"  {line}"), soft_wrap=True)
 
+    def note(self, text: str) -> None:
+        """A yellow line."""
+        from rich.text import Text
+
+        self._err.print(Text(text, "yellow"), soft_wrap=True)
+
     def error(self, text: str) -> None:
         """One red line, or several where a program's last lines are quoted."""
         from rich.text import Text
@@ -227,6 +237,10 @@ class JsonLines:
             notes=notes(found.board) if found.board else [],
             next=next_steps(folder, found, report),
         )  # fmt: skip
+
+    def note(self, text: str) -> None:
+        """A `note` line."""
+        self._say("note", message=text)
 
     def error(self, text: str) -> None:
         """An `error` line."""

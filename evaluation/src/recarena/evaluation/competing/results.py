@@ -132,7 +132,8 @@ def board_of(
     folder: CompetitionFolder, runs: Sequence[RunResult], logs: Mapping[str, RunLog]
 ) -> Leaderboard | None:
     """The leaderboard of `ranked` runs; None where there is none. `logs`: by run_id."""
-    from recarena.evaluation.leaderboard.board import Entrant, build
+    from recarena.evaluation.competing.stopping import rule_of
+    from recarena.evaluation.leaderboard.board import Entrant, build, looked_at
 
     plan = folder.plan
     chosen = ranked(plan, runs)
@@ -144,7 +145,7 @@ def board_of(
     versions = {
         str(one["name"]): str(one.get("version") or "") for one in folder.manifest["recommenders"]
     }
-    return build(
+    board = build(
         (logs[run.bout.run_id] for run in chosen),
         plan.primary,
         plan.gate,
@@ -152,6 +153,8 @@ def board_of(
             name: Entrant(software.get(name) or version) for name, version in versions.items()
         },
     )
+    may_end_early = plan.stop_early and plan.design is not Design.SPLIT
+    return looked_at(board, rule_of(plan)) if may_end_early else board
 
 
 def spillover_records(

@@ -6,11 +6,23 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 from recarena.evaluation.competing.folder import CompetitionFolder
 from recarena.evaluation.competing.plan import Plan
 from recarena.evaluation.playing.mirrored import run_name
 from recarena.evaluation.runs.last_round import last_round
+
+if TYPE_CHECKING:
+    from recarena.evaluation.statistics.stopping import StoppingRule
+
+
+def rule_of(plan: Plan) -> StoppingRule:
+    """Looks after every world, with alpha shared among all pairs."""
+    from recarena.evaluation.statistics.stopping import StoppingRule
+
+    pairs = math.comb(len(plan.names), 2)
+    return StoppingRule(len(plan.worlds), confidence=plan.confidence, comparisons=max(1, pairs))
 
 
 @dataclass(slots=True)
@@ -30,7 +42,7 @@ class Stopper:
         that matters, by a confidence sequence that holds at every look (alpha shared among the
         pairs). Recommenders with a failed run are not waited for.
         """
-        from recarena.evaluation.statistics.stopping import StoppingRule, decide
+        from recarena.evaluation.statistics.stopping import decide
 
         plan = self.folder.plan
         self._read(plan)
@@ -38,10 +50,7 @@ class Stopper:
         pairs = list(combinations(names, 2))
         if not pairs or not self._seen:
             return ""
-        rule = StoppingRule(
-            len(plan.worlds), confidence=plan.confidence,
-            comparisons=math.comb(len(plan.names), 2),
-        )  # fmt: skip
+        rule = rule_of(plan)
         for a, b in pairs:
             apart = [x - y for x, y in zip(self._values[a], self._values[b], strict=True)]
             if not decide(apart, rule, plan.minimum_effect).may_stop:
