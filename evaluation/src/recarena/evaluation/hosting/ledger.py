@@ -28,6 +28,8 @@ class Status(StrEnum):
     FAILED = "failed"
     OVER_BUDGET = "over budget"
     NOT_CONNECTED = "not connected"
+    INTERRUPTED = "interrupted"
+    """The server was stopped under it, and its recommender was not there when it went on."""
     CANCELLED = "cancelled"
 
     @property
@@ -82,16 +84,13 @@ class Ledger:
         """BadCompetition for a line that is none, but for a last one that was half written."""
         self._path = path
         self._all: dict[str, Submission] = {}
-        lines = path.read_bytes().split(b"\n") if path.exists() else []
-        self._torn = bool(lines and lines[-1])
+        *lines, torn = path.read_bytes().split(b"\n") if path.exists() else [b""]
+        self._torn = len(torn)
+        """Bytes of a last line that is half written: it was told to nobody."""
         for number, line in enumerate(lines, start=1):
-            if not line:
-                continue
             try:
                 self._apply(json.loads(line))
             except (ValueError, KeyError, TypeError) as error:
-                if number == len(lines):
-                    continue  # the power went while it was written: it was told to nobody
                 raise BadCompetition(
                     f"{path}, line {number}: {error}; restore the file from a copy"
                 ) from None
@@ -126,10 +125,11 @@ class Ledger:
     def _append(self, event: str, id: str, **values: Any) -> None:
         line = {"time": now(), "event": event, "id": id, **values}
         text = json.dumps(line, ensure_ascii=False) + "\n"
-        if self._torn:
-            text, self._torn = "\n" + text, False
         handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
+            if self._torn:
+                os.ftruncate(handle, os.fstat(handle).st_size - self._torn)
+                self._torn = 0
             os.write(handle, text.encode())
             os.fsync(handle)
         finally:

@@ -272,6 +272,8 @@ class Umpire:
             found.pop("scores", None)
         if counted is not None:
             found["counted"] = counted
+        elif status is Status.INTERRUPTED:
+            found["counted"] = False
         self._ledger.note("ended", playing.one.id, status=status, why=why, **found)
         self.changed.set()
 
@@ -279,6 +281,12 @@ class Umpire:
 def _missing(playing: _Playing, patience_s: float) -> tuple[Status, str]:
     """What becomes of a submission whose recommender is not there."""
     name = playing.one.recommender
+    if playing.since is None and playing.one.interruptions:
+        return (
+            Status.INTERRUPTED,
+            f"the server was stopped while it was played, and no session of {name} dialled in "
+            f"within {patience_s:g} s when it went on. Submit again; this does not count",
+        )
     if playing.since is None and not playing.world:
         return (
             Status.NOT_CONNECTED,
