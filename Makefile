@@ -12,6 +12,7 @@ PYPROJECTS := $(DISTS:%=%/pyproject.toml)
 EDITABLE := $(DISTS:%=-e %)
 # The first of these that is Python 3.11 or newer makes the environment; `make PYTHON=...` picks.
 PYTHON ?= python3.11 python3.12 python3.13 python3
+CROSSCHECK := .venv-crosscheck
 # Options for the program that a target runs: make test ARGS="-k session"
 ARGS ?=
 # Tests run in two processes, a file in one of them; make test TWO= runs them one after another.
@@ -76,6 +77,16 @@ test: setup ## Run all tests (ARGS="-k words -x" goes to pytest)
 test-fast: setup ## Run the tests that are not slow
 	@$(BIN)/python -m pytest $(TWO) -m "not slow" $(ARGS)
 
+.PHONY: crosscheck
+crosscheck: setup $(CROSSCHECK)/.stamp ## Hold metrics against rectools, scipy and choix, in an environment of their own
+	@$(BIN)/python -m pytest tests/crosscheck $(ARGS)
+
+$(CROSSCHECK)/.stamp: requirements-crosscheck.lock
+	@echo "crosscheck: making $(CROSSCHECK) (about a minute the first time)"
+	@$(BIN)/python -m venv --clear $(CROSSCHECK)
+	@$(CROSSCHECK)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
 .PHONY: lint
 lint: setup ## Check style, imports between packages, and the protos
 	@$(BIN)/ruff check .
@@ -124,8 +135,11 @@ lock: ## Resolve the dependencies again into requirements.lock (ARGS="--upgrade"
 	  --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 	  --all-extras --group dev $(OWN:%=--no-emit-package %) \
 	  $(PYPROJECTS) --output-file requirements.lock $(ARGS)
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
+	  --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+	  tests/crosscheck/requirements.in --output-file requirements-crosscheck.lock $(ARGS)
 
 .PHONY: clean
 clean: ## Remove .venv, caches and build output (never runs/ or worlds/)
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) $(CROSSCHECK) .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -not -path './.git/*' -type d -prune -exec rm -rf {} +
