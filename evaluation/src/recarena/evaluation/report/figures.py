@@ -164,12 +164,13 @@ def latency(board: Leaderboard, shown: Mapping[str, Shown], limit_ms: float | No
     every = [
         float(one) for row in board.rows for one in shown[row.recommender].latency_ms if one > 0
     ]
-    across = plots.logarithmic([*every, *([limit_ms] if limit_ms else [])])
+    across = plots.milliseconds([*every, *([limit_ms] if limit_ms else [])])
     up = Axis(0.0, 1.0, ((0.0, "0"), (0.5, "50 %"), (0.95, "95 %")))
     limit = math.log10(limit_ms) if limit_ms else None
     quantiles = tuple(PERCENTS.index(one) for one in (0, 50, 90, 95, 99, 100))
     return Figure(
-        "Share of works answered within a time in milliseconds (logarithmic); grey: the others"
+        "Share of works answered within a time in milliseconds (s: seconds), logarithmic; "
+        "grey: the others"
         + (f"; dashed: the limit for 95 %, {figure(limit_ms, 0)} ms" if limit_ms else ""),
         tuple(
             Panel(name, plots.panel(

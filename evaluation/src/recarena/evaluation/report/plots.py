@@ -96,17 +96,15 @@ def course_axis(lines: Sequence[Line], ticks: int = 3) -> Axis:
     return axis([*means, *ends], ticks)
 
 
-def logarithmic(values: Sequence[float]) -> Axis:
-    """An axis of log10 over the positive values, with ticks at powers of ten."""
+def milliseconds(values: Sequence[float]) -> Axis:
+    """An axis of log10 over the positive values, in milliseconds, with ticks at powers of ten."""
     logs = [math.log10(value) for value in values if math.isfinite(value) and value > 0]
     first = math.floor(min(logs)) if logs else 0
     last = max(first + 1, math.ceil(max(logs))) if logs else 1
-    every = max(1, math.ceil((last - first) / 4))
-    return Axis(
-        first,
-        last,
-        tuple((float(at), f"{10.0**at:,.10g}") for at in range(first, last + 1, every)),
-    )
+    words = {
+        at: f"{10**at:g}" if at < 3 else f"{10 ** (at - 3):g} s" for at in range(first, last + 1)
+    }
+    return Axis(first, last, tuple((float(at), word) for at, word in words.items()))
 
 
 def forest(marks: Sequence[Mark], alternative: str, reference: float | None = None) -> Markup:
