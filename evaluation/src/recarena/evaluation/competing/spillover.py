@@ -2,7 +2,8 @@
 
 Where users of one recommender influence users of the other, arms of one world are no longer what
 two worlds would be, and their difference is not the effect of choosing the one or the other for
-everybody. Both designs played in the same worlds tell by how much: spillover = mirrored - split.
+everybody. (A recommender that learns has fewer users to learn from there, too.) Both designs played
+in the same worlds tell by how much: spillover = mirrored - split.
 Source: Halloran and Struchiner (1995) for direct and total effects under interference.
 """
 
@@ -321,6 +322,12 @@ BY_USER: Mapping[str, Callable[[RunLog], Doubles]] = {
 # ------------------------------------------------------------------ for people
 
 
+WHY = (
+    "In a shared world users reach one another across arms, and a recommender learns from its own "
+    "arm alone."
+)
+
+
 def _sentence(one: Spillover) -> str:
     metric = BY_NAME[one.metric]
     better, other, sign = (one.a, one.b, 1) if one.mirrored.mean >= 0 else (one.b, one.a, -1)
@@ -352,13 +359,11 @@ def _sentence(one: Spillover) -> str:
     if lost > 0:
         return (
             f"The {name} recovers {share} of the mirrored effect: {whole}, and only "
-            f"{adjusted:.{d}f} as arms of one (spillover {spread}). What users of {better} watched "
-            f"and said reached users of {other}, or the other way round."
+            f"{adjusted:.{d}f} as arms of one (spillover {spread}). {WHY}"
         )
     return (
         f"The {name} shows {share} of the mirrored effect, more than there is: {whole}, and "
-        f"{adjusted:.{d}f} as arms of one (spillover {spread}). Arms that share a world drive each "
-        "other apart."
+        f"{adjusted:.{d}f} as arms of one (spillover {spread}). {WHY}"
     )
 
 
