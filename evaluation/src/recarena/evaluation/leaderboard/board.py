@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from recarena.evaluation.leaderboard.comparing import (
@@ -15,6 +15,7 @@ from recarena.evaluation.leaderboard.comparing import (
     better_of,
     checked_primaries,
     compare,
+    compare_at_any_look,
     in_common,
 )
 from recarena.evaluation.leaderboard.gate import Gate, Verdict
@@ -24,6 +25,7 @@ from recarena.evaluation.runs.thinking import Thinking, thinking_of, together
 from recarena.evaluation.runs.twins import twins
 from recarena.evaluation.statistics.bootstrap import RankInterval, rank_intervals
 from recarena.evaluation.statistics.bradley_terry import Strength, bradley_terry
+from recarena.evaluation.statistics.stopping import StoppingRule
 from recarena.evaluation.statistics.worlds import Interval, world_interval
 
 NAN = float("nan")
@@ -139,6 +141,8 @@ class Leaderboard:
     gate: Gate | None = None
     seed: int = SEED
     """Of resampling."""
+    rule: StoppingRule | None = None
+    """By which it could end early; None: all worlds were played whatever came out."""
 
     @property
     def caveat(self) -> str:
@@ -176,11 +180,12 @@ def build(
     A recommender that played a world more than once has the mean of its runs there. Places are
     open (tied) between recommenders whose paired difference on the primary metric may be 0, at
     95 % over all pairs and primaries together (Holm); what is exploratory is adjusted by Benjamini
-    and Hochberg. The gate judges means over worlds. The seed is that of resampling: the same runs
-    and seed give the same leaderboard. ValueError without a run, or for a primary that is not
-    known or neither good nor bad.
+    and Hochberg. The gate judges means over worlds; one without limits is none. The seed is that
+    of resampling: the same runs and seed give the same leaderboard. ValueError without a run, or
+    for a primary that is not known or neither good nor bad.
     """
     primaries = checked_primaries(primary)
+    gate = gate if gate and gate.has_limits else None
     logs = list(logs)
     if not logs:
         raise ValueError("a leaderboard needs at least one run")
@@ -211,6 +216,25 @@ def build(
         comparisons=comparisons,
         gate=gate,
         seed=seed,
+    )
+
+
+def looked_at(board: Leaderboard, rule: StoppingRule) -> Leaderboard:
+    """The same where the competition could end after any world: places rest on the confidence
+    sequence, which holds however often one looked, and not on Holm's test, which would not."""
+    measured = {row.recommender: row.measured for row in board.rows}
+    primary = compare_at_any_look(measured, board.primaries, rule)
+    others = tuple(one for one in board.comparisons if one.role != PRIMARY_ROLE)
+
+    def moved(row: Row) -> Row:
+        places = {
+            metric: replace(place, **_standing(row.recommender, metric, primary, len(board.rows)))
+            for metric, place in row.places.items()
+        }
+        return replace(row, places=places)
+
+    return replace(
+        board, rows=tuple(map(moved, board.rows)), comparisons=(*primary, *others), rule=rule
     )
 
 
@@ -264,18 +288,31 @@ def _places(
     seed: int,
 ) -> dict[str, Place]:
     """By recommender."""
-    on_it = [one for one in comparisons if (one.metric, one.role) == (metric, PRIMARY_ROLE)]
     values = in_common(measured, metric)
     ranks = rank_intervals(values, seed, CONFIDENCE) or [None] * len(measured)
     strengths = bradley_terry(values, CONFIDENCE)
-    places: dict[str, Place] = {}
-    for name, rank, strength in zip(measured, ranks, strengths, strict=True):
-        of_it = [one for one in on_it if name in (one.a, one.b)]
-        above = sum(one.leader not in (None, name) for one in of_it)
-        below = sum(one.leader == name for one in of_it)
-        tied = tuple(one.other(name) for one in of_it if one.leader is None)
-        places[name] = Place(1 + above, len(measured) - below, tied, rank, strength)
-    return places
+    return {
+        name: Place(
+            rank=rank, strength=strength, **_standing(name, metric, comparisons, len(measured))
+        )
+        for name, rank, strength in zip(measured, ranks, strengths, strict=True)
+    }
+
+
+def _standing(
+    name: str, metric: str, comparisons: Iterable[Comparison], recommenders: int
+) -> dict[str, Any]:
+    """`first`, `last` and `tied_with` of a place."""
+    of_it = [
+        one
+        for one in comparisons
+        if (one.metric, one.role) == (metric, PRIMARY_ROLE) and name in (one.a, one.b)
+    ]
+    return {
+        "first": 1 + sum(one.leader not in (None, name) for one in of_it),
+        "last": recommenders - sum(one.leader == name for one in of_it),
+        "tied_with": tuple(one.other(name) for one in of_it if one.leader is None),
+    }
 
 
 def _thinking(logs: Iterable[RunLog]) -> Thinking | None:

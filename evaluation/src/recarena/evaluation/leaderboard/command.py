@@ -70,7 +70,7 @@ def leaderboard_command(
         logs = [RunLog.open(folder) for folder in folders.values()]
     except UnreadableRun as error:
         raise refuse(str(error)) from None
-    board = build(logs, primaries, gate if gate != Gate() else None, seed)
+    board = build(logs, primaries, gate, seed)
     if as_json or csv:
         sys.stdout.write(as_json_lines(board) if as_json else as_csv(board))
         return

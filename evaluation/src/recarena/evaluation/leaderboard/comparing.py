@@ -3,6 +3,7 @@ explored (Benjamini-Hochberg)."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import numpy as np
 from recarena.evaluation.metrics.measures import METRICS, Metric
 from recarena.evaluation.statistics.bootstrap import Matrix
 from recarena.evaluation.statistics.multiplicity import benjamini_hochberg, holm_adjusted
+from recarena.evaluation.statistics.stopping import StoppingRule, decide
 from recarena.evaluation.statistics.worlds import Interval, paired_difference, paired_p_value
 
 NAN = float("nan")
@@ -44,14 +46,15 @@ class Comparison:
     a: str
     b: str
     difference: Interval
-    """a - b, for itself: not adjusted for there being other comparisons."""
+    """a - b, for itself: not adjusted for there being other comparisons. After looks at every
+    world it is that of the confidence sequence, which is."""
     p_value: float
     """Of the paired t test; NaN where fewer than two worlds have a value."""
     adjusted_p: float
     """Primary: after Holm over pairs x primaries. Exploratory: after Benjamini-Hochberg over all
-    exploratory ones."""
+    exploratory ones. NaN after looks at every world."""
     separated: bool
-    """adjusted_p <= 1 - confidence."""
+    """adjusted_p <= 1 - confidence; after looks at every world: the interval leaves out 0."""
 
     @property
     def leader(self) -> str | None:
@@ -115,6 +118,31 @@ def compare(
             Comparison(metric, role, a, b, difference, p, q, q <= _level(confidence))
             for (metric, a, b, difference, p), q in zip(bare, adjusted, strict=True)
         ]
+    return tuple(found)
+
+
+def compare_at_any_look(
+    measured: Measured, primaries: Sequence[str], rule: StoppingRule
+) -> tuple[Comparison, ...]:
+    """Every pair on the primaries, where the competition was looked at after each world.
+
+    Separated is what the confidence sequence's interval leaves 0 out of; alpha is shared among
+    pairs and primaries, however many of them the rule was made for. There is no adjusted p-value.
+    """
+    pairs = [(name, a, b) for name in primaries for a, b in combinations(measured, 2)]
+    shared = dataclasses.replace(rule, comparisons=max(rule.comparisons, len(pairs)))
+    found: list[Comparison] = []
+    for name, a, b in pairs:
+        metric, _, _, plain, p_value = _plain(measured, a, b, name, rule.confidence)
+        common = sorted(measured[a].keys() & measured[b].keys())
+        apart = [measured[a][world][metric] - measured[b][world][metric] for world in common]
+        finite = [one for one in apart if math.isfinite(one)]
+        difference = decide(finite, shared).interval if finite else plain
+        found.append(
+            Comparison(
+                metric, PRIMARY_ROLE, a, b, difference, p_value, NAN, difference.excludes(0.0)
+            )
+        )
     return tuple(found)
 
 

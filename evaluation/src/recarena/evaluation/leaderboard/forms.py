@@ -198,16 +198,21 @@ def notes(board: Leaderboard) -> list[str]:
         if any(row.tied for row in board.rows):
             lines.append(
                 f"Places such as 1–2 are ties: the paired difference in {headings[0]} may be 0 "
-                "(95 %, Holm)."
+                + ("(95 %, Holm)." if board.rule is None else "(95 % over all looks).")
             )
         if len(board.rows) > 1:
             lines.append(
                 f"rank: 95 % interval over other worlds, for each alone (bootstrap, seed "
                 f"{board.seed}). strength: Bradley–Terry by world, log odds against the average."
             )
+    if board.rule is not None:
+        lines.append(
+            "It could end after any world: places rest on a confidence sequence, which holds at "
+            "every look; ± does not."
+        )
     if len(headings) > 1:
         lines.append(
-            f"Primary metrics: {', '.join(headings)}; Holm runs over pairs and primaries together."
+            f"Primary metrics: {', '.join(headings)}; pairs and primaries are judged together."
         )
     lines += [
         f"{row.recommender} does not pass the gate: {', '.join(row.verdict.reasons)}."

@@ -37,6 +37,11 @@ class Gate:
                 raise ValueError(f"gate.{name} is not known; known are {', '.join(known)}")
         return cls(**values)
 
+    @property
+    def has_limits(self) -> bool:
+        """Whether there is anything to pass."""
+        return any(value is not None for value in self.as_json().values())
+
     def as_json(self) -> dict[str, float | None]:
         """As in a manifest."""
         return {one.name: getattr(self, one.name) for one in fields(self)}
