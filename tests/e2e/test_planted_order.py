@@ -17,6 +17,7 @@ from recarena.server.datasets.planted import planted_world
 from recarena.server.datasets.world_folder import save_world
 from recarena.server.rpc.server import Server
 from recarena.server.runs import RunState
+from support import figures
 
 WORLDS, USERS, ITEMS, ROUNDS = 6, 400, 300, 8
 LEARNED = ("random", "popular", "item-knn", "ease")
@@ -69,13 +70,15 @@ def above(a: Interval, b: Interval) -> bool:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_oracle_beats_learned_beats_popular_beats_random_with_separated_intervals(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
 ):
     rates = await watch_rates(tmp_path)
     interval = {name: world_interval(values) for name, values in rates.items()}
-    with capsys.disabled():
-        for name, one in sorted(interval.items(), key=lambda pair: -pair[1].mean):
-            print(f"  {name:9} watch rate {one.mean:.3f} [{one.low:.3f}, {one.high:.3f}]")
+    for name, one in sorted(interval.items(), key=lambda pair: -pair[1].mean):
+        figures.report(
+            f"watch rate of {name} in {WORLDS} planted worlds", mean=round(one.mean, 4),
+            low=round(one.low, 4), high=round(one.high, 4),
+        )  # fmt: skip
     assert above(interval["oracle"], interval["item-knn"])
     assert above(interval["oracle"], interval["ease"])
     assert above(interval["item-knn"], interval["popular"])
