@@ -155,6 +155,7 @@ def a_card(*, passed: bool = True) -> dict[str, Any]:
                 "value": margin, "limit": 0.0,
                 "text": "AUC above popularity" if passed else "LOSES to popularity",
             }],
+            "losses": [] if passed else ["LOSES to popularity on uniform negatives"],
             "alarms": [],
         },
         "discrimination": [

@@ -189,7 +189,8 @@ def test_names_from_outside_are_text_and_nothing_else(tmp_path: Path, content: C
 def test_a_card_that_loses_to_popularity_says_so_in_red_and_in_words(content: Content):
     page = render(replace(content, card=a_card(passed=False)))
     assert page.count('<p class="alarm">Believability card ✗ Not passed') == 2
-    assert "LOSES to popularity" in page
+    assert "<li>LOSES to popularity on uniform negatives</li>" in page
+    assert "measured on ml-tiny, and the worlds played are tiny" in page
     assert "Position bias was not measured" in page
 
 

@@ -65,21 +65,29 @@ def card_remarks(content: Content) -> Iterator[str]:
             f"The believability card is of the mind {own}, the users' is "
             f"{', '.join(sorted(kinds))}: it says nothing about this competition."
         )
+    data = part(content.card, "data")
+    if not {data.get("world"), data.get("name")} & set(content.board.worlds):
+        yield (
+            f"The believability card was measured on {data.get('name') or 'unknown data'}, and the "
+            f"worlds played are {', '.join(content.board.worlds)}: whether it holds for them is "
+            "not known."
+        )
 
 
 def _blocks(card: Card) -> Iterator[Block]:
     mind, data = part(card, "mind"), part(card, "data")
     yield card_verdict(card)
-    if alarms := sentences(part(card, "verdict").get("alarms")):
-        yield Points(tuple(f"Alarm: {one}" for one in alarms), "warned bad")
+    verdict = part(card, "verdict")
+    alarms = tuple(f"Alarm: {one}" for one in sentences(verdict.get("alarms")))
+    if said := (*sentences(verdict.get("losses")), *alarms):
+        yield Points(said, "warned bad")
     yield Facts((
         ("mind", str(mind.get("name") or mind.get("kind") or "unknown")),
         ("data", str(data.get("name") or data.get("world") or "unknown")),
         ("users measured", count(data.get("measured"))),
         ("seed", count(part(card, "made").get("seed"))),
     ))  # fmt: skip
-    gates = listing(part(card, "verdict").get("gates"))
-    if gates:
+    if gates := listing(verdict.get("gates")):
         yield Tabled(_gates(gates))
     drawn = [one for one in (_discrimination(card, kind) for kind in ("matched", "uniform")) if one]
     if drawn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -46,10 +47,19 @@ def page_of(content: Content) -> Page:
     return Page(
         title=content.title,
         is_competition=content.is_competition,
-        created=str(content.manifest.get("created") or ""),
+        created=_moment(str(content.manifest.get("created") or "")),
         sections=tuple(sections(content)),
         footer=(
             "Made by recarena report. Intervals are over worlds: users of one world influence one "
             "another, so that the world is the unit."
         ),
     )
+
+
+def _moment(written: str) -> str:
+    """To the minute, as people write it; what is no moment stays as it is."""
+    try:
+        moment = datetime.fromisoformat(written)
+    except ValueError:
+        return written
+    return f"{moment:%Y-%m-%d %H:%M %Z}".strip()
