@@ -16,7 +16,8 @@ class LastRound:
     round: int
     """Last committed round; 0 before the first."""
     digest: str
-    """Of the event log up to that round (docs/run-folder.md); empty before the first."""
+    """Of the event log up to that round (docs/run-folder.md); empty before the first, and in
+    folders of before it was kept."""
     state: str
     """As status.json has it: succeeded, paused, failed, stopped...; empty where it is not said."""
     error: str
@@ -32,12 +33,12 @@ def last_round(path: Path) -> LastRound | None:
 
     try:
         database = lancedb.connect(str(path / "tables"), read_consistency_interval=timedelta(0))
-        rows = database.open_table("rounds").search().select(["round", "digest"]).to_arrow()
+        table = database.open_table("rounds")
+        columns = [name for name in ("round", "digest") if name in table.schema.names]
+        rows = table.search().select(columns).to_arrow().to_pylist()
     except (ValueError, RuntimeError, OSError):
         return None
-    found = max(
-        zip(rows["round"].to_pylist(), rows["digest"].to_pylist(), strict=True), default=(0, "")
-    )
+    found = max(((row["round"], row.get("digest") or "") for row in rows), default=(0, ""))
     return LastRound(
         int(found[0]), str(found[1]), str(status.get("state", "")), str(status.get("error", ""))
     )
