@@ -140,9 +140,10 @@ class Host:
     async def ended(self, id: str, token: str) -> dict[str, Any]:
         """The submission when nothing more becomes of it."""
         async with asyncio.timeout(2 * PATIENCE):
-            while (one := await self.status(id, token))["status"] in ("queued", "playing"):
-                await asyncio.sleep(0.05)
-        return one
+            while True:
+                one = (await self.ask(f"/api/submissions/{id}?wait=30", token)).json
+                if one["status"] not in ("queued", "playing"):
+                    return one
 
     async def played(self, token: str, track: str = "hidden", version: str = "") -> dict[str, Any]:
         """A submission to its end."""

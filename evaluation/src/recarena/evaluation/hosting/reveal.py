@@ -21,7 +21,6 @@ from recarena.evaluation.competing.results import (
     opened,
     results_of,
     run_results,
-    write_results,
     write_whole,
 )
 from recarena.evaluation.hosting.commitment import Secret, same, secret_from
@@ -32,6 +31,7 @@ from recarena.evaluation.hosting.season import CLOSED, REVEAL, read_season
 from recarena.evaluation.hosting.settings import BadCompetition
 from recarena.evaluation.hosting.standing import logs_in, ranked
 from recarena.evaluation.hosting.worlds import Recipe, hidden_recipes, make
+from recarena.evaluation.leaderboard.forms import as_csv, as_json_lines
 from recarena.evaluation.leaderboard.gate import Gate
 from recarena.evaluation.playing.contenders import REFERENCE, Contender
 from recarena.evaluation.playing.mirrored import Played
@@ -134,8 +134,8 @@ def _publish(
     competed = CompetitionFolder.open(place)
     results = run_results(competed, played)
     logs = opened(competed, results)
-    found = Found(results, logs, board_of(competed, results, logs), False, "", _seconds(chosen))
-    write_results(competed, found)
+    board = board_of(competed, results, logs)
+    found = Found(results, logs, board, False, "", _seconds(chosen))
     said = {
         **results_of(competed, found),
         "conduct": conduct_records(
@@ -154,6 +154,9 @@ def _publish(
         ],
     }  # fmt: skip
     write_whole(place / RESULTS, json.dumps(said, indent=1, ensure_ascii=False) + "\n")
+    if board:
+        write_whole(place / "leaderboard.jsonl", as_json_lines(board))
+        write_whole(place / "leaderboard.csv", as_csv(board))
 
 
 def _command(name: str) -> str:

@@ -89,7 +89,6 @@ async def _together(
     ready: Callable[[], None],
 ) -> None:
     """Everything at once, until one of them fails or all are cancelled."""
-    await standings.refresh()
     serving = asyncio.create_task(web.serve(sockets=[door]))
     playing = asyncio.create_task(umpire.run())
     ranking = asyncio.create_task(_rank(umpire, standings))
@@ -109,9 +108,9 @@ async def _together(
 
 async def _rank(umpire: Umpire, standings: Standings) -> None:
     while True:
-        await umpire.changed.wait()
-        umpire.changed.clear()
-        await standings.refresh()
+        ended = asyncio.create_task(umpire.another_end())
+        await standings.refresh()  # what ends meanwhile is not missed
+        await ended
 
 
 class _Web(uvicorn.Server):

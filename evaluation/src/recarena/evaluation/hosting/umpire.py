@@ -73,8 +73,8 @@ class Umpire:
         self._ledger, self._limits = season.ledger, season.competition.entrants
         self._playing: dict[str, _Playing] = {}
         self._wake = asyncio.Event()
-        self.changed = asyncio.Event()
-        """Set whenever a submission has ended."""
+        self._ends = asyncio.Event()
+        """Set, and replaced, whenever a submission has ended."""
 
     async def run(self) -> None:
         """Plays what is queued until it is cancelled; what is under way then is interrupted, and
@@ -105,7 +105,15 @@ class Umpire:
             self._playing[id].end(Status.CANCELLED, why)
             return
         self._ledger.note("ended", id, status=Status.CANCELLED, why=why)
-        self.changed.set()
+        self._tell()
+
+    async def another_end(self) -> None:
+        """Returns when a submission has ended, whichever it is."""
+        await self._ends.wait()
+
+    def _tell(self) -> None:
+        self._ends.set()
+        self._ends = asyncio.Event()
 
     def progress(self, id: str) -> dict[str, int | bool]:
         """How far a submission is that is played: worlds done, rounds of the next one, and whether
@@ -275,7 +283,7 @@ class Umpire:
         elif status is Status.INTERRUPTED:
             found["counted"] = False
         self._ledger.note("ended", playing.one.id, status=status, why=why, **found)
-        self.changed.set()
+        self._tell()
 
 
 def _missing(playing: _Playing, patience_s: float) -> tuple[Status, str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -30,6 +32,7 @@ from recarena.evaluation.hosting.umpire import Umpire
 
 MAX_BODY_BYTES = 4096
 MAX_VERSION_CHARS = 64
+MAX_WAIT_S = 30
 FAILURES_PER_MINUTE = 60.0
 """Requests with a token that is none, from one address."""
 HEADERS = {
@@ -165,8 +168,18 @@ class Site:
         return JSONResponse(self._own(one), status_code=201)
 
     async def submission(self, request: Request) -> Response:
-        """A submission of the caller's, with how it stands and what went wrong."""
-        return JSONResponse(self._own(self._its(request, self._caller(request))))
+        """A submission of the caller's, with how it stands and what went wrong; with `?wait=S` not
+        before it has ended, or S seconds are over."""
+        one = self._its(request, self._caller(request))
+        wait = request.query_params.get("wait", "0")
+        if not wait.isdecimal() or int(wait) > MAX_WAIT_S:
+            raise Refused(422, "bad_wait", f"wait is 0 to {MAX_WAIT_S} seconds")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(int(wait)):
+                while one.status.is_open:
+                    await self._umpire.another_end()
+                    one = self._ledger.get(one.id) or one
+        return JSONResponse(self._own(one))
 
     async def cancel(self, request: Request) -> Response:
         """Ends a submission of the caller's; an operator may end any."""
