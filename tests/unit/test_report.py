@@ -239,6 +239,17 @@ def test_a_competition_of_which_nothing_is_finished_has_a_page(tmp_path: Path):
     assert "Run w0-ease of ease is left out: it died" in words
 
 
+def test_runs_that_are_not_finished_are_counted_and_can_be_gone_on_with(
+    little: Path, tmp_path: Path
+):
+    begun = shutil.copytree(little, tmp_path / "begun")
+    shutil.rmtree(begun / "runs" / "w0-random")
+    words = words_of(content_of(begun))
+    assert "1 of 3 runs are not finished, and left out; see Runs." in words
+    assert "Worlds that are not complete are left out of the ranking: 0." in words
+    assert "recarena compete --resume begun" in words
+
+
 def test_a_manifest_that_was_changed_afterwards_is_found_out(little: Path, tmp_path: Path):
     changed = shutil.copytree(little, tmp_path / "changed")
     manifest = json.loads((changed / "manifest.json").read_text())

@@ -15,6 +15,8 @@ from recarena.evaluation.believability.card import FILE, Card, read_card
 from recarena.evaluation.competing.folder import CompetitionFolder, read_json
 from recarena.evaluation.competing.manifest import FORMAT, MANIFEST
 from recarena.evaluation.competing.results import (
+    FAILED,
+    UNFINISHED,
     RunResult,
     board_of,
     complete_worlds,
@@ -113,6 +115,7 @@ def _of_competition(competition: CompetitionFolder) -> Content:
         card=_card(competition.path),
         remarks=tuple(_remarks(competition, found)),
         steps=(
+            *_going_on(name, results, found),
             Step(
                 f"recarena reproduce {name}/{MANIFEST}",
                 "plays everything again in a new folder, and says whether it matches",
@@ -193,6 +196,11 @@ def _record(log: RunLog) -> RunRecord:
     )
 
 
+def _going_on(name: str, results: Mapping[str, Any], runs: Sequence[RunResult]) -> Iterator[Step]:
+    if not results.get("stopped_early") and any(run.state == UNFINISHED for run in runs):
+        yield Step(f"recarena compete --resume {name}", "plays what is not finished")
+
+
 def _remarks(competition: CompetitionFolder, runs: Sequence[RunResult]) -> Iterator[str]:
     results = competition.results
     if results is None:
@@ -208,9 +216,11 @@ def _remarks(competition: CompetitionFolder, runs: Sequence[RunResult]) -> Itera
         if results.get("stopped_early"):
             yield f"The competition was ended early: {results['stopped_early']}"
     for run in runs:
-        if run.error:
+        if run.state == FAILED:
             who = ", ".join(run.bout.recommenders)
             yield f"Run {run.bout.run_id} of {who} is left out: {run.error}"
+    if unfinished := sum(run.state == UNFINISHED for run in runs):
+        yield f"{unfinished:,} of {len(runs):,} runs are not finished, and left out; see Runs."
     incomplete = {run.world.number for run in runs} - set(complete_worlds(competition.plan, runs))
     if incomplete:
         worlds = ", ".join(map(str, sorted(incomplete)))

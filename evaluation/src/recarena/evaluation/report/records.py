@@ -98,6 +98,14 @@ def conduct(content: Content) -> Section:
             headings = ("recommender", Column("what it was told", words=True, long=True))
             complaints = table("The first complaints of each kind", headings, told)
             blocks.append(Folded("What recommenders were told was wrong", complaints))
+    if let_in := content.results.get("conduct"):
+        rows = [
+            (str(one["recommender"]), "; ".join(map(str, one["flags"])) or "kept to the rules")
+            for one in let_in
+        ]
+        headings = ("recommender", Column("over all its submissions", words=True, long=True))
+        title = "Everybody who was let in to the competition server"
+        blocks.append(Tabled(table(title, headings, rows)))
     return Section("conduct", "Failures and conduct", tuple(blocks))
 
 
