@@ -6,15 +6,14 @@ nobody else's data. Errors are what the recommender itself was told over its ses
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from recarena.evaluation.runs.conduct import conduct_lines
 from recarena.evaluation.runs.events import EventKind, Outcome
 from recarena.evaluation.runs.run_log import RunLog
 
@@ -50,14 +49,6 @@ def account_of(logs: Iterable[RunLog]) -> dict[str, Any]:
         **_summed(conduct),
         "errors": _errors(conduct),
     }
-
-
-def conduct_lines(run: Path) -> list[Mapping[str, Any]]:
-    """conduct.jsonl of a run folder; none where no recommender ever came."""
-    path = run / "conduct.jsonl"
-    if not path.is_file():
-        return []
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line]
 
 
 def _summed(conduct: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

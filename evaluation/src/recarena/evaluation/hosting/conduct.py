@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from recarena.evaluation.hosting.account import account_of, conduct_lines
+from recarena.evaluation.hosting.account import account_of
 from recarena.evaluation.hosting.ledger import Submission
 from recarena.evaluation.hosting.refusals import FILE as REFUSED
 from recarena.evaluation.hosting.standing import flags_of
 from recarena.evaluation.playing.mirrored import Conduct
+from recarena.evaluation.runs.conduct import conduct_lines
 from recarena.evaluation.runs.run_log import RunLog
 
 AUDIT = "audit.jsonl"

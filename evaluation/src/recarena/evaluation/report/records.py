@@ -142,13 +142,14 @@ def _counted(counts: Mapping[str, int]) -> str:
 
 
 def costs(content: Content) -> Section:
-    if content.board is None:
+    """What LLM minds took, by recommender and together."""
+    board = content.board
+    if board is None:
         return Section("costs", "Costs", ())
-    thinking = [(row.recommender, row.thinking) for row in content.board.rows if row.thinking]
-    if not thinking:
-        return Section(
-            "costs", "Costs", (Text("No user had a language model: no call was paid for."),)
-        )
+    if board.thinking is None:
+        nothing = Text("No user had a language model: no call was paid for.")
+        return Section("costs", "Costs", (nothing,))
+    thinking = [(row.recommender, row.thinking) for row in board.rows]
     rows = [
         (
             name, f"{one.calls_paid:,}", figure(one.calls_per_user_round, 3),
@@ -157,11 +158,12 @@ def costs(content: Content) -> Section:
             _money(one.cost_per_user_round, one.currency, 6),
             share(one.failed / one.decisions if one.decisions else None),
         )
-        for name, one in thinking
+        for name, one in (*thinking, ("all together", board.thinking))
+        if one is not None
     ]  # fmt: skip
     headings = (
-        "recommender", "paid calls", "a user-round", "tokens", "a user-round", "cost",
-        "a user-round", "on a default",
+        "recommender", "paid calls", "calls a user-round", "tokens", "tokens a user-round", "cost",
+        "cost a user-round", "on a default",
     )  # fmt: skip
     caption = "What LLM minds took; on a default: decisions that fell back on one"
     return Section("costs", "Costs", (Tabled(table(caption, headings, rows)),))

@@ -30,16 +30,18 @@ class Conduct:
 
 
 def conduct_of(runs: Iterable[Path]) -> dict[str, Conduct]:
-    """By recommender; without those of which nothing is written. A line that is cut off (the server
-    was killed while it wrote) is passed over."""
+    """By recommender; without those of which nothing is written."""
     lines: dict[str, list[Mapping[str, Any]]] = {}
     for run in runs:
-        for line in _lines(run / FILE):
+        for line in conduct_lines(run):
             lines.setdefault(str(line.get("recommender")), []).append(line)
     return {name: _summed(of_it) for name, of_it in lines.items()}
 
 
-def _lines(path: Path) -> Iterable[Mapping[str, Any]]:
+def conduct_lines(run: Path) -> Iterable[Mapping[str, Any]]:
+    """The lines of a run's conduct.jsonl; none where no recommender ever came. A line that is cut
+    off (the server was killed while it wrote) is passed over."""
+    path = run / FILE
     if not path.is_file():
         return
     for text in path.read_text("utf-8", errors="replace").splitlines():
