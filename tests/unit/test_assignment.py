@@ -18,6 +18,7 @@ from recarena.server.allocation import (
 from recarena.server.config import Settings, parse_settings
 from recarena.server.datasets.generate import generate_world
 from recarena.server.datasets.specs import open_world
+from recarena.server.house import fork_run
 from recarena.server.network import Network
 from recarena.server.runs import assign_arms, create_run
 
@@ -79,7 +80,7 @@ def test_groups_that_are_there_are_found(seed: int):
 
 @pytest.mark.parametrize(("weights", "share"), [((1, 1), 0.5), ((3, 1), 0.25)])
 def test_each_users_chance_of_an_arm_is_its_share_of_the_weights(weights, share):
-    draws = 400
+    draws = 200
     friends = cliques(10, 4)
     arms = np.stack([allocate_clusters(weights, n, friends, 2).arm_of_user for n in range(draws)])
     chance = (arms == 1).mean(axis=0)
@@ -129,6 +130,23 @@ def test_a_run_keeps_what_was_drawn_in_its_manifest(tmp_path: Path):
     assert abs(about["users"]["r1"] - 30) <= about["cluster_sizes"]["largest"]
     assert about["cluster_sizes"]["largest"] <= 30 / 4
     assert 0 < about["ties_within_clusters"] < about["ties_within_arms"] < 1
+
+
+def test_a_fork_keeps_everybodys_arm_under_the_new_names(tmp_path: Path):
+    chosen = by("clusters")
+    source = create_run(tmp_path / "run", chosen, open_world("new:users=40,seed=2,history=0"))
+    others = {**chosen.model_dump(mode="json"), "arms": [{"recommender": n} for n in "xyz"]}
+    fork = fork_run(source, tmp_path / "fork", 0, others)
+    try:
+        assert fork.arm_of_user().tolist() == source.arm_of_user().tolist()
+        kept, made = source.manifest["assignment"], fork.manifest["assignment"]
+        assert list(made["users"].items()) == [
+            ("x", kept["users"]["r0"]), ("y", kept["users"]["r1"]), ("z", 0),
+        ]  # fmt: skip
+        assert {**made, "users": 0} == {**kept, "users": 0}
+    finally:
+        source.close()
+        fork.close()
 
 
 def test_nobody_knows_anybody():

@@ -151,6 +151,10 @@ def fork_run(
         world = source.world()
         checked = settings_in(world, checked)
         changes = settings_entries(checked) | mind_entries(checked, world)
+        if assignment := source.manifest.get("assignment"):
+            arms = [arm.id for arm in checked.arms]
+            sizes = [*assignment["users"].values(), *(0 for _ in arms)]
+            changes["assignment"] = {**assignment, "users": dict(zip(arms, sizes, strict=False))}
     folder = fork_folder(
         source,
         target,

@@ -214,6 +214,7 @@ def show(
 
     Example: recarena world show worlds/small
     """
+    from recarena.server.datasets.planting import KEY
     from recarena.server.datasets.specs import open_world
     from recarena.server.datasets.world_folder import describe_world
 
@@ -225,7 +226,12 @@ def show(
 
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in described.items():
-        table.add_row(name.replace("_", " "), _readable(value))
+        if name == KEY and isinstance(value, dict):
+            table.add_row(name)
+            for part, planted in value.items():
+                table.add_row(f"  {part}", _readable(planted))
+        else:
+            table.add_row(name.replace("_", " "), _readable(value))
     console().print(table)
 
 

@@ -99,14 +99,17 @@ class Planting:
         dynamics: dict[str, float] = {}
         if self.influence is not None:
             choice |= {name: value * self.influence for name, value in WORDS.items()}
-            choice |= {name: value * min(self.influence, 1.0) for name, value in CROWD.items()}
+            if self.influence < 1:
+                choice |= {name: value * self.influence for name, value in CROWD.items()}
             if not self.influence:
                 choice["mention_half_life"] = FORGOTTEN_AT_ONCE
         if self.fatigue is not None:
             choice["fatigue"] = FATIGUE * self.fatigue
-            choice["novelty"] = NOVELTY * min(self.fatigue, 1.0)
-            # Fatigue is felt for 1 / (1 - memory) rounds on average.
-            dynamics["fatigue_memory"] = 1 - (1 - FATIGUE_MEMORY) / max(self.fatigue, 1.0)
+            if self.fatigue < 1:
+                choice["novelty"] = NOVELTY * self.fatigue
+            if self.fatigue > 1:
+                # It is felt for 1 / (1 - memory) rounds on average.
+                dynamics["fatigue_memory"] = 1 - (1 - FATIGUE_MEMORY) / self.fatigue
         tables = {"choice": choice, "dynamics": dynamics}
         return {
             table: {name: round(value, 6) for name, value in values.items()}
