@@ -21,6 +21,7 @@ from recarena.evaluation.report.headline import verdict
 from recarena.evaluation.report.render import render
 from recarena.evaluation.report.shown import STEPS, by_decile, lorenz
 from recarena.evaluation.runs.conduct import conduct_of
+from recarena.evaluation.runs.thinking import Thinking
 from support.competition_folders import Sketch, a_card, write_competition
 
 ROOT = Path(__file__).parents[2]
@@ -245,7 +246,7 @@ def test_runs_that_are_not_finished_are_counted_and_can_be_gone_on_with(
     begun = shutil.copytree(little, tmp_path / "begun")
     shutil.rmtree(begun / "runs" / "w0-random")
     words = words_of(content_of(begun))
-    assert "1 of 3 runs are not finished, and left out; see Runs." in words
+    assert "Not finished, and left out: 1 of 3 runs (see Runs)." in words
     assert "Worlds that are not complete are left out of the ranking: 0." in words
     assert "recarena compete --resume begun" in words
 
@@ -293,6 +294,19 @@ def test_a_winner_that_fails_the_gate_is_told_so_at_once(content: Content):
     failing = replace(best, verdict=Gate(max_p95_ms=0).judge({"latency_p95_ms": 1.0}))
     told = verdict(replace(board, rows=(failing, *others)), content.primary)
     assert told[-1].endswith("It fails the operations gate.")
+
+
+def test_what_language_models_cost_is_said_for_each_and_together(content: Content):
+    board = content.board
+    assert board
+    one = Thinking(200, 4, 100, 1.5, 400, "USD", 90_000)
+    (best, *others) = board.rows
+    costly = replace(board, rows=(replace(best, thinking=one), *others), thinking=one)
+    page = render(replace(content, board=costly))
+    row = "<td>100</td><td>0.250</td><td>90,000</td><td>225.0</td><td>1.50 USD</td>"
+    assert f'<th scope="row">ease</th>{row}' in page
+    assert f'<th scope="row">all together</th>{row}' in page
+    assert "no call was paid for" in render(content)
 
 
 def test_a_lorenz_curve_by_hand():

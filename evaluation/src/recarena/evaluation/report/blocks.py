@@ -95,14 +95,6 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
-class Topic:
-    """A heading within a section."""
-
-    kind: ClassVar[str] = "topic"
-    heading: str
-
-
-@dataclass(frozen=True, slots=True)
 class Facts:
     """Names and values."""
 
@@ -143,7 +135,7 @@ class MetricPage:
 
 
 Block: TypeAlias = (
-    Verdict | Text | Points | Tabled | Folded | Figures | Topic | Facts | Code | Links | MetricPage
+    Verdict | Text | Points | Tabled | Folded | Figures | Facts | Code | Links | MetricPage
 )
 
 

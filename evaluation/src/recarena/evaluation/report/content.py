@@ -220,7 +220,7 @@ def _remarks(competition: CompetitionFolder, runs: Sequence[RunResult]) -> Itera
             who = ", ".join(run.bout.recommenders)
             yield f"Run {run.bout.run_id} of {who} is left out: {run.error}"
     if unfinished := sum(run.state == UNFINISHED for run in runs):
-        yield f"{unfinished:,} of {len(runs):,} runs are not finished, and left out; see Runs."
+        yield f"Not finished, and left out: {unfinished:,} of {len(runs):,} runs (see Runs)."
     incomplete = {run.world.number for run in runs} - set(complete_worlds(competition.plan, runs))
     if incomplete:
         worlds = ", ".join(map(str, sorted(incomplete)))

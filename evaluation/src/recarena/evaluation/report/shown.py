@@ -5,14 +5,14 @@ Descriptions, not tests: what is compared, and its intervals, come from the lead
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recarena.evaluation.runs.events import EventKind, Outcome
+from recarena.evaluation.runs.events import EventKind
 from recarena.evaluation.runs.run_log import RunLog
 
 Doubles = NDArray[np.float64]
@@ -38,11 +38,8 @@ class Shown:
     up."""
     works: int
     pages: int
-    outcomes: Mapping[Outcome, int]
-    """Pages by what became of their list."""
     lists: int
-    violations: int
-    """Items dropped, and lists that were short."""
+    """Asked for."""
 
 
 @dataclass(slots=True)
@@ -50,9 +47,8 @@ class _Gathered:
     lorenz: list[Doubles] = field(default_factory=list[Doubles])
     deciles: list[Doubles] = field(default_factory=list[Doubles])
     latency: list[NDArray[Any]] = field(default_factory=list[NDArray[Any]])
-    outcomes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(Outcome), np.int64))
+    pages: int = 0
     lists: int = 0
-    violations: int = 0
 
 
 def shown(logs: Iterable[RunLog]) -> dict[str, Shown]:
@@ -90,12 +86,10 @@ def _gather(into: _Gathered, log: RunLog, arm: str) -> None:
     exposures = np.bincount(items, minlength=len(log.item_ids))
     into.lorenz.append(lorenz(exposures))
     into.deciles.append(by_decile(exposures, log.popularity))
-    outcome = events.outcome[events.kind == EventKind.PAGE]
-    into.outcomes += np.bincount(outcome, minlength=len(Outcome))[: len(Outcome)]
+    into.pages += int((events.kind == EventKind.PAGE).sum())
     works = log.works_of(arm)
     into.latency.append(works.latency_ms)
     into.lists += int(works.lists.sum())
-    into.violations += int(works.violations.sum())
 
 
 def _summed(one: _Gathered) -> Shown:
@@ -107,10 +101,8 @@ def _summed(one: _Gathered) -> Shown:
             len(PERCENTS), np.nan
         ),
         works=len(latency),
-        pages=int(one.outcomes.sum()),
-        outcomes={outcome: int(one.outcomes[outcome]) for outcome in Outcome},
+        pages=one.pages,
         lists=one.lists,
-        violations=one.violations,
     )  # fmt: skip
 
 
