@@ -16,6 +16,8 @@ from support import figures
 from support.thoroughness import thorough
 from support.toy_pool import Pool, play
 
+pytestmark = pytest.mark.timeout(300)  # the pool is played within the first test
+
 WORLDS = 5
 COMPETITIONS = thorough(4000, otherwise=1000)
 RECOMMENDERS = 4

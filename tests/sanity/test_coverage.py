@@ -13,8 +13,10 @@ from support import figures
 from support.thoroughness import thorough
 from support.toy_pool import Pool
 
+pytestmark = pytest.mark.timeout(300)  # the pool is played within the first test
+
 TRIALS = thorough(4000, otherwise=1000)
-FEWER = thorough(600, otherwise=120)
+FEWER = thorough(600, otherwise=80)
 
 
 @pytest.mark.parametrize("worlds", [5, 10])

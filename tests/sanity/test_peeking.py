@@ -4,6 +4,7 @@ where 95 % t intervals err at some look many times as often."""
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from recarena.evaluation.statistics.stopping import StoppingRule, decide, running
@@ -11,6 +12,8 @@ from recarena.evaluation.statistics.worlds import t_quantile
 from support import figures
 from support.thoroughness import thorough
 from support.toy_pool import Pool
+
+pytestmark = pytest.mark.timeout(300)  # the pool is played within the first test
 
 RULE = StoppingRule(intended_worlds=30, minimum_worlds=10)
 LOOKS = 60

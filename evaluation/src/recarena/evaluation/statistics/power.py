@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recarena.evaluation.statistics.worlds import t_quantile
 
@@ -150,13 +152,20 @@ def _beyond(critical: float, freedom: int, shift: float) -> float:
     low, high = max(0.0, 1 - reach), 1 + reach
     fall, width = shift / critical, 10 / critical
     edges = np.unique(np.clip([low, fall - width, fall, fall + width, high], low, high))
-    nodes, weights = np.polynomial.legendre.leggauss(NODES)
+    nodes, weights = _gauss_legendre()
     half = np.diff(edges)[:, None] / 2
     s = edges[:-1, None] + half * (nodes + 1)
     constant = math.log(2) + freedom / 2 * math.log(freedom / 2) - float(gammaln(freedom / 2))
     density = np.exp(constant + (freedom - 1) * np.log(s) - freedom / 2 * s**2)
     normal = ndtr(shift - critical * s) + ndtr(-shift - critical * s)
     return min(1.0, float((half * weights * density * normal).sum()))
+
+
+@functools.cache
+def _gauss_legendre() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Nodes in -1..1 and their weights."""
+    nodes, weights = np.polynomial.legendre.leggauss(NODES)
+    return nodes, weights
 
 
 def _check(sd: float, alpha: float) -> None:
