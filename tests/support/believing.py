@@ -48,12 +48,12 @@ def answers(
 
 def planted_split(users: int, items: int, seed: int, later_per_user: int = 8) -> WorldData:
     """A planted world whose users went on to watch, after the history, what the truth makes them
-    like: by Gumbel choice over theta.x + q, rated by the truth with noise of half a point."""
+    like: by Gumbel choice over 2.5 (theta.x + q), rated by the truth with noise of half a point."""
     world = planted_world(users, items, seed)
     catalog, population, history = world.catalog, world.population, world.history
     die = np.random.default_rng([seed, 99])
     worth = population.taste @ catalog.attributes.T + catalog.quality
-    wanted = 1.5 * worth + die.gumbel(size=worth.shape)
+    wanted = 2.5 * worth + die.gumbel(size=worth.shape)
     wanted[history.user, history.item] = -np.inf
     item = np.argsort(-wanted, axis=1)[:, :later_per_user].ravel()
     user = np.repeat(np.arange(users), later_per_user)

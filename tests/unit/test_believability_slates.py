@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recarena.evaluation.believability.asking import Condition, merged, read_answers
-from recarena.evaluation.believability.people import read_people
+from recarena.evaluation.believability.choosing import auc
+from recarena.evaluation.believability.people import People, read_people
 from recarena.evaluation.believability.probe import lists_file
 from recarena.evaluation.believability.slates import (
     POSITIVES,
@@ -24,15 +25,17 @@ from recarena.evaluation.offline.measures import NotSplit
 from recarena.evaluation.runs.events import Outcome
 from recarena.evaluation.runs.run_log import RunLog
 from recarena.server.datasets.generate import generate_world
+from recarena.server.datasets.importing import import_world
 from recarena.server.datasets.world_folder import save_world
 from support.believing import people, planted_split
+from support.data import movielens_100k
 from support.run_logs import page, visit, write_run
 
 CROWD = planted_split(40, 150, 3)
 
 
 @pytest.fixture(scope="module")
-def crowd(tmp_path_factory: pytest.TempPathFactory):
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> People:
     folder = tmp_path_factory.mktemp("crowd") / "world"
     save_world(CROWD, folder)
     return read_people(folder)
@@ -40,7 +43,9 @@ def crowd(tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.mark.parametrize("kind", Negatives)
 @pytest.mark.parametrize("ratio", POSITIVES)
-def test_a_slate_holds_later_items_and_so_many_that_the_user_never_rated(crowd, ratio, kind):
+def test_a_slate_holds_later_items_and_so_many_that_the_user_never_rated(
+    crowd: People, ratio: int, kind: Negatives
+):
     users = measured_users(crowd, 1, 1, 500, 1)
     slates = make_slates(crowd, users, ratio, kind, 1, 1, 0)
     assert slates.items.shape == (40, POSITIVES[ratio] * (1 + ratio))
@@ -52,7 +57,7 @@ def test_a_slate_holds_later_items_and_so_many_that_the_user_never_rated(crowd, 
         assert not set(mine[~true].tolist()) & set(crowd.rated_by(user).tolist())
 
 
-def test_popularity_cannot_tell_matched_negatives_and_can_tell_uniform_ones(crowd):
+def test_popularity_cannot_tell_matched_negatives_and_can_tell_uniform_ones(crowd: People):
     """Users who go on to watch the famous: popularity tells it, until negatives are as famous."""
     famous = np.argsort(-crowd.counts)[:40]
     pairs = [(user, int(item)) for user in range(40) for item in famous[user % 5 :: 5]]
@@ -84,7 +89,7 @@ def test_users_with_few_unrated_items_have_shorter_slates_of_the_same_ratio(seed
         assert (true >= 1).all()
 
 
-def test_a_slate_is_drawn_for_each_user_number_and_seed_by_itself(crowd):
+def test_a_slate_is_drawn_for_each_user_number_and_seed_by_itself(crowd: People):
     users = measured_users(crowd, 1, 1, 500, 1)
     whole = make_slates(crowd, users, 1, Negatives.MATCHED, 1, 1, 0)
     alone = make_slates(crowd, users[7:8], 1, Negatives.MATCHED, 1, 1, 0)
@@ -94,7 +99,9 @@ def test_a_slate_is_drawn_for_each_user_number_and_seed_by_itself(crowd):
         assert not np.array_equal(again.items, whole.items)
 
 
-def test_the_order_of_a_slate_changes_with_the_repeat_and_says_nothing_about_what_is_true(crowd):
+def test_the_order_of_a_slate_changes_with_the_repeat_and_says_nothing_about_what_is_true(
+    crowd: People,
+):
     users = measured_users(crowd, 1, 1, 500, 1)
     slates = make_slates(crowd, users, 1, Negatives.UNIFORM, 1, 1, 0)
     orders = [slates.in_order(1, repeat) for repeat in range(30)]
@@ -143,6 +150,23 @@ def test_a_world_without_a_later_part_is_refused_with_the_remedy(tmp_path: Path)
         read_people(tmp_path / "whole")
     with pytest.raises(NotSplit, match="no world folder"):
         read_people(tmp_path)
+
+
+def test_on_movielens_popularity_tells_uniform_negatives_and_matched_ones_not(tmp_path: Path):
+    save_world(import_world(movielens_100k(), train_fraction=0.8), tmp_path / "ml")
+    known = read_people(tmp_path / "ml")
+    users = measured_users(known, 1, 5, 500, 1)
+    assert len(users) >= 97
+
+    def share(kind: Negatives, ratio: int) -> float:
+        slates = [make_slates(known, users, ratio, kind, 1, 1, number) for number in range(4)]
+        grades = [np.where(s.there, known.counts[s.items], np.nan) for s in slates]
+        found = [auc(one, s.held_out) for one, s in zip(grades, slates, strict=True)]
+        return float(np.mean(found))
+
+    assert share(Negatives.UNIFORM, 1) > 0.7
+    for ratio in POSITIVES:
+        assert abs(share(Negatives.MATCHED, ratio) - 0.5) < 0.025
 
 
 # ------------------------------------------------------------------------------ asking

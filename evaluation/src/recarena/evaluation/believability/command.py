@@ -50,6 +50,13 @@ def command(
         int | None,
         typer.Option(min=1, help="Times each is shown, in other orders. [default: 10; LLM: 1]"),
     ] = None,
+    ratio: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Negatives for each held-out item: 2, 3 or 9, beside 1; repeatable. Without it: "
+            "all."
+        ),
+    ] = None,
     at_least: Annotated[
         float, typer.Option(min=1, max=5, help="Later rating from which on an item is held out.")
     ] = 1.0,
@@ -61,9 +68,13 @@ def command(
     ] = "ease",
     worlds: Annotated[
         int | None,
-        typer.Option(min=0, help="Worlds of the cocoon study; 0: none. [default: 5; LLM: 0]"),
+        typer.Option(min=1, help="Worlds of the cocoon study. [default: 5; LLM: no such study]"),
     ] = None,
     rounds: Annotated[int, typer.Option(min=2, help="Rounds in each of them.")] = 12,
+    studies: Annotated[
+        bool,
+        typer.Option(help="Study cocoons, conformity and what is known by titles, too."),
+    ] = True,
     max_cost: Annotated[
         float | None, typer.Option(min=0, help="LLM: most that all calls together may cost.")
     ] = None,
@@ -95,6 +106,7 @@ def command(
     try:
         contender(recommender)
         settings = _settings(mind, base_url, config)
+        ratios = _ratios(ratio)
     except (BadContender, BadOption) as error:
         say(str(error))
         raise typer.Exit(FAILED) from None
@@ -103,8 +115,9 @@ def command(
         world=world, folder=folder, seed=seed,
         slates=slates or (1 if is_llm else 2), repeats=repeats or (1 if is_llm else 10),
         most_users=users, at_least=at_least, min_history=min_history,
-        worlds=(0 if is_llm else 5) if worlds is None else worlds,
-        rounds=rounds, recommender=recommender, settings=settings, keep_runs=keep_runs,
+        worlds=(worlds or (0 if is_llm else 5)) if studies else 0,
+        rounds=rounds, ratios=ratios, recommender=recommender, settings=settings,
+        keep_runs=keep_runs, studies=studies,
     )  # fmt: skip
 
     def act() -> int:
@@ -179,6 +192,15 @@ def _settings(mind: str, base_url: str, config: Path | None) -> dict[str, Any]:
     if base_url:
         settings["llm"] = {**settings.get("llm", {}), "base_url": base_url}
     return settings
+
+
+def _ratios(asked: list[int] | None) -> list[int]:
+    from recarena.evaluation.believability.slates import POSITIVES
+
+    if unknown := [one for one in asked or () if one not in POSITIVES]:
+        known = ", ".join(map(str, POSITIVES))
+        raise BadOption(f"slates are not made at 1:{unknown[0]}: --ratio is one of {known}")
+    return [one for one in POSITIVES if not asked or one == 1 or one in asked]
 
 
 @contextmanager

@@ -161,11 +161,13 @@ def _slate(one: Mapping[str, Any]) -> str:
 
 def _yes_bias(card: Card) -> Section:
     found = card["yes_bias"]
+    last = found["shares"][-1]["ratio"]
     return Section(
         "yes-bias",
         "Saying yes",
-        f"Chosen beyond what is true at 1:9: {span(found['excess'], share=True)}. Change of the "
-        f"share from 1:1 to 1:9: {span(found['change'], share=True)}; a person's would be -40 %.",
+        f"Chosen beyond what is true at 1:{last}: {span(found['excess'], share=True)}. Change of "
+        f"the share from 1:1: {span(found['change'], share=True)}; who always knows changes by "
+        f"{1 / (1 + last) - 0.5:+.0%}.",
         ("slate", "true", "chosen"),
         [(f"1:{one['ratio']}", f"{one['truth']:.0%}", plus_minus(one["selected"], share=True))
          for one in found["shares"]],

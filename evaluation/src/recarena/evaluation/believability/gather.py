@@ -68,7 +68,7 @@ def card(study: Study, people: People, plan: Plan, heard: Heard, seconds: float)
     name = mind_name(study)
     gates = [
         *(margin_gate(who, margin) for who, margin in told.gated.items()),
-        yes_gate(yes["excess"]),
+        yes_gate(yes["excess"], max(study.ratios)),
         skill_gate(skill),
         leak_gate(rmse, LEAKAGE_RMSE),
     ]
@@ -194,14 +194,14 @@ def _yes_bias(told: _Told) -> dict[str, Any]:
         ratio: one.held_out / one.shown
         for (ratio, kind), one in told.mind.items() if kind is Negatives.MATCHED
     }  # fmt: skip
-    first, last = min(POSITIVES), max(POSITIVES)
+    first, last = min(share), max(share)
     return {
         "shares": [
             {"ratio": ratio, "truth": 1 / (1 + ratio), "selected": interval(share[ratio])}
             for ratio in share
         ],
         "excess": interval(share[last] - truth[last]),
-        "change": interval(share[last] - share[first]),
+        "change": interval(share[last] - share[first]) if last > first else UNKNOWN,
     }
 
 
@@ -334,13 +334,17 @@ def _notes(study: Study, plan: Plan, heard: Heard, told: _Told) -> list[str]:
     if left < there:
         notes.append(f"{1 - left / there:.1%} of the items were not shown: the page failed.")
     if not heard.cocoon[0]:
-        notes.append("Information cocoons were not studied (--worlds 0).")
+        how = "--worlds 5" if study.is_llm else "--studies"
+        notes.append(f"Information cocoons were not studied ({how} does).")
     if plan.nudged is None:
-        notes.append(f"Conformity {NOT_FOR_LLM}.")
+        why = NOT_FOR_LLM if study.is_llm else "was not studied (--studies does)"
+        notes.append(f"Conformity {why}.")
     if plan.rated is None:
         notes.append("Only what was chosen was rated: the ratings are of a selection.")
-    if not plan.disguised:
+    if not study.is_llm:
         notes.append("The choice mind reads no titles: contamination is no question.")
+    elif not plan.disguised:
+        notes.append("What is known by titles alone was not studied (--studies does).")
     if cost := together(heard.spent):
         notes.append(cost.sentence())
     return notes

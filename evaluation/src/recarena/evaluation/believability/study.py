@@ -21,7 +21,6 @@ from recarena.evaluation.believability.asking import (
 from recarena.evaluation.believability.people import Numbers, People, Rows, read_people
 from recarena.evaluation.believability.rating import rated_slates
 from recarena.evaluation.believability.slates import (
-    POSITIVES,
     Negatives,
     make_slates,
     measured_users,
@@ -66,11 +65,15 @@ class Study:
     worlds: int
     """Copies for the study of cocoons; 0: none."""
     rounds: int
+    ratios: Sequence[int]
+    """Negatives for each held-out item, of POSITIVES; 1, by which gates are judged, is there."""
     recommender: str
     """The one that may make a cocoon."""
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Of the mind, as in a settings file."""
     keep_runs: bool = False
+    studies: bool = True
+    """Whether conformity and what is known by titles are studied, too."""
 
     @property
     def llm(self) -> Mapping[str, Any]:
@@ -142,6 +145,8 @@ def plan(study: Study, people: People) -> Plan:
     if not study.is_llm:
         slates = rated_slates(people, users, study.seed)
         rated = Condition("rated", slates, users, 1, study.world, study.seed, "rated", WATCHES_ALL)
+    if rated and study.studies:
+        slates = rated.slates
         nudged = (
             Condition("nudged-up", slates, users, 1, study.folder / "worlds" / "up", study.seed,
                       "rated", WATCHES_ALL),
@@ -154,14 +159,14 @@ def plan(study: Study, people: People) -> Plan:
         {
             (ratio, kind): asked(f"{kind}-{ratio}", ratio, kind, users, study.world)
             for kind in Negatives
-            for ratio in POSITIVES
+            for ratio in study.ratios
         },
         asked("stranger", ratio, kind, viewers, study.world),
         rated,
         nudged,
         {
             titles: asked(titles, ratio, kind, users, study.folder / "worlds" / titles)
-            for titles in (DISGUISES if study.is_llm else ())
+            for titles in (DISGUISES if study.is_llm and study.studies else ())
         },
     )
 
@@ -188,6 +193,8 @@ class Heard:
 
 def make_worlds(study: Study) -> None:
     """The copies of the world that the plan speaks of, in `folder/worlds`. StudyFailed."""
+    if not study.studies:
+        return
     target = study.folder / "worlds"
     seed = ("--seed", str(study.seed))
     if study.is_llm:

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from recarena.evaluation.believability.card import Interval
 
 MOST_YES = 0.2
-"""Largest excess of yes: share chosen at 1:9 over the share that is true. Ours: with it a mind says
-yes to at most three items in ten of which one is true."""
+"""Largest excess of yes: share chosen over the share that is true, at the most negatives. Ours: at
+1:9 a mind may say yes to three items in ten of which one is true."""
 
 AGAINST = {
     "random": "chance",
@@ -42,11 +42,11 @@ def margin_gate(against: str, margin: Interval) -> Gate:
     )  # fmt: skip
 
 
-def yes_gate(excess: Interval) -> Gate:
-    """Passed where the interval of the excess lies below MOST_YES."""
+def yes_gate(excess: Interval, ratio: int) -> Gate:
+    """`excess`: at 1:ratio. Passed where the interval of the excess lies below MOST_YES."""
     passed = None if math.isnan(excess.high) else excess.high <= MOST_YES
     text = (
-        f"chooses {excess.mean:+.0%} of the slate more than is true at 1:9; at most "
+        f"chooses {excess.mean:+.0%} of the slate more than is true at 1:{ratio}; at most "
         f"{MOST_YES:+.0%} is let through"
     )
     return Gate("yes-bias", "does not say yes to everything", passed, excess, MOST_YES, text)

@@ -185,4 +185,4 @@ def wilson(found: int, of: int) -> tuple[float, float]:
     share, more = found / of, Z**2 / of
     middle = (share + more / 2) / (1 + more)
     half = Z * math.sqrt(share * (1 - share) / of + more / (4 * of)) / (1 + more)
-    return max(middle - half, 0.0), min(middle + half, 1.0)
+    return max(middle - half, 0.0) if found else 0.0, min(middle + half, 1.0) if found < of else 1.0
