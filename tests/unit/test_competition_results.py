@@ -99,6 +99,18 @@ def test_what_failed_before_is_still_said_why(tmp_path: Path):
     assert (failed.state, failed.error) == (FAILED, "it flooded")
 
 
+def test_what_failed_before_and_is_played_anew_is_unfinished(tmp_path: Path):
+    made = plan(1)
+    folder = folder_of(tmp_path, made)
+    before = [{"id": name, "state": FAILED, "error": "it flooded"} for name in ("w0-a", "w0-b")]
+    kept = {"format": "recarena-competition-results", "format_version": 1, "runs": before}
+    (tmp_path / "results.json").write_text(json.dumps(kept))
+    run(folder, made.bouts()[0], "paused")
+    anew, never_begun = run_results(CompetitionFolder.open(tmp_path), {})
+    assert (anew.state, anew.error) == (UNFINISHED, "ended after 1 of 1 rounds")
+    assert (never_begun.state, never_begun.error) == (FAILED, "it flooded")
+
+
 def test_a_world_is_complete_when_nobody_plays_in_it_any_more_and_one_has_finished():
     made = plan(4)
     states = [FINISHED, FINISHED, FINISHED, FAILED, FINISHED, UNFINISHED, FAILED, FAILED]
@@ -151,6 +163,7 @@ def test_what_was_spent_and_promised_before_is_gone():
     purse = Purse(10.0, 1, lambda _: 0.0)
     purse.count(3.0)
     purse.hold("half-played", 2.0)
+    assert purse.begin(Bout("half-played", ("a",), "new:", 1), {}).settings == {}
     assert purse.begin(Bout("1", ("a",), "new:", 1), {}).settings["llm"]["max_cost"] == 5.0
 
 

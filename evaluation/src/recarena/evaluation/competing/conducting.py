@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from recarena.evaluation.competing.folder import CARD, CompetitionFolder
 from recarena.evaluation.competing.manifest import MANIFEST, manifest_of, write_manifest
-from recarena.evaluation.competing.minds import Purse, server_options, spent
+from recarena.evaluation.competing.minds import Purse, change_cap, server_options, spent
 from recarena.evaluation.competing.plan import Design, Plan
 from recarena.evaluation.competing.play import compete
 from recarena.evaluation.competing.results import (
@@ -141,8 +141,12 @@ def write_report(folder: CompetitionFolder) -> Path:
 
 async def _play(job: Job, book: _Book, output: Output) -> None:
     """Plays on from where the folder stands. What it started has ended when it returns."""
-    if job.is_begun and not _left(job):
-        return
+    if job.is_begun:
+        left = _left(job)
+        if not left:
+            return
+        if job.max_cost is not None and _thinks(job.plan):
+            await _raise_caps(job, left)
     hosting = replace(
         job.hosting, options=(*job.hosting.options, *server_options(job.plan.settings))
     )
@@ -292,6 +296,18 @@ def _purse(job: Job, without: Collection[str]) -> Purse:
         else:
             purse.hold(name, _cap_of(job.hosting.runs / name))
     return purse
+
+
+async def _raise_caps(job: Job, left: Collection[str]) -> None:
+    """Gives the runs that were begun before an equal share of what no run has spent, if that is
+    more than they may spend now: nobody else changes the cap of a run that is there."""
+    runs = {bout.run_id: job.hosting.runs / bout.run_id for bout in job.plan.bouts()}
+    begun = [name for name in left if (runs[name] / MANIFEST).is_file()]
+    free = (job.max_cost or 0.0) - sum(map(spent, runs.values()))
+    for name in begun:
+        cap = spent(runs[name]) + max(free, 0.0) / len(left)
+        if cap > _cap_of(runs[name]):
+            await change_cap(runs[name], cap)
 
 
 def _cap_of(run: Path) -> float:

@@ -3,6 +3,7 @@ all runs together may cost."""
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,7 @@ from typing import Any
 
 from recarena.evaluation.competing.plan import BadPlan
 from recarena.evaluation.playing.mirrored import Bout
+from recarena.evaluation.playing.processes import find_program
 from recarena.evaluation.runs.thinking import FILE
 
 PROVIDERS = ("anthropic", "openai", "openai-compatible")
@@ -57,6 +59,20 @@ def spent(run: Path) -> float:
     return float(sum_)
 
 
+async def change_cap(run: Path, cap: float) -> None:
+    """Changes the cap on the cost of a run that nobody plays just now. BadPlan where it cannot be
+    changed."""
+    process = await asyncio.create_subprocess_exec(
+        find_program("recarena"), "resume", str(run), "--max-cost", repr(cap), "--only-change",
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    _, said = await process.communicate()
+    if process.returncode:
+        raise BadPlan(f"the cap of {run} cannot be changed: {said.decode('utf-8', 'replace')}")
+
+
 @dataclass(slots=True)
 class Purse:
     """A cap on what all runs of a competition cost together.
@@ -90,7 +106,10 @@ class Purse:
         return max(cap - self._over - sum(self._live.values()), 0.0)
 
     def begin(self, bout: Bout, private: Mapping[str, Any]) -> Bout:
-        """The bout with its share as its cap, and further values of `[llm]` for this playing."""
+        """The bout with its share as its cap, and further values of `[llm]` for this playing; a run
+        that was begun before keeps the cap it has."""
+        if bout.run_id in self._live:
+            return bout
         llm = {**dict(bout.settings.get("llm") or {}), **private}
         if self.cap is not None:
             share = self.left(self.cap) / max(self.to_begin, 1)

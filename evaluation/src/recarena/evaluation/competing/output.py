@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from recarena.evaluation.competing.results import FAILED, FINISHED, complete_worlds
+from recarena.evaluation.competing.results import FAILED, FINISHED, UNFINISHED, complete_worlds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -283,8 +283,11 @@ def next_steps(folder: CompetitionFolder, found: Found, report: Path | None) -> 
     """Commands that go on from here."""
     path = str(_short(folder.path))
     steps: list[str] = []
-    if any(run.state not in (FINISHED, FAILED) for run in found.runs) and not found.stopped_early:
-        steps.append(shlex.join(["recarena", "compete", "--resume", path]))
+    unfinished = [run for run in found.runs if run.state == UNFINISHED]
+    if unfinished and not found.stopped_early:
+        capped = any("the budget is used up" in run.error for run in unfinished)
+        more = ["--max-cost", "MORE"] if capped else []
+        steps.append(shlex.join(["recarena", "compete", "--resume", path, *more]))
     elif any(run.state == FAILED for run in found.runs):
         steps.append(shlex.join(["recarena", "compete", "--resume", path, "--retry-failed"]))
     if report:

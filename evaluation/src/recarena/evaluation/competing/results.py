@@ -89,10 +89,12 @@ def _result(
         state = FINISHED
     elif now and now.error and not now.error.startswith("paused"):
         state, error = FAILED, now.error
-    elif before and before.get("state") == FAILED and not now:
-        state, error = FAILED, str(before.get("error"))
     elif stands and stands.state in ("failed", "stopped"):
-        state, error = FAILED, stands.error or f"{stands.state}: its recommender was gone"
+        said = str(before.get("error") or "") if before and before.get("state") == FAILED else ""
+        state = FAILED
+        error = said or stands.error or f"{stands.state}: its recommender was gone"
+    elif before and before.get("state") == FAILED and not stands:
+        state, error = FAILED, str(before.get("error"))
     else:
         state = UNFINISHED
         why = (stands.error if stands else "") or reason

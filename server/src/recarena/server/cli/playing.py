@@ -116,6 +116,10 @@ def resume(
     concurrency: minding.Concurrency = None,
     workers: minding.Workers = None,
     base_url: minding.BaseUrl = "",
+    only_change: Annotated[
+        bool,
+        typer.Option("--only-change", help="Change how models are called, and play nothing."),
+    ] = False,
     listen: Listen = "127.0.0.1:0",
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen without TLS off loopback.")
@@ -136,6 +140,8 @@ def resume(
         concurrency=concurrency, workers=workers, base_url=base_url,
     )  # fmt: skip
     minding.adjust(folder, changes)
+    if only_change:
+        return
     raise typer.Exit(play(folder, Manner(listen, as_json)))
 
 
