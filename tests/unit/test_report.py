@@ -109,7 +109,7 @@ def test_who_the_users_were_stands_beside_the_result(words: str):
 
 
 def test_a_run_that_failed_is_left_out_and_said(words: str):
-    assert "Run w4-popular of popular is left out: its session was lost" in words
+    assert "Failed, and left out: w4-popular: its session was lost" in words
 
 
 def test_a_gate_that_is_not_passed_is_said_with_its_reason(words: str):
@@ -237,7 +237,14 @@ def test_a_competition_without_results_shows_what_is_there(little: Path, tmp_pat
 def test_a_competition_of_which_nothing_is_finished_has_a_page(tmp_path: Path):
     words = words_of(made(tmp_path, Sketch(("ease",), worlds=1, errors={"w0-ease": "it died"})))
     assert "Nothing is finished: there is no run to compare." in words
-    assert "Run w0-ease of ease is left out: it died" in words
+    assert "Failed, and left out: w0-ease: it died" in words
+
+
+def test_a_recommender_that_finished_nothing_is_missed_in_the_headline(tmp_path: Path):
+    errors = {f"w{world}-random": "it died" for world in range(2)}
+    words = words_of(made(tmp_path, Sketch(("ease", "random"), worlds=2, errors=errors)))
+    assert "there is none to compare it with. Without a finished run: random." in words
+    assert "Failed, and left out: w0-random, w1-random: it died" in words
 
 
 def test_runs_that_are_not_finished_are_counted_and_can_be_gone_on_with(

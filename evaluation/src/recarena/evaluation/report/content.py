@@ -33,6 +33,8 @@ from recarena.evaluation.runs.run_log import RunLog, find_runs
 
 FINISHED = "succeeded"
 STATUS = "status.json"
+LONGEST_ERROR = 240
+"""Letters of an error among the remarks; the runs have it in full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,10 +217,13 @@ def _remarks(competition: CompetitionFolder, runs: Sequence[RunResult]) -> Itera
             yield "The competition was interrupted; what was finished is shown."
         if results.get("stopped_early"):
             yield f"The competition was ended early: {results['stopped_early']}"
+    failed: dict[str, list[str]] = {}
     for run in runs:
         if run.state == FAILED:
-            who = ", ".join(run.bout.recommenders)
-            yield f"Run {run.bout.run_id} of {who} is left out: {run.error}"
+            failed.setdefault(run.error, []).append(run.bout.run_id)
+    for error, names in failed.items():
+        why = error if len(error) <= LONGEST_ERROR else f"{error[:LONGEST_ERROR]}… (see Runs)"
+        yield f"Failed, and left out: {', '.join(names)}: {why}"
     if unfinished := sum(run.state == UNFINISHED for run in runs):
         yield f"Not finished, and left out: {unfinished:,} of {len(runs):,} runs (see Runs)."
     incomplete = {run.world.number for run in runs} - set(complete_worlds(competition.plan, runs))

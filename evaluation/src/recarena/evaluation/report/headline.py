@@ -25,6 +25,10 @@ def headline(content: Content) -> Verdict:
             "Which recommender is best?", "Nothing is finished: there is no run to compare.", "", ""
         )
     question, before, names, after = verdict(board, content.primary)
+    ranked = {row.recommender for row in board.rows}
+    wanted = dict.fromkeys(name for run in content.runs for name in run.recommenders)
+    if absent := [name for name in wanted if name not in ranked]:
+        after += f" Without a finished run: {listed(absent)}."
     return Verdict(
         question, before, names, after, f"{board.caveat} {NOT_HUMAN}", _facts(content, board)
     )

@@ -59,7 +59,11 @@ def conduct(content: Content) -> Section:
     if accused := tuple(_accusations(content)):
         blocks.append(Points(accused, "warned"))
     elif board is not None:
-        blocks.append(Text("Nothing was wrong with lists, and nobody broke a rule of the session."))
+        blocks.append(
+            Text(
+                "Nothing was wrong with lists of finished runs, and nobody broke a rule of the session."
+            )
+        )
     if board is not None:
         rates = [metric for metric in METRICS if metric.name in RATES]
         rows = [
@@ -134,7 +138,9 @@ def _many(count: int, what: str) -> str:
 def _rate(value: float, unit: str) -> str:
     if value == 0:
         return "0"
-    return share(value, 2) if unit.startswith("share") else figure(value, 4)
+    if unit.startswith("share"):
+        return share(value, 2)
+    return figure(value, 2 if value >= 0.1 else 4)
 
 
 def _counted(counts: Mapping[str, int]) -> str:
