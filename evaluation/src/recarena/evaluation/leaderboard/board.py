@@ -182,7 +182,7 @@ def build(
     95 % over all pairs and primaries together (Holm); what is exploratory is adjusted by Benjamini
     and Hochberg. The gate judges means over worlds; one without limits is none. The seed is that
     of resampling: the same runs and seed give the same leaderboard. ValueError without a run, or
-    for a primary that is not known or neither good nor bad.
+    for a primary that `checked_primaries` refuses.
     """
     primaries = checked_primaries(primary)
     gate = gate if gate and gate.has_limits else None

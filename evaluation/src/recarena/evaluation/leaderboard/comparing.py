@@ -88,14 +88,16 @@ def better_of(metric: str) -> int:
 
 def checked_primaries(primary: str | Sequence[str]) -> tuple[str, ...]:
     """Names of metrics that one may rank by, each once. ValueError for none, an unknown one (with
-    those that there are), or one that is neither good nor bad."""
+    those that are made for it), one of operations, or one that is neither good nor bad."""
     names = tuple(dict.fromkeys([primary] if isinstance(primary, str) else primary))
     if not names:
         raise ValueError("a leaderboard needs a primary metric")
     for name in names:
         if name not in BY_NAME:
-            known = ", ".join(BY_NAME)
-            raise ValueError(f"there is no metric {name!r} to rank by; there are {known}")
+            known = ", ".join(one.name for one in METRICS if one.kind == "primary-able")
+            raise ValueError(f"there is no metric {name!r} to rank by; made for it are {known}")
+        if BY_NAME[name].kind == "operations":
+            raise ValueError(f"{name} is for the gate beside the ranking: it is never ranked by")
         if not better_of(name):
             raise ValueError(f"{name} is neither good nor bad: it is shown, never ranked by")
     return names

@@ -41,9 +41,8 @@ class Terminal:
                 cells = [str(spread.worlds), f"{pair.difference:+.4g}", f"{spread.sd:.3g}",
                          f"{spread.upper:.3g}"]  # fmt: skip
                 if plan.effect:
-                    cells.append(
-                        f"{_count(plan.worlds(spread.sd))}–{_count(plan.worlds(spread.upper))}"
-                    )
+                    few, many = plan.worlds(spread.sd), plan.worlds(spread.upper)
+                    cells.append(f"{_count(few)}–{_count(many)}")
                 measured.add_row(Text(f"{pair.a} – {pair.b}"), *cells)
             console.print(Text(f"{metric} in the pilot: differences from world to world", "bold"))
             console.print(measured)
@@ -59,7 +58,11 @@ class Terminal:
         found = table(*headings)
         for step in steps:
             powers = [step.power, step.power_at_upper][: len(headings) - 2]
-            cells = [str(step.worlds), *(f"{100 * one:.1f} %" for one in powers), f"{step.detectable:.3g}"]
+            cells = [
+                str(step.worlds),
+                *(f"{100 * one:.1f} %" for one in powers),
+                f"{step.detectable:.3g}",
+            ]
             found.add_row(*cells)
         console.print(found)
         for line in footnotes(plan, pairs):
