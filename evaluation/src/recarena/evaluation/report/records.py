@@ -61,7 +61,8 @@ def conduct(content: Content) -> Section:
     elif board is not None:
         blocks.append(
             Text(
-                "Nothing was wrong with lists of finished runs, and nobody broke a rule of the session."
+                "Nothing was wrong with lists of finished runs, and nobody broke a rule of the "
+                "session."
             )
         )
     if board is not None:
