@@ -87,6 +87,10 @@ $(CROSSCHECK)/.stamp: requirements-crosscheck.lock
 	@$(CROSSCHECK)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
+.PHONY: sanity
+sanity: setup ## Measure what the statistics claim (false alarms, coverage, peeking), and print the figures
+	@RECARENA_THOROUGH=1 $(BIN)/python -m pytest -q tests/sanity $(ARGS)
+
 .PHONY: lint
 lint: setup ## Check style, imports between packages, and the protos
 	@$(BIN)/ruff check .
