@@ -21,6 +21,7 @@ from recarena.evaluation.playing.processes import (
     MissingProgram,
     ProgramDied,
     Programs,
+    computing_among,
     find_program,
 )
 
@@ -205,6 +206,43 @@ def test_programs_end_when_the_command_is_killed(tmp_path: Path):
         with held.open() as reader:  # opens when the program has opened its end
             started.kill()
             assert reader.read() == ""  # ends when the program has
+
+
+async def test_the_end_of_one_that_is_not_needed_is_nobody_elses(scene: Scene):
+    async def go_on(block: Programs) -> int:
+        brief = await block.start_silent("brief", sys.executable, "-c", "pass")
+        needed = await block.start_silent("needed", sys.executable, "-c", FOREVER)
+
+        async def until_it_died() -> int:
+            assert "brief ended with exit code 0" in str(await brief.died())
+            return 7
+
+        return await block.while_alive(until_it_died(), [needed])
+
+    assert await scene.play(go_on) == 7
+
+
+async def test_the_first_program_is_stopped_before_the_others(tmp_path: Path):
+    ended = tmp_path / "ended"
+    tell = (
+        "import signal, sys, time; signal.signal(signal.SIGINT, lambda *_: (open("
+        f"{str(ended)!r}, 'a').write(sys.argv[1]), sys.exit())); "
+        "print('{}', flush=True); time.sleep(600)"
+    )
+    async with Programs(tmp_path) as programs:
+        for name in "abc":
+            one = await programs.start(name, sys.executable, "-c", tell, name)
+            await one.json_line(ANYTHING)
+    assert ended.read_text()[0] == "a"
+
+
+def test_programs_that_compute_together_share_the_processors(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setenv("MKL_NUM_THREADS", "5")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert computing_among(2)["OMP_NUM_THREADS"] == "4"
+    assert computing_among(100)["OMP_NUM_THREADS"] == "1"
+    assert computing_among(2)["MKL_NUM_THREADS"] == "5"
 
 
 def test_a_program_that_is_not_installed_is_named_with_a_remedy():

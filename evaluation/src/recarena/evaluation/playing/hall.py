@@ -4,7 +4,6 @@ alone."""
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,13 +16,18 @@ from recarena.evaluation.playing.admission import Admission
 from recarena.evaluation.playing.arena import Arena
 from recarena.evaluation.playing.channels import Access, open_channel
 from recarena.evaluation.playing.contenders import REFERENCE, Contender
-from recarena.evaluation.playing.processes import Program, ProgramDied, Programs, find_program
+from recarena.evaluation.playing.processes import (
+    Program,
+    ProgramDied,
+    Programs,
+    computing_among,
+    find_program,
+)
 from recarena.evaluation.playing.stage import READY_TIMEOUT_S, ServerRefused
 
 T = TypeVar("T")
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
 """Addresses to listen on, and where such a server is reached from here."""
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ async def opened(hosting: Hosting, recommenders: Sequence[Contender]) -> AsyncGe
         for one in recommenders:
             if not one.is_remote:
                 started[one.name] = await _start(
-                    programs, one, hosting, here, admission, threads_for(len(recommenders))
+                    programs, one, hosting, here, admission, computing_among(len(recommenders) + 1)
                 )
         lost = {name: asyncio.create_task(_gone(program)) for name, program in started.items()}
         arena = Arena(
@@ -107,12 +111,6 @@ async def opened(hosting: Hosting, recommenders: Sequence[Contender]) -> AsyncGe
             await asyncio.gather(*lost.values(), return_exceptions=True)
 
 
-def threads_for(recommenders: int) -> int:
-    """Threads that each of so many recommenders may compute with. With more than there are
-    processors they only wait for one another."""
-    return max(1, (os.cpu_count() or 1) // (recommenders + 1))
-
-
 async def _serve(programs: Programs, hosting: Hosting) -> tuple[Program, str]:
     server = await programs.start(
         "server", find_program("recarena"), "serve",
@@ -130,12 +128,11 @@ async def _start(
     hosting: Hosting,
     address: str,
     admission: Admission,
-    threads: int,
+    environment: dict[str, str],
 ) -> Program:
     words = one.words(address, hosting.at_once)
     if Path(words[0]).name == REFERENCE and hosting.tls:
         words += ["--tls-ca", str(hosting.ca)] if hosting.ca else ["--tls"]
-    environment = {name: os.environ.get(name, str(threads)) for name in THREADS}
     if token := await admission.recommender(one.name, hosting.at_once):
         environment["RECARENA_TOKEN"] = token
     return await programs.start_silent(f"recommender-{one.name}", *words, environment=environment)

@@ -21,6 +21,7 @@ GRACE_S = 10.0
 EXPLAINS_S = 2.0
 """How much later than an error the end of a program may show that explains it."""
 TAIL_LINES = 12
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 TETHER = Path(__file__).with_name("tether.py")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -45,6 +46,14 @@ class Interrupted(Exception):
     def __init__(self, number: int) -> None:
         super().__init__(f"interrupted by {signal.Signals(number).name}")
         self.exit_code = 128 + number
+
+
+def computing_among(programs: int) -> dict[str, str]:
+    """Environment of one of so many programs that compute at the same time: as many threads as it
+    may have processors, at least one, unless this process's own says otherwise. With more they
+    only wait for one another."""
+    threads = max(1, (os.cpu_count() or 1) // programs)
+    return {name: os.environ.get(name, str(threads)) for name in THREADS}
 
 
 def find_program(name: str) -> str:

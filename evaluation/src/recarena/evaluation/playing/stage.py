@@ -18,6 +18,7 @@ from recarena.evaluation.playing.processes import (
     MissingProgram,
     ProgramDied,
     Programs,
+    computing_among,
     find_program,
 )
 from recarena.evaluation.runs.run_log import UnreadableRun
@@ -110,7 +111,10 @@ async def _start(
     if ready.get("event") != "serving" or not ready.get("address"):
         raise ProgramDied(server, f"said {ready} instead of where it serves")
     address, at_once = str(ready["address"]), dict[str, int]()
-    for one in recommenders:
+    taking_part = list(recommenders)
+    environment = computing_among(len(taking_part) + 1)
+    for one in taking_part:
         at_once[one.name] = min(one.at_once, runs)
-        await programs.start_silent(f"recommender-{one.name}", *one.words(address, runs))
+        words = one.words(address, runs)
+        await programs.start_silent(f"recommender-{one.name}", *words, environment=environment)
     return address, at_once
