@@ -53,7 +53,7 @@ class Gate:
         pass: nobody knows.
         """
         reasons: list[str] = []
-        for limit, metric, words, number in _LIMITS:
+        for limit, metric, words, factor, unit in _LIMITS:
             most = getattr(self, limit)
             if most is None:
                 continue
@@ -61,14 +61,15 @@ class Gate:
             if math.isnan(value):
                 reasons.append(f"{words} not measured")
             elif value > most:
-                reasons.append(f"{words} {number.format(value)}, limit {number.format(most)}")
+                shown = [f"{part * factor:,.4g}{unit}" for part in (value, most)]
+                reasons.append(f"{words} {shown[0]}, limit {shown[1]}")
         return Verdict(not reasons, tuple(reasons))
 
 
 _LIMITS = (
-    ("max_p95_ms", "latency_p95_ms", "p95 latency", "{:,.4g} ms"),
-    ("max_unusable_rate", "unusable_rate", "unusable pages", "{:.4%}"),
-    ("max_violations_per_list", "violations_per_list", "violations a list", "{:.4g}"),
+    ("max_p95_ms", "latency_p95_ms", "p95 latency", 1, " ms"),
+    ("max_unusable_rate", "unusable_rate", "unusable pages", 100, " %"),
+    ("max_violations_per_list", "violations_per_list", "violations a list", 1, ""),
 )
 
 
