@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ import structlog
 
 from recarena.server.cli import main
 from support.commands import Ended
+from support.competitions import Story, story
 from support.workshop import Workshop
 
 
@@ -23,6 +25,12 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
 @pytest.fixture(scope="module")
 def folder(shop: Workshop) -> Path:
     return shop.folder
+
+
+@pytest.fixture(scope="session")
+def competition(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """A competition that was interrupted in every way and is finished; nobody changes it."""
+    return asyncio.run(story(tmp_path_factory.mktemp("competition")))
 
 
 @pytest.fixture
