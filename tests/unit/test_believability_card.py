@@ -112,7 +112,7 @@ def card_of(
     }
     means = (people.item_means + 0.3, people.item_means - 0.3)
     heard = Heard(answers, {"kind": "scripted", "is_llm": bool(llm)}, ((), ()), means, [None])
-    write_card(card(study, people, planned, heard, 1.0), folder.parent / "card.json")
+    write_card(card(study, people, planned, heard), folder.parent / "card.json")
     return dict(read_card(folder.parent))
 
 

@@ -2,7 +2,7 @@
 
 ```text
 format, format_version   "recarena-believability-card", 1
-made        {seed, slates, repeats, seconds, code_version}
+made        {seed, slates, repeats, code_version}
 mind        {kind, is_llm, name, note, settings}     name: "choice", "anthropic:MODEL"
 data        {world, name, source, layout, users, items, history, later, measured, at_least,
              min_history}                            measured: users with held-out items

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import time
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
@@ -148,7 +147,6 @@ def make_card(study: Study, quiet: bool = True, max_cost: float | None = None) -
     from recarena.evaluation.believability.people import read_people
     from recarena.evaluation.believability.study import make_worlds, plan, play, run_count
 
-    began = time.monotonic()
     people = read_people(study.world)
     planned = plan(study, people)
     count = run_count(study, planned)
@@ -164,7 +162,7 @@ def make_card(study: Study, quiet: bool = True, max_cost: float | None = None) -
             _bar(count, quiet),
         )
     )  # fmt: skip
-    made = card(study, people, planned, heard, time.monotonic() - began)
+    made = card(study, people, planned, heard)
     write_card(made, study.folder / FILE)
     return read_card(study.folder / FILE)
 

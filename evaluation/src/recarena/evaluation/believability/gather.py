@@ -59,7 +59,7 @@ class _Told:
     mind: Mapping[tuple[int, Negatives], Scores]
 
 
-def card(study: Study, people: People, plan: Plan, heard: Heard, seconds: float) -> Card:
+def card(study: Study, people: People, plan: Plan, heard: Heard) -> Card:
     """Everything that `card.json` holds, in its order."""
     told = _choosing(study, people, plan, heard)
     yes = _yes_bias(told)
@@ -77,7 +77,7 @@ def card(study: Study, people: People, plan: Plan, heard: Heard, seconds: float)
         "format_version": FORMAT_VERSION,
         "made": {
             "seed": study.seed, "slates": study.slates, "repeats": study.repeats,
-            "seconds": round(seconds, 1), "code_version": metadata.version("recarena-evaluation"),
+            "code_version": metadata.version("recarena-evaluation"),
         },
         "mind": {
             "kind": heard.mind.get("kind", ""), "is_llm": bool(heard.mind.get("is_llm")),
