@@ -60,7 +60,7 @@ async def season(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Seas
         good = host.token("good")
         tokens = {name: host.token(name) for name in BAD}
         async with contextlib.AsyncExitStack() as stack:
-            await stack.enter_async_context(entrant(host, "good", good, "popular"))
+            await stack.enter_async_context(entrant(host, "good", good, "popular", "--no-search"))
             made.alone = await host.played(good)
             for name, switches in BAD.items():
                 await stack.enter_async_context(misbehaving(host, name, tokens[name], *switches))

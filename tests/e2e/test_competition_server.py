@@ -55,7 +55,16 @@ async def alice(host: Host) -> Played:
     async with (
         WireTap(host.about["grpc"]) as tap,
         # The rich encoding names users by their ids, where columns have numbers.
-        entrant(host, "alice", made.token, "popular", "--encoding", "rich", server=tap.address),
+        entrant(
+            host,
+            "alice",
+            made.token,
+            "popular",
+            "--no-search",
+            "--encoding",
+            "rich",
+            server=tap.address,
+        ),
     ):
         for path in ("/", "/style.css", "/api/competition", "/api/submissions"):
             await host.ask(path)
@@ -315,12 +324,12 @@ async def test_off_loopback_everything_is_behind_tls(tmp_path):
 async def test_a_season_survives_a_kill_and_ctrl_c_and_is_revealed(host, alice):
     folder, reveal = host.folder, ("reveal",)
     token, commitment = alice.token, host.about["commitment"]
-    async with entrant(host, "alice", token, "popular"):
+    async with entrant(host, "alice", token, "popular", "--no-search"):
         one = await started_with_a_work(host, token)
         await host.stop(signal.SIGKILL)
     async with hosted(folder) as second:
         assert second.about["commitment"] == commitment
-        async with entrant(second, "alice", token, "popular"):
+        async with entrant(second, "alice", token, "popular", "--no-search"):
             again = await second.ended(one["id"], token)
         assert (again["status"], again["interruptions"]) == ("finished", 1)
         # The same as that of a recommender which was never interrupted.

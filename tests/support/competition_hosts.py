@@ -164,6 +164,8 @@ async def command(*words: object, cwd: Path) -> Ended:
     def run() -> Ended:
         with contextlib.chdir(cwd):
             found = CliRunner().invoke(app, [*map(str, words)], env={"COLUMNS": "200"})
+        if found.exception and not isinstance(found.exception, SystemExit):
+            raise found.exception
         return Ended(found.exit_code, found.stdout, found.stderr)
 
     return await asyncio.to_thread(run)
@@ -189,7 +191,7 @@ async def entrant(
     host: Host, name: str, token: str, *words: str, server: str = ""
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """A reference recommender, `random` unless said otherwise, under an entrant's name."""
-    line = words or ("random",)
+    line = words or ("random", "--no-search")
     async with _program(
         host, name, token, str(PROGRAMS / "recarena-recommender"), *line, server=server
     ) as process:

@@ -78,7 +78,7 @@ class Entrants:
     """Submissions and cancellations that are asked for, whatever becomes of them."""
     time_budget_s: float = setting(number(), 3600.0)
     """Wall-clock time of one submission, over all worlds."""
-    work_timeout_s: float = setting(number(most=3600), 10.0)
+    work_timeout_s: float = setting(number(most=3600), 60.0)
     message_budget: int = setting(whole(0, 2**53), 0)
     """Lists asked for and messages that answer nothing, in one submission; 0: no limit."""
     connect_timeout_s: float = setting(number(), 60.0)
