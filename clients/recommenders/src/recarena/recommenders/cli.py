@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import importlib
 import logging
 import os
 import sys
@@ -109,6 +110,8 @@ def served(entry: Entry, options: Options, given: argparse.Namespace) -> int:
     log = logging.getLogger("recarena.client")
     log.addFilter(untold)
     users, at_once = options.model.works(given.sessions) if options.model else (0, 0)
+    if not given.no_search:
+        importlib.import_module("lancedb.index")  # takes a second: not while a user searches
     try:
         serve(
             factory,

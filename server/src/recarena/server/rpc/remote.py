@@ -21,8 +21,6 @@ from recarena.server.door import Assignment
 from recarena.server.errors import (
     ProtocolViolation,
     Quarantined,
-    RunFailed,
-    RunPaused,
     SessionLost,
 )
 from recarena.server.ports import (
@@ -35,6 +33,7 @@ from recarena.server.ports import (
 from recarena.server.rpc import limits, questions
 from recarena.server.rpc.delivery import Delivery, Record
 from recarena.server.rpc.exchange import Exchange, Verdict, complaint, fields_of
+from recarena.server.rpc.failing import apply_policy, instead
 from recarena.server.rpc.health import RecommenderHealth
 from recarena.server.rpc.recent import Recent
 from recarena.server.rpc.seats import Seat, Seats
@@ -43,7 +42,7 @@ from recarena.server.rpc.status import bad_request, status_proto
 from recarena.server.rpc.times import timestamp
 from recarena.server.rpc.tracing import work_span
 from recarena.server.rpc.works import Rows, Work, cut, joined
-from recarena.server.types import FailurePolicy, Outcome, WorkRecord
+from recarena.server.types import Outcome, WorkRecord
 from recarena.v1 import session_pb2
 
 log = structlog.get_logger()
@@ -158,7 +157,7 @@ class RemoteRecommender:
             await self._present(0)
         except SessionLost:
             window = self._session_settings.resume_window_s
-            self._apply_policy(f"no session within {window:g} s")
+            apply_policy(self.assignment.arm, f"no session within {window:g} s")
         self._see_surfaces()
         took = (time.perf_counter() - start) * 1000
         self.health.trained(took)
@@ -369,7 +368,7 @@ class RemoteRecommender:
         """The lists of an answer; what is wrong with it is counted and told."""
         found, missing = verdict.lists, int(verdict.missing.sum())
         if missing:
-            self._apply_policy(f"{missing} lists missing in {work_id}")
+            apply_policy(self.assignment.arm, f"{missing} lists missing in {work_id}")
         if not verdict.is_clean:
             self.health.conduct.complain(
                 Outcome.VIOLATIONS, work.request.round, complaint(verdict), verdict.found
@@ -401,17 +400,7 @@ class RemoteRecommender:
             "work failed", run=a.run_id, arm=a.arm.id, kind=kind, outcome=outcome.name, why=text
         )
         self.health.conduct.complain(outcome, request.round, text, fields)
-        self._apply_policy(f"{kind} work {outcome.name}{': ' + text if text else ''}")
-        record = WorkRecord(request.round, a.arm_number, kind, len(work), took, outcome)
-        outcomes = np.full(len(work), outcome, np.int8)
-        self.health.worked(record, outcomes)
-        items = lists.fallback(a.arm.policy, a.world, request.offsets, request.count)
-        return Lists(items, outcomes, works=(record,))
-
-    def _apply_policy(self, what: str) -> None:
-        arm = self.assignment.arm
-        text = f"arm {arm.id}, recommender {arm.recommender}: {what}"
-        if arm.policy is FailurePolicy.PAUSE_RUN:
-            raise RunPaused(text)
-        if arm.policy is FailurePolicy.FAIL_RUN:
-            raise RunFailed(text)
+        apply_policy(a.arm, f"{kind} work {outcome.name}{': ' + text if text else ''}")
+        found = instead(a, work, outcome, took)
+        self.health.worked(found.works[0], found.outcome)
+        return found
