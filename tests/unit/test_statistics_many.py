@@ -10,7 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from recarena.evaluation.statistics.bootstrap import bootstrap_interval, rank_intervals
+from recarena.evaluation.statistics.bootstrap import (
+    bootstrap_interval,
+    draws_of_worlds,
+    rank_intervals,
+)
 from recarena.evaluation.statistics.bradley_terry import bradley_terry
 from recarena.evaluation.statistics.cuped import UNIT, Arm, cuped, cuped_over_worlds
 from recarena.evaluation.statistics.multiplicity import benjamini_hochberg, holm, holm_adjusted
@@ -52,25 +56,55 @@ def test_rank_intervals_follow_from_the_seed_and_know_no_order():
     values = np.random.default_rng(1).normal(size=(4, 6))
     once = rank_intervals(values, seed=3)
     assert once == rank_intervals(values, seed=3)
-    assert once is not None
-    turned = rank_intervals(values[::-1], seed=3)
-    assert turned is not None
-    assert once == turned[::-1]
+    assert once == rank_intervals(values[::-1], seed=3)[::-1]
 
 
 def test_ranks_that_never_change_are_certain_and_equals_share_theirs():
     steady = np.array([[3.0, 3.1, 3.2], [2.0, 2.1, 2.2], [2.0, 2.1, 2.2], [1.0, 1.1, 1.2]])
-    ranks = rank_intervals(steady, seed=1, resamples=200)
-    assert ranks is not None
-    assert [(one.low, one.high) for one in ranks] == [(1, 1), (2, 3), (2, 3), (4, 4)]
+    assert spans(steady) == [(1, 1), (2, 3), (2, 3), (4, 4)]
 
 
-def test_a_world_that_one_of_them_lacks_is_left_out_of_ranks():
-    values = np.array([[1.0, 2.0, math.nan], [0.0, 1.0, 9.0]])
+def spans(values: np.ndarray) -> list[tuple[int, int] | None]:
     ranks = rank_intervals(values, seed=1, resamples=200)
-    assert ranks is not None
-    assert ranks[0].worlds == 2
-    assert rank_intervals(values[:, 1:], seed=1) is None
+    return [one and (one.low, one.high) for one in ranks]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 2**32 - 1), st.integers(2, 5), st.integers(2, 12))
+def test_ranks_are_quantiles_of_the_order_of_resampled_means(seed: int, rows: int, worlds: int):
+    values = np.random.default_rng(seed).normal(size=(rows, worlds))
+    drawn = draws_of_worlds(worlds, 1, 200)
+    means = drawn @ values.T / worlds
+    order = stats.rankdata(-means, axis=1)
+    tail = stats.norm.cdf(-math.sqrt(worlds / (worlds - 1)) * stats.t.ppf(0.975, worlds - 1))
+    expected = np.quantile(order, [tail, 1 - tail], axis=0, method="inverted_cdf")
+    assert spans(values) == [tuple(one) for one in expected.T.astype(int).tolist()]
+
+
+def test_a_world_that_one_of_them_lacks_counts_for_the_others():
+    values = np.array([[1.0, 2.0, math.nan], [0.0, 1.0, 9.0]])
+    assert spans(values) == [(1, 1), (2, 2)]
+    assert spans(values[:, 1:]) == [None, None]
+    (one,) = rank_intervals(values[:1], seed=1, resamples=200)
+    assert one is not None
+    assert (one.low, one.high, one.worlds) == (1, 1, 2)
+
+
+@pytest.mark.parametrize("finished", [0, 1, 2, 11])
+def test_who_fails_in_worlds_takes_neither_rank_nor_strength_from_the_others(finished: int):
+    apart = np.array([[2.0], [1.0], [0.0]]) + np.random.default_rng(1).normal(0, 0.1, (3, 12))
+    apart[2, finished:] = math.nan
+    good, fair, failing = rank_intervals(apart, seed=1, resamples=200)
+    assert good is not None
+    assert fair is not None
+    assert (good.low, good.high, fair.low, good.worlds) == (1, 1, 2, 12)
+    assert (failing is None) == (finished < 2)
+    strengths = [one.interval.mean for one in bradley_terry(apart)]
+    assert strengths[0] > strengths[1]
+    assert math.isnan(strengths[2]) == (finished == 0)
+    if not finished:
+        alone = [one.interval for one in bradley_terry(apart[:2])]
+        assert [one.interval for one in bradley_terry(apart)[:2]] == alone
 
 
 def test_a_bootstrap_interval_of_few_worlds_is_refused_with_the_reason():
@@ -126,7 +160,7 @@ def test_strengths_without_a_chain_of_common_worlds_are_not_compared():
     nan = math.nan
     found = bradley_terry(np.array([[1.0, nan], [0.0, nan], [nan, 1.0], [nan, 0.0]]))
     assert all(math.isnan(one.interval.mean) for one in found)
-    assert "chain" in found[0].interval.reason
+    assert "no chain of common worlds" in found[0].interval.reason
     joined = bradley_terry(np.array([[1.0, nan], [0.0, 1.0], [nan, 0.0]]))
     first, middle, last = (one.interval.mean for one in joined)
     assert (first, middle) == pytest.approx((-last, 0))

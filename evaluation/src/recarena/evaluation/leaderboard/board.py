@@ -56,7 +56,7 @@ class Place:
     tied_with: tuple[str, ...]
     """Recommenders from which it is not separated."""
     rank: RankInterval | None
-    """Ranks that it might have in other worlds; None with fewer than two that all have played."""
+    """Ranks that it might have in other worlds; None where it shares two with nobody."""
     strength: Strength
     """Bradley-Terry, from who was better in which world: a second display."""
 
@@ -289,7 +289,7 @@ def _places(
 ) -> dict[str, Place]:
     """By recommender."""
     values = in_common(measured, metric)
-    ranks = rank_intervals(values, seed, CONFIDENCE) or [None] * len(measured)
+    ranks = rank_intervals(values, seed, CONFIDENCE)
     strengths = bradley_terry(values, CONFIDENCE)
     return {
         name: Place(
@@ -342,8 +342,8 @@ def _warnings(
     missing = [name for name, played in measured.items() if len(played) < len(worlds)]
     if missing:
         yield (
-            f"Not every world was played by {', '.join(missing)}: "
-            "pairs are compared on the worlds that both have."
+            f"Not every world was played by {', '.join(missing)}: pairs are compared on the worlds "
+            "that both have. Who fails where it would do badly looks better than it is."
         )
     minds = {tuple(log.mind.get(name) for name in MIND) for log in logs}
     if len(minds) > 1:

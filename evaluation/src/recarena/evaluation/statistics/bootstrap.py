@@ -50,23 +50,26 @@ class RankInterval:
     low: int
     high: int
     worlds: int
-    """Worlds that all of the recommenders have a value in."""
+    """Worlds that it shares with another that is ranked."""
     confidence: float
     seed: int
 
 
 def rank_intervals(
     values: Matrix, seed: int, confidence: float = 0.95, resamples: int = RESAMPLES
-) -> list[RankInterval] | None:
+) -> list[RankInterval | None]:
     """For each recommender an interval of its rank by the mean over worlds, higher being better.
 
-    values[i, w] is of recommender i in world w; worlds in which one of them has none (NaN) are
-    left out. The same worlds are drawn with replacement for all, and each time the recommenders
-    are ranked by their means; equal means share the ranks that they take up. The low end is a
+    values[i, w] is of recommender i in world w, NaN where it has none. The same worlds are drawn
+    with replacement for all, and each time two recommenders are compared by their mean difference
+    over the drawn worlds that both have (none drawn: over all that both have; none at all: not),
+    so that one that lacks worlds takes none from the others. Where nobody lacks any it is the
+    order of the means. Equals share the ranks that they take up. The low end is a
     quantile of the best of those ranks, the high end of the worst. Quantiles are taken at Phi(-q)
     and Phi(q), q = sqrt(W / (W - 1)) t_{W-1, (1+confidence)/2}, rather than at
     (1 - confidence) / 2, since few worlds vary less among themselves than new ones would
-    (expanded percentiles). None with fewer than two worlds.
+    (expanded percentiles). None for one that shares two worlds with nobody: it is not ranked, and
+    takes no rank from the others.
 
     The intervals are each for itself, not for all recommenders together. Where two recommenders
     are truly equal, ranks are not a smooth function of the means, and coverage is not promised.
@@ -75,27 +78,35 @@ def rank_intervals(
     teachers should know about the bootstrap, for expanded percentiles.
     """
     check_confidence(confidence)
-    complete = values[:, np.isfinite(values).all(axis=0)]
-    recommenders, worlds = complete.shape
-    if worlds < 2 or not recommenders:
-        return None
-    means = resampled_means(complete, seed, resamples)
-    best = 1 + (means[:, None, :] > means[:, :, None]).sum(axis=2)
-    worst = (means[:, None, :] >= means[:, :, None]).sum(axis=2)
-    tail = expanded_tail(worlds, confidence)
-    low = np.quantile(best, tail, axis=0, method="inverted_cdf")
-    high = np.quantile(worst, 1 - tail, axis=0, method="inverted_cdf")
-    return [
-        RankInterval(int(a), int(b), worlds, confidence, seed)
-        for a, b in zip(low, high, strict=True)
-    ]
+    there = np.isfinite(values)
+    shared = there.astype(np.int64) @ there.T.astype(np.int64)
+    others = ~np.eye(len(values), dtype=bool)
+    often = (shared >= 2) & (others | (len(values) == 1))
+    ranked: NDArray[np.bool_] = often.any(axis=1)
+    drawn = draws_of_worlds(values.shape[1], seed, resamples) if ranked.any() else values[:0]
+    found: list[RankInterval | None] = []
+    for i in range(len(values)):
+        if not ranked[i]:
+            found.append(None)
+            continue
+        rivals = values[ranked & others[i]]
+        lead, both = np.nan_to_num(values[i] - rivals, nan=0.0), there[i] & np.isfinite(rivals)
+        in_all = np.where(both.any(axis=1), lead.sum(axis=1), np.nan)
+        leads = np.einsum("bw,rw->br", drawn, lead)
+        if not both.all():
+            leads = np.where(np.einsum("bw,rw->br", drawn, both.astype(float)) > 0, leads, in_all)
+        best, worst = 1 + (leads < 0).sum(axis=1), 1 + (leads <= 0).sum(axis=1)
+        met = there[i] & (there[ranked & others[i]].any(axis=0) | (len(values) == 1))
+        worlds = int(met.sum())
+        tail = expanded_tail(worlds, confidence)
+        low = np.quantile(best, tail, method="inverted_cdf")
+        high = np.quantile(worst, 1 - tail, method="inverted_cdf")
+        found.append(RankInterval(int(low), int(high), worlds, confidence, seed))
+    return found
 
 
 def resampled_means(values: Matrix, seed: int, resamples: int) -> Matrix:
-    """[resamples, recommenders]: means over worlds drawn with replacement, the same for all.
-
-    Recommenders whose values are the same in every world have the same means to the last bit.
-    """
+    """[resamples, rows]: means over worlds drawn with replacement, the same for all rows."""
     worlds = values.shape[1]
     drawn = draws_of_worlds(worlds, seed, resamples)
     return np.einsum("bw,rw->br", drawn, values) / worlds

@@ -39,31 +39,34 @@ def bradley_terry(values: Matrix, confidence: float = 0.95) -> list[Strength]:
     The interval is s +- t_{W-1} se. Comparisons of one world are not independent, so se is the
     larger of two: from the sandwich over worlds, W / (W - 1) A B A with B = sum_w g_w g_w' of the
     worlds' scores and A the pseudo-inverse of the information, and from A alone (where a
-    recommender always wins, worlds do not vary and the sandwich says 0). Where no chain of
-    comparisons joins all recommenders, strengths cannot be compared: all are NaN.
+    recommender always wins, worlds do not vary and the sandwich says 0). Strengths are those of
+    the most recommenders that chains of comparisons join, their mean being 0; the others' cannot
+    be compared with them and are NaN, and all are where two such groups are equally large.
 
     Source: Bradley and Terry (1952); Hunter (2004) for existence; Davidson (1970) on ties;
     Liang and Zeger (1986) for the sandwich.
     """
     check_confidence(confidence)
-    wins = wins_by_world(values)
+    every = wins_by_world(values).sum(axis=0)
+    joined = _joined(every)
+    wins = wins_by_world(values[joined])
     met = wins + wins.transpose(0, 2, 1)
     total, worlds = wins.sum(axis=0), int((met.sum(axis=(1, 2)) > 0).sum())
-    played = met.sum(axis=0)
-    prior = 0.5 * (played > 0)
-    won, count = total.sum(axis=1), np.rint(played.sum(axis=1)).astype(int)
-    if not _joined(played):
-        reason = "no chain of common worlds joins all recommenders"
-        none = Interval(NAN, NAN, NAN, worlds, confidence, reason)
-        return [Strength(none, float(w), int(c)) for w, c in zip(won, count, strict=True)]
-    strengths = _fitted(total + prior)
+    prior = 0.5 * (met.sum(axis=0) > 0)
+    strengths = _fitted(total + prior) if joined.any() else np.zeros(0)
     ends = _half_widths(wins, strengths, total + prior, worlds, confidence)
     reason = "" if worlds > 1 else "one world has no interval"
+    fitted = iter([
+        Interval(float(s), float(s - e), float(s + e), worlds, confidence, reason)
+        for s, e in zip(strengths, ends, strict=True)
+    ])  # fmt: skip
+    apart = "no chain of common worlds joins it to the others"
+    none = Interval(NAN, NAN, NAN, 0, confidence, apart)
+    count = np.rint((every + every.T).sum(axis=1)).astype(int)
     return [
-        Strength(Interval(float(s), float(s - e), float(s + e), worlds, confidence, reason),
-                 float(w), int(c))
-        for s, e, w, c in zip(strengths, ends, won, count, strict=True)
-    ]  # fmt: skip
+        Strength(next(fitted) if one else none, float(won), int(n))
+        for one, won, n in zip(joined, every.sum(axis=1), count, strict=True)
+    ]
 
 
 def wins_by_world(values: Matrix) -> Matrix:
@@ -126,10 +129,12 @@ def _likelihood(wins: Matrix, strengths: NDArray[np.float64]) -> float:
     return float(-(wins * np.logaddexp(0, -lead)).sum())
 
 
-def _joined(played: Matrix) -> bool:
-    """Whether everybody is reached from the first by comparisons."""
-    reached = np.zeros(len(played), bool)
-    reached[:1] = True
-    for _ in range(len(played)):
-        reached |= (played[reached] > 0).any(axis=0)
-    return bool(reached.all())
+def _joined(wins: Matrix) -> NDArray[np.bool_]:
+    """[recommenders]: the largest group that chains of comparisons join; nobody where two are
+    equally large."""
+    met = (wins + wins.T > 0) | np.eye(len(wins), dtype=bool)
+    for _ in range(len(met)):
+        met = met @ met
+    sizes = met.sum(axis=1)
+    largest = sizes == sizes.max(initial=0)
+    return largest if largest.sum() == sizes.max(initial=0) else np.zeros(len(wins), bool)
