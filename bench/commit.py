@@ -16,7 +16,7 @@ from figures import Figure, alternately, median, seconds, spread
 from worlds import made
 
 from recarena.server.config import parse_settings
-from recarena.server.runs import create_run
+from recarena.server.founding import create_run
 from recarena.server.store.run_folder import RunFolder
 from recarena.server.store.tables import event_table
 from recarena.server.types import RoundResult

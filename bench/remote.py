@@ -16,7 +16,8 @@ from worlds import made
 
 from recarena.server.config import parse_settings
 from recarena.server.datasets.world_data import WorldData
-from recarena.server.runs import Run, create_run
+from recarena.server.founding import create_run
+from recarena.server.runs import Run
 
 LONGEST_S = 5.0
 

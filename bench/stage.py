@@ -18,8 +18,9 @@ from cpu import Cpu
 from recarena.server.cli.output import set_up_logging
 from recarena.server.config import parse_settings
 from recarena.server.datasets.world_data import WorldData
+from recarena.server.founding import RunState, create_run
 from recarena.server.rpc.server import Server
-from recarena.server.runs import Run, RunState, create_run
+from recarena.server.runs import Run
 from recarena.server.store.run_folder import RunFolder
 from recarena.server.types import RoundResult
 

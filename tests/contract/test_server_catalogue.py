@@ -6,7 +6,7 @@ import grpc
 import pytest
 from google.rpc.status_pb2 import Status
 
-from recarena.server.runs import RunState
+from recarena.server.founding import RunState
 from recarena.v1.recommender_service_pb2 import (
     StreamCatalogRequest,
 )

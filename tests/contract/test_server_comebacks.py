@@ -9,8 +9,8 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.status_pb2 import Status
 
+from recarena.server.founding import RunState
 from recarena.server.rpc.server import Server
-from recarena.server.runs import RunState
 from recarena.server.types import Outcome
 from recarena.v1.session_pb2 import (
     Drain,

@@ -9,7 +9,7 @@ import grpc
 import numpy as np
 import pytest
 
-from recarena.server.runs import RunState
+from recarena.server.founding import RunState
 from recarena.server.types import EventKind, Outcome
 from recarena.v1.types_pb2 import Impression
 from support.arena import begin, finished, log_of, settings, settled

@@ -9,7 +9,7 @@ import grpc
 import numpy as np
 import pytest
 
-from recarena.server.runs import RunState
+from recarena.server.founding import RunState
 from recarena.server.types import EventKind
 from recarena.v1.recommender_service_pb2 import (
     ListFeedbackRequest,

@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 import pytest
 
-from recarena.server.runs import RunState
+from recarena.server.founding import RunState
 from recarena.server.types import EventKind
 from recarena.v1 import run_pb2
 from recarena.v1 import simulation_observe_service_pb2 as observe_pb

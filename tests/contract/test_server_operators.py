@@ -16,10 +16,11 @@ from google.protobuf.duration_pb2 import Duration
 from recarena.client import serve_async
 from recarena.server import errors
 from recarena.server.errors import InputError
+from recarena.server.founding import RunState
 from recarena.server.rpc import status
 from recarena.server.rpc.remote import RemoteRecommender
 from recarena.server.rpc.server import Server
-from recarena.server.runs import Run, RunState
+from recarena.server.runs import Run
 from recarena.server.types import EventKind
 from recarena.v1 import run_pb2 as runs
 from recarena.v1 import simulation_control_service_pb2 as control

@@ -8,8 +8,8 @@ import contextlib
 import grpc
 import pytest
 
+from recarena.server.founding import RunState
 from recarena.server.rpc import admission
-from recarena.server.runs import RunState
 from recarena.server.types import Outcome
 from recarena.v1.recommender_service_pb2 import (
     ConnectRequest,

@@ -10,7 +10,8 @@ import pytest
 from recarena.recommenders.popular import Popular
 from recarena.server.cli.summary import summary
 from recarena.server.datasets.specs import open_world
-from recarena.server.runs import Run, RunState, adjust_llm, create_run
+from recarena.server.founding import RunState, adjust_llm, create_run
+from recarena.server.runs import Run
 from recarena.server.store.run_folder import RunFolder
 from recarena.server.types import EventKind
 from support.figures import report

@@ -13,9 +13,10 @@ import pytest
 
 from recarena.server.datasets.specs import open_world
 from recarena.server.datasets.world_data import WorldData
+from recarena.server.founding import RunState
 from recarena.server.llm.calls import Failure
 from recarena.server.minds.llm.prompts import NAMES, prompt_file
-from recarena.server.runs import Run, RunState
+from recarena.server.runs import Run
 from recarena.server.types import NOBODY, EventColumns, EventKind
 from support.injections import ENCODINGS, INSTRUCTIONS, OF_WORLD, put_into
 from support.llm_runs import SPEC, ExplainingDoor, mind_of, played, settings

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from recarena.server.founding import RunState
 from recarena.server.llm.recorder import FILE, Recorder
-from recarena.server.runs import RunState
 from recarena.server.store.run_folder import RunFolder
 from support import llm_player
 from support.commands import PATIENCE, TESTS

@@ -17,11 +17,12 @@ from recarena.recommenders.popular import Popular
 from recarena.server.cli.summary import summary
 from recarena.server.datasets.specs import open_world
 from recarena.server.errors import InputError
+from recarena.server.founding import RunState, create_run
 from recarena.server.house import fork_run
 from recarena.server.llm.recorder import FILE, Recorder
 from recarena.server.minds.choice import ChoiceMind
 from recarena.server.replaying import play_again
-from recarena.server.runs import Run, RunState, create_run
+from recarena.server.runs import Run
 from recarena.server.store.run_folder import RunFolder
 from recarena.server.types import EventKind
 from support.figures import report

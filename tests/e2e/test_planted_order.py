@@ -15,8 +15,8 @@ from recarena.evaluation.statistics.worlds import Interval, world_interval
 from recarena.server.config import parse_settings
 from recarena.server.datasets.planted import planted_world
 from recarena.server.datasets.world_folder import save_world
+from recarena.server.founding import RunState
 from recarena.server.rpc.server import Server
-from recarena.server.runs import RunState
 from support import figures
 
 WORLDS, USERS, ITEMS, ROUNDS = 6, 400, 300, 8

@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 
 from recarena.server.errors import InputError, LogDeparted
+from recarena.server.founding import RunState
 from recarena.server.minds.choice import ChoiceMind
 from recarena.server.minds.choice.coefficients import Coefficients
 from recarena.server.replaying import play_again
 from recarena.server.rpc.server import Server
-from recarena.server.runs import Run, RunState
+from recarena.server.runs import Run
 from recarena.server.store.fork import fork
 from recarena.server.store.run_folder import RunFolder
 from recarena.server.types import EventColumns, EventKind, Outcome, RoundResult, Surface

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from recarena.server.config import Settings, parse_settings
+from recarena.server.founding import RunState
 from recarena.server.rpc.server import Server
-from recarena.server.runs import Run, RunState
+from recarena.server.runs import Run
 from recarena.server.types import EventColumns
 
 PATIENCE = 60.0

@@ -16,11 +16,11 @@ from recarena.evaluation.runs.events import Events, Works
 from recarena.evaluation.runs.run_log import Arm, RunLog
 from recarena.server.config import Settings, parse_settings
 from recarena.server.datasets.world_data import WorldData
+from recarena.server.founding import assign_arms, new_manifest, settings_in
 from recarena.server.local import LocalRecommender, Ranker
 from recarena.server.minds.choice import ChoiceMind
 from recarena.server.ports import RankRequest, SearchRequest
 from recarena.server.rounds import play_round
-from recarena.server.runs import assign_arms, new_manifest, settings_in
 from recarena.server.types import EventColumns, EventKind, Ints
 from recarena.server.world import World
 

@@ -18,8 +18,9 @@ from recarena.recommenders.popular import Popular
 from recarena.server.cli.output import set_up_logging
 from recarena.server.config import Settings, parse_settings
 from recarena.server.datasets.specs import open_world
+from recarena.server.founding import create_run
 from recarena.server.llm.transport import import_sdks
-from recarena.server.runs import Run, create_run
+from recarena.server.runs import Run
 from recarena.server.store.run_folder import RunFolder
 from support.twin import TwinDoor
 

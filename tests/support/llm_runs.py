@@ -15,11 +15,12 @@ from recarena.server.config import Settings, parse_settings
 from recarena.server.datasets.specs import open_world
 from recarena.server.datasets.world_data import WorldData
 from recarena.server.door import Assignment
+from recarena.server.founding import create_run
 from recarena.server.llm.recorder import FILE, Recorder
 from recarena.server.minds.llm.mind import LlmMind
 from recarena.server.minds.llm.views import Views
 from recarena.server.ports import Lists, PageView, RankRequest
-from recarena.server.runs import Run, create_run
+from recarena.server.runs import Run
 from recarena.server.store.run_folder import RunFolder
 from recarena.server.types import EventColumns, Surface
 from support.llm_stub import LlmStub

@@ -17,11 +17,12 @@ from recarena.server import feedback as fb
 from recarena.server.config import Settings
 from recarena.server.datasets.specs import open_world
 from recarena.server.door import Assignment
+from recarena.server.founding import create_run
 from recarena.server.local import LocalRecommender
 from recarena.server.ports import Feedback, RankRequest, SearchRequest
 from recarena.server.rpc import feedback_codec, questions
 from recarena.server.rpc.recommenders import item_message
-from recarena.server.runs import Run, create_run
+from recarena.server.runs import Run
 from recarena.server.spans import Span, untold
 from recarena.server.types import Ints
 from recarena.v1.types_pb2 import EXPLANATION_MODE_NONE, RankedItem

@@ -18,9 +18,9 @@ from recarena.server.allocation import (
 from recarena.server.config import Settings, parse_settings
 from recarena.server.datasets.generate import generate_world
 from recarena.server.datasets.specs import open_world
+from recarena.server.founding import assign_arms, create_run
 from recarena.server.house import fork_run
 from recarena.server.network import Network
-from recarena.server.runs import assign_arms, create_run
 
 SMALL = generate_world(150, 1, history_per_user=0).network
 

@@ -23,10 +23,10 @@ from recarena.server.datasets.specs import open_world
 from recarena.server.datasets.world_data import WorldData
 from recarena.server.datasets.world_folder import describe_world, load_world, save_world
 from recarena.server.errors import InputError
+from recarena.server.founding import create_run
 from recarena.server.house import fork_run
 from recarena.server.minds.choice.coefficients import Coefficients
 from recarena.server.rpc.recommenders import item_message
-from recarena.server.runs import create_run
 from recarena.server.world import Dynamics
 
 ALL = Planting(groups=2, edges=6, influence=2.0, fatigue=3.0)

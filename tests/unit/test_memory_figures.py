@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 
 from recarena.server.datasets.specs import open_world
+from recarena.server.founding import create_run
 from recarena.server.memory.bank import MemoryBank
 from recarena.server.memory.embedders import CachedEmbedder, Embedder, HashEmbedder
 from recarena.server.memory.settings import MemorySettings
 from recarena.server.minds.llm.diary import Diary
-from recarena.server.runs import Run, create_run
+from recarena.server.runs import Run
 from recarena.server.types import MEMORY_COLUMNS, NOBODY, Floats, MemoryColumns, MemoryKind
 from support import figures
 from support.llm_runs import SPEC, mind_of, page_of, settings

@@ -18,10 +18,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from recarena.server.errors import InputError
+from recarena.server.founding import RunState
 from recarena.server.rpc.health import LATENCY_BOUNDS_S
 from recarena.server.rpc.metrics import FAMILIES, MOST_RUNS, RunsCollector, serve_metrics
 from recarena.server.rpc.server import Server
-from recarena.server.runs import Run, RunState
+from recarena.server.runs import Run
 from recarena.server.types import Outcome
 from recarena.v1.session_pb2 import WorkFailed
 from support.arena import begin, finished, settings, until

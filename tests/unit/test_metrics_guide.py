@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from recarena.server.founding import RunState
 from recarena.server.rpc.health import LATENCY_BOUNDS_S, Latencies, RecommenderHealth
 from recarena.server.rpc.metrics import FAMILIES, Family
-from recarena.server.runs import RunState
 from recarena.server.types import Outcome, WorkRecord
 from recarena.v1.session_pb2 import CAPABILITY_RANK, CAPABILITY_SEARCH, Register
 

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from recarena.server.founding import RunState
 from recarena.server.rpc.server import Server
-from recarena.server.runs import Run, RunState
+from recarena.server.runs import Run
 from recarena.server.types import EventColumns, EventKind, Outcome
 from recarena.v1.session_pb2 import Drain, WorkOutcome
 from recarena.v1.types_pb2 import Impression

@@ -8,8 +8,9 @@ from typing import Any
 import grpc
 import pytest
 
+from recarena.server.founding import RunState
 from recarena.server.rpc.admission import REGISTER_TIMEOUT_S
-from recarena.server.runs import Run, RunState
+from recarena.server.runs import Run
 from recarena.server.types import EventKind, Outcome
 from recarena.v1.session_pb2 import RoundReady, WorkOutcome
 from support.arena import log_of, settings

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from recarena.server.errors import SessionLost
+from recarena.server.founding import RunState
 from recarena.server.rpc import recommenders
 from recarena.server.rpc import server as rpc_server
 from recarena.server.rpc.server import Server
 from recarena.server.rpc.session import Session
-from recarena.server.runs import Run, RunState
+from recarena.server.runs import Run
 from recarena.server.types import Outcome
 from recarena.v1.feedback_pb2 import FeedbackBatch
 from recarena.v1.recommender_service_pb2 import ConnectResponse

@@ -16,16 +16,16 @@ from recarena.server.config import NAME, Settings, parse_settings
 from recarena.server.datasets.specs import open_world
 from recarena.server.door import Door
 from recarena.server.errors import AlreadyThere, Conflict, InputError, NotFound, RecArenaError
-from recarena.server.llm.recorder import copy_recording
-from recarena.server.mind_rules import MindRules
-from recarena.server.runs import (
-    Run,
+from recarena.server.founding import (
     RunState,
     create_run,
     settings_entries,
     settings_in,
     settings_of,
 )
+from recarena.server.llm.recorder import copy_recording
+from recarena.server.mind_rules import MindRules
+from recarena.server.runs import Run
 from recarena.server.store.fork import fork as fork_folder
 from recarena.server.store.run_folder import RunFolder
 

@@ -22,6 +22,7 @@ from recarena.server.catalog import Catalog
 from recarena.server.config import Settings
 from recarena.server.datasets.world_data import WorldData
 from recarena.server.errors import InputError, LogDeparted
+from recarena.server.founding import settings_of
 from recarena.server.ports import (
     Feedback,
     Lists,
@@ -32,7 +33,6 @@ from recarena.server.ports import (
     SearchRequest,
 )
 from recarena.server.rounds import RoundRules, play_round
-from recarena.server.runs import settings_of
 from recarena.server.store.digest import round_digest
 from recarena.server.store.run_folder import RunFolder
 from recarena.server.store.tables import RoundRow

@@ -174,7 +174,7 @@ def adjust(folder: Path, changes: dict[str, Any]) -> None:
     if not changes:
         return
     from recarena.server.errors import InputError
-    from recarena.server.runs import adjust_llm
+    from recarena.server.founding import adjust_llm
     from recarena.server.store.run_folder import RunFolder
 
     with RunFolder.open(folder, writable=True) as run:

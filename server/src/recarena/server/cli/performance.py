@@ -14,9 +14,10 @@ from recarena.server.cli.programs import Programs
 from recarena.server.cli.signals import stop_asked
 from recarena.server.cli.summary import RESUME, summary, summary_table
 from recarena.server.errors import Conflict
+from recarena.server.founding import RunState
 from recarena.server.llm.settings import Replay
 from recarena.server.rpc.server import Server
-from recarena.server.runs import Run, RunState
+from recarena.server.runs import Run
 from recarena.server.store.run_folder import RunFolder
 
 

@@ -76,7 +76,7 @@ def run(
     from recarena.server.cli.serving import refuse_open_plaintext
     from recarena.server.datasets.specs import open_world
     from recarena.server.errors import RecArenaError
-    from recarena.server.runs import create_run
+    from recarena.server.founding import create_run
     from recarena.server.store.run_folder import RunFolder
 
     set_up_logging("warning", as_json)

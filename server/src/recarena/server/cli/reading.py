@@ -291,8 +291,8 @@ def fork(
     """
     from recarena.server.cli.programs import command_of
     from recarena.server.errors import InputError
+    from recarena.server.founding import settings_of
     from recarena.server.house import fork_run
-    from recarena.server.runs import settings_of
     from recarena.server.store.run_folder import RunFolder
 
     run = RunFolder.open(folder)

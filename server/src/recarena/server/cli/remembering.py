@@ -45,8 +45,8 @@ def memory(
 
 async def _remembered(run: RunFolder, user: int, query: str, everything: bool) -> dict[str, Any]:
     from recarena.server.assembly import has_llm, recorded_mind_of
+    from recarena.server.founding import settings_of
     from recarena.server.minds.llm.mind import LlmMind
-    from recarena.server.runs import settings_of
 
     settings, data = settings_of(run), run.world()
     if not has_llm(settings):
@@ -137,10 +137,10 @@ async def _banked(
 
 async def _embedded(run: RunFolder, mind: LlmMind, query: str) -> Floats:
     """The query's vector: recorded, or asked for where that takes a server."""
+    from recarena.server.founding import settings_of
     from recarena.server.llm.failures import NotRecorded
     from recarena.server.llm.recorder import Recorder
     from recarena.server.minds.llm.opening import embedder_of
-    from recarena.server.runs import settings_of
 
     try:
         return await mind.embedder.embed([query])

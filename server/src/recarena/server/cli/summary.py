@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recarena.server.founding import settings_of
 from recarena.server.llm.account import account
-from recarena.server.runs import settings_of
 from recarena.server.types import EventKind, Faults, Outcome
 
 if TYPE_CHECKING:

@@ -17,9 +17,10 @@ from weakref import WeakKeyDictionary
 
 from recarena.server.addresses import address_of
 from recarena.server.errors import InputError
+from recarena.server.founding import RunState
 from recarena.server.rpc.health import LATENCY_BOUNDS_S, Latencies, RecommenderHealth
 from recarena.server.rpc.remote import RemoteRecommender
-from recarena.server.runs import Run, RunState
+from recarena.server.runs import Run
 from recarena.server.types import Outcome
 
 if TYPE_CHECKING:

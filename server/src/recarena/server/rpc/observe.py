@@ -10,6 +10,7 @@ import grpc
 import numpy as np
 
 from recarena.server.errors import InputError, NotFound, RecArenaError
+from recarena.server.founding import RunState
 from recarena.server.house import House
 from recarena.server.narration import Narrator
 from recarena.server.population import Population
@@ -24,7 +25,7 @@ from recarena.server.rpc.runs_codec import (
     run_message,
 )
 from recarena.server.rpc.times import timestamp
-from recarena.server.runs import Run, RunState
+from recarena.server.runs import Run
 from recarena.server.types import EventColumns, MemoryKind
 from recarena.v1 import run_pb2, simulation_observe_service_pb2_grpc
 from recarena.v1 import simulation_observe_service_pb2 as pb

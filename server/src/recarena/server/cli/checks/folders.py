@@ -10,7 +10,7 @@ from pathlib import Path
 
 from recarena.server.cli.checks import Finding, Level
 from recarena.server.errors import RecArenaError
-from recarena.server.runs import settings_of
+from recarena.server.founding import settings_of
 from recarena.server.store.run_folder import UNREADABLE, RunFolder
 
 MIB, GIB = 2**20, 2**30
