@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import pytest
@@ -59,6 +60,21 @@ def test_a_line_that_a_power_cut_left_half_written_spoils_nothing(tmp_path):
     assert [one.recommender for one in Ledger(path)] == ["alice", "bob"]
 
 
+@pytest.mark.parametrize("written", [0, 9])
+def test_a_line_that_there_is_no_room_for_is_not_there(tmp_path, monkeypatch, written):
+    path = tmp_path / "submissions.jsonl"
+    ledger = Ledger(path)
+    ledger.submit("alice", "", "hidden")
+    with monkeypatch.context() as full:
+        write = os.write
+        full.setattr(os, "write", lambda handle, text: write(handle, text[:written]))
+        with pytest.raises(OSError, match="No space left"):
+            ledger.submit("bob", "", "hidden")
+    ledger.submit("carol", "", "hidden")
+    assert [one.recommender for one in ledger] == ["alice", "carol"]
+    assert list(Ledger(path)) == list(ledger)
+
+
 def test_a_line_in_the_middle_that_is_none_is_named(tmp_path):
     path = tmp_path / "submissions.jsonl"
     path.write_text('{"event": "ended"}\n{"time": "1", "event": "x", "id": "s1"}\n')
@@ -109,6 +125,14 @@ def test_limits_hold_for_a_day_a_track_and_the_season():
 
 
 # ------------------------------------------------------------------ the queue
+def test_what_never_plays_is_free_but_not_without_end():
+    unplayed = one("s1", status=Status.CANCELLED, counted=False)
+    check_limits([unplayed] * 99, "alice", "hidden", LIMITS, TODAY)
+    with pytest.raises(Refused, match="100 submissions of today"):
+        check_limits([unplayed] * 100, "alice", "hidden", LIMITS, TODAY)
+    check_limits([unplayed] * 100, "bob", "hidden", LIMITS, TODAY)
+
+
 def test_places_are_given_in_the_order_of_submission():
     queue = [
         one("s1", status=Status.PLAYING), one("s2", status=Status.QUEUED), one("s3"),

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import uvicorn
+from jinja2 import UndefinedError
+from uvicorn.server import ServerState
 
+from recarena.evaluation.hosting import serving
 from recarena.evaluation.hosting.config import load
 from recarena.evaluation.hosting.ledger import Ledger, Status
 from recarena.evaluation.hosting.tokens import TokenBook
@@ -25,6 +30,24 @@ ROW: dict[str, Any] = {
         for name in ("watch_rate", "satisfaction", "coverage", "latency_p95_ms", "unusable_rate")
     },
 }  # fmt: skip
+
+
+class Ends:
+    """An umpire that plays nothing."""
+
+    def __init__(self) -> None:
+        self.waiting = asyncio.Semaphore(0)
+        """One for each that waits."""
+        self.ended = asyncio.Event()
+
+    def wake(self) -> None: ...
+
+    def progress(self, _: str) -> dict[str, Any]:
+        return {}
+
+    async def another_end(self) -> None:
+        self.waiting.release()
+        await self.ended.wait()
 
 
 class Browser:
@@ -47,33 +70,38 @@ class Browser:
             folder=folder, competition=competition, published=published, reveal=None, practice=(),
             is_closed=False, ledger=self.ledger, worlds=lambda _: (1, 2),
         )  # fmt: skip
-        umpire: Any = SimpleNamespace(wake=lambda: None, progress=lambda _: {})
+        self.umpire: Any = Ends()
         standings: Any = self.standings
         book = TokenBook(self.tokens)
-        self.app = Site(season, umpire, standings, book, "127.0.0.1:7788").app()
+        self.app = Site(season, self.umpire, standings, book, "127.0.0.1:7788").app()
 
     async def ask(
-        self, path: str, token: str = "", body: object | None = None
+        self, path: str, token: str = "", body: object | None = None, query: bytes = b""
     ) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and body of an answer."""
         headers = [(b"authorization", f"Bearer {token}".encode())] if token else []
         scope = {
             "type": "http", "method": "GET" if body is None else "POST", "path": path,
-            "raw_path": path.encode(), "query_string": b"", "headers": headers, "root_path": "",
+            "raw_path": path.encode(), "query_string": query, "headers": headers, "root_path": "",
             "client": ("10.0.0.7", 1), "server": ("127.0.0.1", 80), "scheme": "http",
             "http_version": "1.1",
         }  # fmt: skip
         said: list[dict[str, Any]] = []
 
         async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": json.dumps(body).encode(), "more_body": False}
+            raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+            return {"type": "http.request", "body": raw, "more_body": False}
 
         async def send(message: Any) -> None:
             said.append(message)
 
-        await self.app(scope, receive, send)
-        named = {key.decode(): value.decode() for key, value in said[0]["headers"]}
-        return said[0]["status"], named, b"".join(one.get("body", b"") for one in said[1:])
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            named = {key.decode(): value.decode() for key, value in said[0]["headers"]}
+            text = b"".join(one.get("body", b"") for one in said[1:])
+            self.said: tuple[int, dict[str, str], bytes] = said[0]["status"], named, text
+        return self.said
 
 
 @pytest.fixture
@@ -147,3 +175,79 @@ async def test_an_observer_reads_nobodys_submission(browser):
     eve = token(browser.tokens, Role.OBSERVER, "eve")
     status, _, body = await browser.ask(f"/api/submissions/{one.id}", eve)
     assert (status, json.loads(body)["error"]["code"]) == (403, "wrong_role")
+
+
+# ------------------------------------------------------------------ who means harm
+@pytest.mark.parametrize("body", [b"[" * 4000, b'{"recommender": "\\ud800"}', b"\xff", b"NaN"])
+async def test_what_no_program_writes_is_refused_and_breaks_nothing(tmp_path, body):
+    browser = Browser(tmp_path)
+    status, headers, said = await browser.ask("/api/submissions", browser.alice, body)
+    assert status in (400, 403)
+    assert "error" in json.loads(said)
+    assert headers["x-content-type-options"] == "nosniff"
+    assert len(browser.ledger) == 0
+
+
+@pytest.mark.parametrize("wait", ["31", "-1", "9" * 5000, "²", "x"])
+async def test_a_wait_is_of_seconds(browser, wait):
+    one = browser.ledger.submit("alice", "", "hidden")
+    path = f"/api/submissions/{one.id}"
+    status, _, said = await browser.ask(path, browser.alice, query=f"wait={wait}".encode())
+    assert (status, json.loads(said)["error"]["code"]) == (422, "bad_wait")
+
+
+async def test_a_token_waits_for_few_ends_at_a_time(browser):
+    one = browser.ledger.submit("alice", "", "hidden")
+    path, wait = f"/api/submissions/{one.id}", {"query": b"wait=30"}
+    waiting = [asyncio.create_task(browser.ask(path, browser.alice, **wait)) for _ in range(4)]
+    for _ in waiting:
+        await browser.umpire.waiting.acquire()
+    assert (await browser.ask(path, browser.alice, **wait))[0] == 429
+    browser.ledger.note("ended", one.id, status=Status.CANCELLED, why="")
+    browser.umpire.ended.set()
+    assert [answer[0] for answer in await asyncio.gather(*waiting)] == [200] * 4
+    assert (await browser.ask(path, browser.alice, **wait))[0] == 200
+
+
+async def test_names_of_the_organisers_own_recommenders_are_nobodys(browser):
+    own = token(browser.tokens, Role.RECOMMENDER, "baseline-popular")
+    status, _, said = await browser.ask("/api/submissions", own, {})
+    assert (status, json.loads(said)["error"]["code"]) == (403, "reserved_name")
+
+
+async def test_a_mistake_of_the_program_is_told_without_its_words(browser):
+    browser.standings.rows = [{}]  # no row that a page can be made of
+    with pytest.raises(UndefinedError):  # goes on to the log
+        await browser.ask("/")
+    status, headers, body = browser.said
+    assert (status, json.loads(body)["error"]["message"]) == (500, "internal error")
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+async def test_nobody_is_sent_on_to_another_host(browser):
+    assert (await browser.ask("/api/submissions/"))[0] == 404
+
+
+async def test_who_is_slow_to_ask_is_hung_up_on_and_others_are_not(browser, monkeypatch):
+    monkeypatch.setattr(serving, "REQUEST_TIMEOUT_S", 0.05)
+    config = uvicorn.Config(browser.app, http=serving.Impatient, lifespan="off", log_config=None)
+    config.load()
+    state = ServerState()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: serving.Impatient(config, state, {}, loop), "127.0.0.1", 0
+    )
+    async with server:
+        there = server.sockets[0].getsockname()
+        for half in (b"", b"GET / HTTP/1.1\r\nHost: a\r\n"):
+            reader, writer = await asyncio.open_connection(*there)
+            writer.write(half)
+            async with asyncio.timeout(10):
+                assert await reader.read() == b""
+            writer.close()
+        reader, writer = await asyncio.open_connection(*there)
+        writer.write(b"GET /style.css HTTP/1.1\r\nHost: a\r\n\r\n")
+        async with asyncio.timeout(10):
+            assert (await reader.read()).startswith(b"HTTP/1.1 200")  # and then its end
+        writer.close()
+    assert not state.connections

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -130,8 +131,14 @@ class Ledger:
             if self._torn:
                 os.ftruncate(handle, os.fstat(handle).st_size - self._torn)
                 self._torn = 0
-            os.write(handle, text.encode())
-            os.fsync(handle)
+            before = os.fstat(handle).st_size
+            try:
+                if os.write(handle, text.encode()) < len(text.encode()):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
+                os.fsync(handle)
+            except OSError:  # nobody is told of it, so it is not there
+                os.ftruncate(handle, before)
+                raise
         finally:
             os.close(handle)
         self._apply(line)

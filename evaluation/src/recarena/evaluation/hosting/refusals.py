@@ -30,6 +30,6 @@ class Refusals:
                 "what": what, "about": about}  # fmt: skip
         handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            os.write(handle, (json.dumps(line, ensure_ascii=False) + "\n").encode())
+            os.write(handle, (json.dumps(line) + "\n").encode())
         finally:
             os.close(handle)

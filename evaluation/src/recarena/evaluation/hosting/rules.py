@@ -9,6 +9,9 @@ from datetime import UTC, datetime
 from recarena.evaluation.hosting.config import Entrants
 from recarena.evaluation.hosting.ledger import HIDDEN, Status, Submission
 
+UNPLAYED_A_DAY = 100
+"""Submissions of one recommender on one day that ended before their first committed round."""
+
 
 class Refused(Exception):
     """An entrant may not do this now. `status` is that of HTTP, `code` for programs."""
@@ -24,7 +27,7 @@ def check_limits(
     """Refused where the recommender has a submission under way, or has none left on this track.
 
     `today`: the date in UTC, as times in the ledger begin. What never played a round counts for
-    nothing.
+    nothing, but there are not more of those in a day than anybody has by mistake.
     """
     mine = [one for one in all_ if one.recommender == recommender]
     for one in mine:
@@ -41,6 +44,13 @@ def check_limits(
             429, "limit_of_the_day",
             f"{of_today} of {most} submissions of today (UTC) on the {track} track are used; come "
             "back tomorrow",
+        )  # fmt: skip
+    unplayed = sum(not one.counted and one.submitted.startswith(today) for one in mine)
+    if unplayed >= UNPLAYED_A_DAY:
+        raise Refused(
+            429, "limit_of_the_day",
+            f"{unplayed} submissions of today (UTC) ended before they played a round; come back "
+            "tomorrow",
         )  # fmt: skip
     if track == HIDDEN and len(counted) >= limits.max_submissions:
         raise Refused(

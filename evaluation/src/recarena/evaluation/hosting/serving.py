@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import grpc
 import grpc.aio
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from recarena.evaluation.hosting.config import BASELINE, Competition
 from recarena.evaluation.hosting.ledger import HIDDEN, Status
@@ -34,6 +35,10 @@ ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "[::]": "[::1]"}
 """Addresses to listen on, and where this machine finds itself then."""
 MAX_HEADER_BYTES = 16 * 1024
 MAX_CONNECTIONS = 256
+REQUEST_TIMEOUT_S = 20.0
+"""For the head of a request, from when the connection is there or the last answer is given."""
+ANSWER_TIMEOUT_S = 60.0
+"""For the rest and the answer, from when the head had to be there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +118,33 @@ async def _rank(umpire: Umpire, standings: Standings) -> None:
         await ended
 
 
+class Impatient(H11Protocol):
+    """HTTP with whoever sends its requests, and takes its answers, in time; with nobody else, so
+    that slow ones do not have all connections."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Begins to wait for a request."""
+        super().connection_made(transport)
+        self._expected = self.loop.call_later(REQUEST_TIMEOUT_S, self._request_is_late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Waits for nothing any more."""
+        self._expected.cancel()
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """Waits for the next request."""
+        super().on_response_complete()
+        self._expected.cancel()
+        self._expected = self.loop.call_later(REQUEST_TIMEOUT_S, self._request_is_late)
+
+    def _request_is_late(self) -> None:
+        if not self.cycle or self.cycle.response_complete:
+            self.transport.close()
+        else:
+            self._expected = self.loop.call_later(ANSWER_TIMEOUT_S, self.transport.abort)
+
+
 class _Web(uvicorn.Server):
     """The web server; signals are not its business."""
 
@@ -121,6 +153,8 @@ class _Web(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 site.app(),
+                http=Impatient,
+                ws="none",
                 lifespan="off",
                 log_config=None,
                 access_log=False,

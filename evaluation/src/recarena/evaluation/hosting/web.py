@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import asdict
@@ -14,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from recarena.evaluation.hosting.config import BASELINE
 from recarena.evaluation.hosting.ledger import HIDDEN, PRACTICE, Status, Submission
 from recarena.evaluation.hosting.page import Pages
 from recarena.evaluation.hosting.refusals import Refusals
@@ -33,6 +35,10 @@ from recarena.evaluation.hosting.umpire import Umpire
 MAX_BODY_BYTES = 4096
 MAX_VERSION_CHARS = 64
 MAX_WAIT_S = 30
+MOST_WAITING = 4
+"""Requests of one token that wait for an end at the same time."""
+BODY_TIMEOUT_S = 10.0
+"""For sending what a request says."""
 FAILURES_PER_MINUTE = 60.0
 """Requests with a token that is none, from one address."""
 HEADERS = {
@@ -58,11 +64,12 @@ class Site:
         self._asked = Bucket(self._limits.requests_per_minute)
         self._failures = Bucket(FAILURES_PER_MINUTE)
         self._refusals = Refusals(season.folder)
+        self._waiting = Counter[str]()
         self._pages = Pages()
 
     def app(self) -> Starlette:
         """The ASGI application."""
-        return Starlette(
+        app = Starlette(
             routes=[
                 Route("/", _guarded(self.index)),
                 Route("/style.css", _guarded(self.style)),
@@ -73,8 +80,10 @@ class Site:
                 Route("/api/submissions/{id}", _guarded(self.submission)),
                 Route("/api/submissions/{id}/cancel", _guarded(self.cancel), methods=["POST"]),
             ],
-            exception_handlers={404: _nothing, 405: _nothing},
+            exception_handlers={404: _nothing, 405: _nothing, Exception: _broken},
         )
+        app.router.redirect_slashes = False  # it would send on to whatever Host says
+        return app
 
     # ------------------------------------------------------------------ for everybody
 
@@ -140,7 +149,7 @@ class Site:
             "track": one.track, "baseline": one.baseline, "status": one.status,
             "submitted": one.submitted, "started": one.started or None,
             "ended": one.ended or None, "counted": one.counted,
-            "position": position(self._ledger, one.id),
+            "position": position(self._ledger, one.id) if one.status is Status.QUEUED else None,
         }  # fmt: skip
 
     # ------------------------------------------------------------------ for entrants
@@ -150,6 +159,9 @@ class Site:
         caller = self._caller(request, "recommender")
         self._throttle(caller)
         asked = await _body(request, ("recommender", "version", "track"))
+        if caller.name.startswith(BASELINE):
+            text = f"names that begin with {BASELINE} are those of the organiser's own recommenders"
+            raise Refused(403, "reserved_name", text)
         recommender = _word(asked, "recommender", caller.name)
         version, track = _word(asked, "version", ""), _word(asked, "track", HIDDEN)
         if recommender != caller.name:
@@ -170,16 +182,29 @@ class Site:
     async def submission(self, request: Request) -> Response:
         """A submission of the caller's, with how it stands and what went wrong; with `?wait=S` not
         before it has ended, or S seconds are over."""
-        one = self._its(request, self._caller(request))
+        caller = self._caller(request)
+        one = self._its(request, caller)
         wait = request.query_params.get("wait", "0")
-        if not wait.isdecimal() or int(wait) > MAX_WAIT_S:
+        if not wait.isdecimal() or len(wait) > 2 or int(wait) > MAX_WAIT_S:
             raise Refused(422, "bad_wait", f"wait is 0 to {MAX_WAIT_S} seconds")
+        if one.status.is_open and int(wait):
+            if self._waiting[caller.key] >= MOST_WAITING:
+                raise _later(f"{MOST_WAITING} requests of your token wait already", 1)
+            self._waiting[caller.key] += 1
+            try:
+                one = await self._ended(one, int(wait))
+            finally:
+                self._waiting[caller.key] -= 1
+        return JSONResponse(self._own(one))
+
+    async def _ended(self, one: Submission, wait_s: int) -> Submission:
+        """It when it has ended, or as it is after so many seconds."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(int(wait)):
+            async with asyncio.timeout(wait_s):
                 while one.status.is_open:
                     await self._umpire.another_end()
                     one = self._ledger.get(one.id) or one
-        return JSONResponse(self._own(one))
+        return one
 
     async def cancel(self, request: Request) -> Response:
         """Ends a submission of the caller's; an operator may end any."""
@@ -233,7 +258,7 @@ class Site:
             text = "send your token as `authorization: Bearer TOKEN`; it must be valid"
             raise Refused(401, "no_token", text)
         if caller.role == "observer" or (role and caller.role != role):
-            self._refusals.note(caller, "wrong-role", request.url.path[:80])
+            self._refusals.note(caller, "wrong-role", str(request.scope["path"])[:80])
             raise Refused(403, "wrong_role", f"the role {caller.role} may not do this")
         return caller
 
@@ -255,6 +280,8 @@ def _guarded(endpoint: Endpoint) -> Endpoint:
             )
             if refusal.retry_after_s:
                 response.headers["Retry-After"] = str(refusal.retry_after_s)
+            if refusal.status in (408, 413):  # the rest of the request is not waited for
+                response.headers["Connection"] = "close"
             if refusal.status == 401:
                 response.headers["WWW-Authenticate"] = "Bearer"
         response.headers.update(HEADERS)
@@ -269,16 +296,27 @@ async def _nothing(request: Request, error: Exception) -> Response:
     return JSONResponse(body, status_code=status, headers=HEADERS)
 
 
+async def _broken(_: Request, __: Exception) -> Response:
+    """For a mistake of this program, which is in what it says; strangers are told nothing of it."""
+    body = {"error": {"code": "internal", "message": "internal error"}}
+    return JSONResponse(body, status_code=500, headers=HEADERS)
+
+
 async def _body(request: Request, known: tuple[str, ...]) -> dict[str, Any]:
     """The JSON object of a request. Refused for anything else, and for what is too long."""
     raw = b""
-    async for part in request.stream():
-        raw += part
-        if len(raw) > MAX_BODY_BYTES:
-            raise Refused(413, "too_long", f"a request has at most {MAX_BODY_BYTES} bytes")
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for part in request.stream():
+                raw += part
+                if len(raw) > MAX_BODY_BYTES:
+                    raise Refused(413, "too_long", f"a request has at most {MAX_BODY_BYTES} bytes")
+    except TimeoutError:
+        text = f"a request is sent within {BODY_TIMEOUT_S:g} s"
+        raise Refused(408, "too_slow", text) from None
     try:
         asked = json.loads(raw or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Refused(400, "not_json", "the request is no JSON") from None
     if not isinstance(asked, dict):
         raise Refused(400, "not_json", "the request is no JSON object")
