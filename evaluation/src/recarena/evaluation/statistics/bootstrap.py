@@ -81,8 +81,8 @@ def rank_intervals(
     there = np.isfinite(values)
     shared = there.astype(np.int64) @ there.T.astype(np.int64)
     others = ~np.eye(len(values), dtype=bool)
-    often = (shared >= 2) & (others | (len(values) == 1))
-    ranked: NDArray[np.bool_] = often.any(axis=1)
+    often = np.where(others | (len(values) == 1), shared, 0) >= 2
+    ranked = np.logical_or.reduce(often, axis=1)
     drawn = draws_of_worlds(values.shape[1], seed, resamples) if ranked.any() else values[:0]
     found: list[RankInterval | None] = []
     for i in range(len(values)):
