@@ -1,1 +1,1 @@
-"""Competitions: planned before, played, resumed, reported, and played again by others."""
+"""Competitions: planned before, played, resumed, and played again by others."""

@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 
 from recarena.evaluation.runs.events import EventKind, Surface
 from recarena.evaluation.runs.run_log import RunLog
+from recarena.evaluation.runs.unreadable import Unreadable
 
 Rows = NDArray[np.float64]
 SPLIT = "recarena world import DATA FOLDER --fraction 0.8"
 
 
-class NotSplit(Exception):
-    """A world has nothing to measure against; the text is one line with the remedy."""
+class NotSplit(Unreadable):
+    """A world has nothing to measure against."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import grpc.aio
 
-from recarena.evaluation.offline.measures import NotSplit
 from recarena.evaluation.playing.channels import open_channel
 from recarena.evaluation.playing.contenders import BadContender, Contender
 from recarena.evaluation.playing.mirrored import Bout, Played, Progress, play
@@ -21,7 +20,7 @@ from recarena.evaluation.playing.processes import (
     computing_among,
     find_program,
 )
-from recarena.evaluation.runs.run_log import UnreadableRun
+from recarena.evaluation.runs.unreadable import Unreadable
 
 READY_TIMEOUT_S = 120.0
 FAILED = 1
@@ -32,9 +31,7 @@ class ServerRefused(Exception):
     """The server answered a call with an error; the text is for people."""
 
 
-EXPECTED = (
-    BadContender, MissingProgram, NotSplit, ProgramDied, ServerRefused, UnreadableRun, OSError,
-)  # fmt: skip
+EXPECTED = (BadContender, MissingProgram, ProgramDied, ServerRefused, Unreadable, OSError)
 """What is told in a line, and not with a traceback."""
 
 

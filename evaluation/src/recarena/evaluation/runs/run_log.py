@@ -28,6 +28,7 @@ from recarena.evaluation.runs.background import (
     read_truth,
 )
 from recarena.evaluation.runs.events import Bools, EventKind, Events, Floats, Outcome, Works
+from recarena.evaluation.runs.unreadable import Unreadable
 
 FORMAT = "recarena-run"
 FORMAT_VERSION = 1
@@ -35,8 +36,8 @@ FORMAT_VERSION = 1
 NAME_ONE = "Name a folder that a run was written to"
 
 
-class UnreadableRun(Exception):
-    """A folder cannot be read as a run; the text is one line that ends with the remedy."""
+class UnreadableRun(Unreadable):
+    """A folder cannot be read as a run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from recarena.evaluation.competing.conducting import Job
-    from recarena.evaluation.competing.output import Output
     from recarena.evaluation.competing.plan import Plan
+    from recarena.evaluation.conducting.conduct import Job
+    from recarena.evaluation.conducting.output import Output
     from recarena.evaluation.playing.hall import Hosting
 
 HERE = "127.0.0.1:0"
@@ -146,14 +146,14 @@ def command(
 
     Example: recarena compete new:users=500 -r ease -r popular --minimum-effect 0.01
     """  # fmt: skip
-    from recarena.evaluation.competing.output import JsonLines, Terminal
     from recarena.evaluation.competing.telling import told
+    from recarena.evaluation.conducting.output import JsonLines, Terminal
 
     output = JsonLines() if as_json else Terminal()
     given = dict(locals())
 
     def act() -> int:
-        from recarena.evaluation.competing.conducting import conduct
+        from recarena.evaluation.conducting.conduct import conduct
 
         job = _resumed(given) if resume else _fresh(given)
         _announce(job, pilot, output)
@@ -170,9 +170,9 @@ def _announce(job: Job, pilot: Path | None, output: Output) -> None:
 
 def _fresh(given: dict[str, Any]) -> Job:
     """A new competition. BadPlan, BadContender."""
-    from recarena.evaluation.competing.conducting import Job
     from recarena.evaluation.competing.folder import keep_card
     from recarena.evaluation.competing.plan import BadPlan
+    from recarena.evaluation.conducting.conduct import Job
 
     if given["retry_failed"]:
         raise BadPlan("--retry-failed goes with --resume FOLDER")
@@ -191,9 +191,9 @@ def _fresh(given: dict[str, Any]) -> Job:
 
 def _resumed(given: dict[str, Any]) -> Job:
     """A competition that is there already. BadPlan, UnreadableCompetition."""
-    from recarena.evaluation.competing.conducting import Job
     from recarena.evaluation.competing.folder import CompetitionFolder, keep_card
     from recarena.evaluation.competing.plan import BadPlan
+    from recarena.evaluation.conducting.conduct import Job
 
     decided = {
         "WORLD": given["world"], "-r": given["recommender"], "--remote": given["remote"],

@@ -39,7 +39,7 @@ from recarena.evaluation.playing.stage import ServerRefused
 from recarena.v1.simulation_control_service_pb2_grpc import SimulationControlServiceStub
 
 if TYPE_CHECKING:
-    from recarena.evaluation.competing.output import Output
+    from recarena.evaluation.conducting.output import Output
     from recarena.evaluation.playing.mirrored import Bout, Played
 
 PROBLEM = 1

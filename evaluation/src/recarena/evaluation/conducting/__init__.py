@@ -1,0 +1,1 @@
+"""`recarena compete`: a competition conducted from its plan to its report."""
