@@ -15,7 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from recarena.evaluation.leaderboard.board import build
 from recarena.evaluation.leaderboard.gate import Gate
+from recarena.evaluation.metrics.measures import METRICS
 from recarena.evaluation.report.content import Content, content_of
 from recarena.evaluation.report.headline import verdict
 from recarena.evaluation.report.render import render
@@ -23,6 +25,7 @@ from recarena.evaluation.report.shown import STEPS, by_decile, lorenz
 from recarena.evaluation.runs.conduct import conduct_of
 from recarena.evaluation.runs.thinking import Thinking
 from support.competition_folders import Sketch, a_card, write_competition
+from support.run_logs import quick_log
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = '<img src=x onerror="alert(1)">'
@@ -245,6 +248,18 @@ def test_a_recommender_that_finished_nothing_is_missed_in_the_headline(tmp_path:
     words = words_of(made(tmp_path, Sketch(("ease", "random"), worlds=2, errors=errors)))
     assert "there is none to compare it with. Without a finished run: random." in words
     assert "Failed, and left out: w0-random, w1-random: it died" in words
+
+
+def test_the_winner_is_who_is_separated_and_not_who_finished_in_easy_worlds_alone():
+    easy_and_hard = [[20, 19, 20], [20, 20, 19], [19, 19, 19], [5, 4, 5], [5, 5, 4], [4, 4, 5]]
+    runs = [quick_log("good", w, seed=seed, shown=20) for seed, w in enumerate(easy_and_hard)]
+    runs += [quick_log("fails", [n - 3 for n in w], seed=seed, shown=20)
+             for seed, w in enumerate(easy_and_hard[:3])]  # fmt: skip
+    board = build(runs)
+    assert [row.recommender for row in board.rows] == ["fails", "good"]
+    _, _, names, after = verdict(board, METRICS[0])
+    assert names == "good"
+    assert "is best in watch rate, 0.600 ±0.428, and separated from all others." in after
 
 
 def test_runs_that_are_not_finished_are_counted_and_can_be_gone_on_with(

@@ -343,7 +343,8 @@ def _warnings(
     if missing:
         yield (
             f"Not every world was played by {', '.join(missing)}: pairs are compared on the worlds "
-            "that both have. Who fails where it would do badly looks better than it is."
+            "that both have, and means are of its own. Who fails where it would do badly looks "
+            "better than it is."
         )
     minds = {tuple(log.mind.get(name) for name in MIND) for log in logs}
     if len(minds) > 1:

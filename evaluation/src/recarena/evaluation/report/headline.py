@@ -48,12 +48,15 @@ def verdict(board: Leaderboard, primary: Metric) -> tuple[str, str, str, str]:
     question = f"Which of {len(rows)} recommenders is best in {name}?"
     if not math.isfinite(best.mean):
         return question, "Nothing could be measured: nobody has a value.", "", ""
-    first = [row.recommender for row in rows if row.first_place == 1]
-    if len(first) == 1:
-        failed = rows[0].verdict is not None and not rows[0].verdict.passed
+    leaders = [row for row in rows if row.first_place == 1]
+    first = [row.recommender for row in leaders]
+    if len(leaders) == 1:
+        (winner,) = leaders  # not the first row where another finished only in easier worlds
+        failed = winner.verdict is not None and not winner.verdict.passed
         gate = " It fails the operations gate." if failed else ""
+        at = plus_minus(winner.intervals[primary.name], primary.decimals)
         after = f" is best in {name}, {at}, and separated from all others.{gate}"
-        return question, "", rows[0].recommender, after
+        return question, "", winner.recommender, after
     why = (
         "one world has no interval."
         if len(board.played) == 1
