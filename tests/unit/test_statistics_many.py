@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -34,6 +35,25 @@ def test_adjusted_p_values_of_holm_say_what_holm_rejects(given_p: list[float], a
     adjusted = holm_adjusted(given_p)
     if min(abs(one - alpha) for one in adjusted) > 1e-9:
         assert [one <= alpha for one in adjusted] == holm(given_p, alpha)
+
+
+def test_adjusted_p_values_of_holm_by_hand():
+    # 4 x .01; 3 x .015 and not less than that; 2 x .03; 1 x .04 and not less than .06
+    assert holm_adjusted([0.03, 0.01, 0.04, 0.015]) == pytest.approx([0.06, 0.04, 0.06, 0.045])
+    assert holm_adjusted([0.02, 0.019]) == pytest.approx([0.038, 0.038])
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 1).map(lambda p: p**3), min_size=1, max_size=6))
+def test_holm_is_the_closed_test_by_bonferroni(given_p: list[float]):
+    # Marcus, Peritz and Gabriel (1976): a hypothesis falls where every set with it in it does.
+    m = range(len(given_p))
+    sets = [one for size in m for one in combinations(m, size + 1)]
+    expected = [
+        max(min(1.0, len(one) * min(given_p[j] for j in one)) for one in sets if i in one)
+        for i in m
+    ]
+    assert holm_adjusted(given_p) == pytest.approx(expected)
 
 
 @settings(deadline=None)
