@@ -14,7 +14,8 @@ def advice(plan: Plan, pilot: Path | None) -> str:
 
     With a pilot (run folders, or a competition's) whose spread between worlds is known: the worlds
     that the pair with the largest spread needs at 80 % power, reckoned with the upper 80 % limit
-    of its standard deviation. UnreadableRun where the pilot cannot be read.
+    of its standard deviation, and with alpha shared among all pairs (Holm's first step), as places
+    are. UnreadableRun where the pilot cannot be read.
     """
     effect, worlds = plan.minimum_effect, len(plan.worlds)
     if effect is None:
@@ -30,15 +31,17 @@ def advice(plan: Plan, pilot: Path | None) -> str:
     spread, pair = _largest_spread(pilot, plan.primary)
     if not math.isfinite(spread):
         return f"The pilot {pilot} has no two recommenders with two worlds in common."
-    from recarena.evaluation.statistics.power import worlds_needed
+    from recarena.evaluation.statistics.power import ALPHA, worlds_needed
 
-    needed = worlds_needed(effect, spread)
+    pairs = math.comb(len(plan.names), 2)
+    needed = worlds_needed(effect, spread, alpha=ALPHA / max(pairs, 1))
     if needed is None:
         return f"A difference of {effect:g} is too small to be shown, by the pilot {pilot}."
     enough = "are enough" if worlds >= needed else "are too few"
+    among = f" among {pairs} pairs" if pairs > 1 else ""
     return (
         f"By the pilot {pilot} (sd of {pair} up to {spread:.2g}) a difference of {effect:g} "
-        f"needs {needed} worlds for 80 % power; {worlds} {enough}."
+        f"needs {needed} worlds for 80 % power{among}; {worlds} {enough}."
     )
 
 
