@@ -262,6 +262,16 @@ def test_what_was_before_takes_out_its_share_of_the_variance():
     assert found.users == (400, 400)
 
 
+def test_the_slope_is_that_within_arms_however_far_they_are_apart_before():
+    # Y = 2 X in one arm, Y = 2 X + 5 in the other, whose users were at 10 and more before.
+    low, high = np.array([0.0, 1.0, 2.0, 3.0]), np.array([10.0, 11.0, 14.0])
+    found = cuped(Arm(2 * high + 5, high), Arm(2 * low, low))
+    assert found.theta == pytest.approx(2)
+    assert found.adjusted.mean == pytest.approx(5)
+    assert found.adjusted.half_width == pytest.approx(0, abs=1e-12)
+    assert found.plain.mean == pytest.approx(2 * (35 / 3 - 1.5) + 5)
+
+
 def test_a_covariate_that_says_nothing_changes_nothing():
     a, b = (Arm(one.outcome, np.ones(400)) for one in arms(0.0))
     found = cuped(a, b)
