@@ -236,6 +236,19 @@ def test_every_metric_has_a_name_of_its_own_and_says_what_it_is():
         assert metric.missing
 
 
+def test_each_metric_is_good_in_the_direction_that_its_meaning_has():
+    lower = {"calibration_divergence", "gini"}  # and what is wrong with answers
+    neither = {
+        "searches_per_visit", "search_after_page_rate", "novelty", "genre_entropy",
+        "mean_popularity_rank", "average_popularity",
+    }  # fmt: skip
+    for metric in METRICS:
+        if metric.name in lower or metric.kind == "operations":
+            assert metric.better == "lower", metric.name
+        else:
+            assert metric.better == ("neither" if metric.name in neither else "higher"), metric.name
+
+
 def test_one_may_rank_by_what_users_do_and_by_nothing_else():
     by = {metric.name for metric in METRICS if metric.kind == "primary-able"}
     assert by == {
