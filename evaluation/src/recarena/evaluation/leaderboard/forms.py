@@ -208,7 +208,7 @@ def notes(board: Leaderboard) -> list[str]:
     if board.rule is not None:
         lines.append(
             "It could end after any world: places rest on a confidence sequence, which holds at "
-            "every look; ± does not."
+            "every look; ±, rank and strength do not."
         )
     if len(headings) > 1:
         lines.append(
