@@ -55,6 +55,7 @@ def test_the_template_is_a_competition_and_names_every_setting(tmp_path):
         (TOP + 'primary = "watchrate"', "primary is 'watchrate'"),
         (TOP + 'primary = "searches_per_visit"', "primary is 'searches_per_visit'"),
         (TOP + "[settings]\nseed = 3", "settings.seed is decided by the competition itself"),
+        (TOP + "[settings]\nsession = 3", "settings.session is no table; write it as a table"),
         (TOP + 'baselines = ["a", "a"]', "an entry is there twice"),
         (TOP + 'worlds = "many"', "worlds is 'many'; write it as a table"),
         ('name = "Cup"', "season is missing; say what it is"),

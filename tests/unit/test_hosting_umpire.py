@@ -49,7 +49,8 @@ class Stage:
         season: Any = SimpleNamespace(
             competition=competition, ledger=self.ledger, worlds=lambda _: (world, world)
         )
-        self.umpire = Umpire(season, None, lambda _: None)  # type: ignore[arg-type]
+        self.said: list[str] = []
+        self.umpire = Umpire(season, None, self.said.append)  # type: ignore[arg-type]
 
     async def ended(self, *ids: str) -> Submission:
         """The last of these, when all of them have ended."""
@@ -188,3 +189,22 @@ async def test_a_submission_that_waits_may_be_cancelled(tmp_path, monkeypatch):
     assert (one.status, one.counted, stage.bouts) == (Status.CANCELLED, False, [])
     with pytest.raises(KeyError):
         stage.umpire.cancel(id, "again")
+
+
+async def test_the_organiser_is_told_of_an_own_recommender_that_is_not_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(under_test, "BASELINE_PATIENCE_S", 0.01)
+    stage = Stage(tmp_path, monkeypatch, never_there)
+    one = stage.ledger.submit("baseline-nosuch", "", "hidden", baseline=True)
+    await stage.ended(one.id)
+    assert stage.said == [
+        "baseline-nosuch is not on the leaderboard: not connected; logs/baseline-nosuch.log says "
+        "more"
+    ]
+
+
+async def test_a_full_disk_ends_the_playing_with_one_error(tmp_path, monkeypatch):
+    stage = Stage(tmp_path, monkeypatch, all_well)
+    stage.ledger.submit("alice", "", "hidden")
+    stage.ledger._path = tmp_path / "gone" / "submissions.jsonl"
+    with pytest.raises(FileNotFoundError):
+        await stage.umpire.run()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import ssl
 import urllib.error
 import urllib.request
@@ -50,13 +51,13 @@ class Client:
         return self.get(f"/api/submissions/{quote(id, safe='')}")
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
-        parts = urlsplit(self.server)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
+        scheme, host = self._address()
+        if not re.fullmatch(r"[!-~]*", self.token):  # and it is not shown
             raise BadCompetition(
-                f"--server {self.server} is no address; write it as http://127.0.0.1:8080"
+                "RECARENA_TOKEN is no token; put the one that the organiser gave you into it, "
+                "without blanks and line breaks"
             )
-        host = f"{parts.hostname}:{parts.port or 0}"
-        if self.token and parts.scheme == "http" and not is_loopback(host):
+        if self.token and scheme == "http" and not is_loopback(host):
             raise BadCompetition(
                 f"--server {self.server}: the token would be sent in the clear; ask the organiser "
                 "for an https address"
@@ -76,10 +77,22 @@ class Client:
         except urllib.error.HTTPError as error:
             raise _said(error, self.server) from None
         except (OSError, http.client.HTTPException, ValueError) as error:
-            reason = getattr(error, "reason", error)
+            reason = _shown(str(getattr(error, "reason", error)))
             raise BadCompetition(
                 f"--server {self.server} does not answer as a competition server: {reason}"
             ) from None
+
+    def _address(self) -> tuple[str, str]:
+        """http or https, and HOST:PORT. BadCompetition."""
+        try:
+            parts = urlsplit(self.server)
+            if parts.scheme in ("http", "https") and parts.hostname:
+                return parts.scheme, f"{parts.hostname}:{parts.port or 0}"
+        except ValueError:
+            pass
+        raise BadCompetition(
+            f"--server {self.server} is no address; write it as http://127.0.0.1:8080"
+        )
 
     def _opener(self, past_proxies: bool) -> urllib.request.OpenerDirector:
         handlers: list[urllib.request.BaseHandler] = []
@@ -94,10 +107,15 @@ class Client:
         return urllib.request.build_opener(*handlers)
 
 
+def _shown(text: str) -> str:
+    """What somebody else's server said, as a terminal may be shown it."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:500])
+
+
 def _said(error: urllib.error.HTTPError, server: str) -> BadCompetition:
     with error:
         try:
             said = json.loads(error.read(65536))["error"]
-            return ServerSaid(str(said["message"]), str(said["code"]), error.code)
+            return ServerSaid(_shown(str(said["message"])), str(said["code"]), error.code)
         except (ValueError, KeyError, TypeError):
             return BadCompetition(f"--server {server} answered {error.code} {error.reason}")

@@ -163,6 +163,11 @@ class Competition:
         return None if self.worlds.kind in ("new", "planted") else self.beside(self.worlds.kind)
 
     @property
+    def runs(self) -> Path:
+        """Where the run folders of the season are."""
+        return self.folder / "runs"
+
+    @property
     def tls(self) -> tuple[Path, Path] | None:
         """Certificate and key; None: without TLS."""
         if not self.serve.tls_cert:
@@ -221,6 +226,8 @@ def _check(made: Competition, file: str) -> None:
         checked_primaries(made.primary)
     except ValueError as error:
         raise BadCompetition(f"{file}: primary is {made.primary!r}: {error}") from None
+    if not isinstance(made.settings.get("session", {}), Mapping):
+        raise BadCompetition(f"{file}: settings.session is no table; write it as a table")
     for own in OWN_SETTINGS:
         if own in made.settings:
             raise BadCompetition(

@@ -45,7 +45,13 @@ async def _take_back(folder: Path, tokens: Path) -> None:
     path = folder / FILE
     if not path.exists():
         return
-    ids = json.loads(path.read_text("utf-8"))
+    try:
+        ids = list(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise BadCompetition(
+            f"{path}: {error}; revoke the tokens of {OPERATOR} with recarena token revoke, and "
+            "remove the file"
+        ) from None
     await asyncio.gather(*(_run("revoke", str(id), tokens=tokens) for id in ids))
     path.unlink()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -51,7 +51,7 @@ class Season:
     @property
     def runs(self) -> Path:
         """The run folders."""
-        return self.folder / "runs"
+        return self.competition.runs
 
     @property
     def is_closed(self) -> bool:
@@ -72,9 +72,14 @@ class Season:
 @contextmanager
 def held(folder: Path) -> Generator[None]:
     """Keeps others from serving the season meanwhile. BadCompetition where somebody does."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise BadCompetition(
+            f"the season cannot be kept in {folder}: {error.strerror}; name another folder"
+        ) from None
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -87,10 +92,11 @@ def held(folder: Path) -> Generator[None]:
         os.close(handle)
 
 
-async def open_season(competition: Competition) -> Season:
+async def open_season(competition: Competition, check: Callable[[Path], Awaitable[None]]) -> Season:
     """The season as its folder has it, begun where it is new: the secret is drawn, the worlds are
-    made, and the commitment is written. BadCompetition where the settings are not those that were
-    committed to."""
+    made, and the commitment is written once `check` has returned, which is given the folder of a
+    hidden world to see whether it can be played as the settings say. BadCompetition where the
+    settings are not those that were committed to."""
     folder = competition.folder
     secret = keep_secret(folder)
     settings = settings_of(competition)
@@ -100,6 +106,7 @@ async def open_season(competition: Competition) -> Season:
     recipes = hidden_recipes(competition.season, competition.worlds, competition.base_world, secret)
     hidden = await make(recipes, folder / "worlds")
     practice = await make(practice_recipes(competition), folder / "worlds")
+    await check(hidden[0].folder)
     if not path.exists():
         _publish(path, competition, secret.commitment(settings), settings, hidden)
     published = json.loads(path.read_text("utf-8"))

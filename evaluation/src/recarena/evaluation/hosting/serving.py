@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import grpc
 import grpc.aio
@@ -64,15 +65,16 @@ async def serve(competition: Competition, announce: Announce, say: Say) -> None:
     baselines = [f"{BASELINE}{name}" for name in competition.baselines]
     folder = competition.folder
     with held(folder), _listening(competition) as door:
-        season = await open_season(competition)
         async with (
             # Taken back last, when nobody calls with them any more.
             own_tokens(folder, competition.tokens, baselines) as (operator, own),
             Programs(folder / "logs") as programs,
         ):
-            server, address = await _start_server(programs, season)
+            server, address = await _start_server(programs, competition)
             async with open_channel(_access(competition, address, operator)) as channel:
-                await _check_settings(season, channel)
+                season = await open_season(
+                    competition, lambda world: _check_settings(competition, world, channel)
+                )
                 await _start_baselines(programs, season, address, own)
                 umpire, standings = Umpire(season, channel, say), Standings(season)
                 dial = competition.serve.address or address
@@ -196,9 +198,9 @@ def _name(door: socket.socket) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-async def _start_server(programs: Programs, season: Season) -> tuple[Program, str]:
+async def _start_server(programs: Programs, competition: Competition) -> tuple[Program, str]:
     """The gRPC server, and where it listens."""
-    competition, serve = season.competition, season.competition.serve
+    serve = competition.serve
     words = ["--tokens", str(competition.tokens)]
     if competition.tls:
         certificate, key = competition.tls
@@ -209,7 +211,7 @@ async def _start_server(programs: Programs, season: Season) -> tuple[Program, st
         words += ["--llm-url", url]
     server = await programs.start(
         "server", find_program("recarena"), "serve", "--listen", serve.listen,
-        "--runs", str(season.runs), *words, "--json",
+        "--runs", str(competition.runs), *words, "--json",
     )  # fmt: skip
     ready = await server.json_line(READY_TIMEOUT_S)
     if ready.get("event") != "serving" or not ready.get("address"):
@@ -230,11 +232,10 @@ def _access(competition: Competition, address: str, token: str) -> Access:
     return Access(_at_home(address), token, ca, tls=True)
 
 
-async def _check_settings(season: Season, channel: grpc.aio.Channel) -> None:
-    """BadCompetition where the server would refuse a run with these settings."""
-    competition = season.competition
+async def _check_settings(competition: Competition, world: Path, channel: grpc.aio.Channel) -> None:
+    """BadCompetition where the server would refuse a run of this world with these settings."""
     run = Run(
-        world=str(season.hidden[0].folder), round_limit=competition.worlds.rounds,
+        world=str(world), round_limit=competition.worlds.rounds,
         arms=[Arm(arm_id="check", recommender_id="check")],
     )  # fmt: skip
     run.settings.update(competition.run_settings)

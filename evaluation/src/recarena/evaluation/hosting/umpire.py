@@ -78,7 +78,8 @@ class Umpire:
 
     async def run(self) -> None:
         """Plays what is queued until it is cancelled; what is under way then is interrupted, and
-        played on when the season is served again. grpc.aio.AioRpcError where the server is gone."""
+        played on when the season is served again. grpc.aio.AioRpcError where the server is gone,
+        OSError where what became of a submission cannot be written down."""
         try:
             async with asyncio.TaskGroup() as group:
                 while True:
@@ -89,7 +90,7 @@ class Umpire:
                         group.create_task(self._play(self._playing[one.id]))
                     self._wake.clear()
                     await self._wake.wait()
-        except* grpc.aio.AioRpcError as errors:
+        except* (grpc.aio.AioRpcError, OSError) as errors:
             raise _first(errors) from None
 
     def wake(self) -> None:
@@ -278,6 +279,9 @@ class Umpire:
             status, why, found = Status.FAILED, "the organiser's server could not score it", {}
         if status is not Status.FINISHED:
             found.pop("scores", None)
+            if playing.one.baseline:
+                name = playing.one.recommender
+                self._say(f"{name} is not on the leaderboard: {status}; logs/{name}.log says more")
         if counted is not None:
             found["counted"] = counted
         elif status is Status.INTERRUPTED:
@@ -319,6 +323,8 @@ def _judged(season: Season, one: Submission) -> dict[str, Any]:
     return {"scores": scores, "report": account_of(logs)}
 
 
-def _first(errors: BaseExceptionGroup[grpc.aio.AioRpcError]) -> grpc.aio.AioRpcError:
+def _first(
+    errors: BaseExceptionGroup[grpc.aio.AioRpcError | OSError],
+) -> grpc.aio.AioRpcError | OSError:
     one = errors.exceptions[0]
     return _first(one) if isinstance(one, BaseExceptionGroup) else one
