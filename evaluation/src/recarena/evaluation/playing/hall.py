@@ -46,6 +46,8 @@ class Hosting:
     ca: Path | None = None
     """The authority of the server's certificate; None with `tls`: those of the system."""
     tls: bool = False
+    keeps: tuple[int, ...] = ()
+    """File descriptors that the server inherits, and has open until it ends."""
     at_once: int = 2
     """Most runs of one recommender at the same time."""
     runs_at_once: int = 8
@@ -115,6 +117,7 @@ async def _serve(programs: Programs, hosting: Hosting) -> tuple[Program, str]:
     server = await programs.start(
         "server", find_program("recarena"), "serve",
         "--listen", hosting.listen, "--runs", str(hosting.runs), "--json", *hosting.options,
+        keeps=hosting.keeps,
     )  # fmt: skip
     ready = await server.json_line(READY_TIMEOUT_S)
     if ready.get("event") != "serving" or not ready.get("address"):

@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Collection, Coroutine, Mapping
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -81,10 +81,12 @@ class Program:
         arguments: list[str],
         log: Path,
         environment: Mapping[str, str] | None = None,
+        keeps: Sequence[int] = (),
     ) -> Program:
         """Starts `arguments`, the first of which is a path. Its output is appended to `log` once
         `json_line` has been read, or from the beginning where it is not. `environment` goes over
-        that of this process. It ends with this process even if that is killed (on Linux)."""
+        that of this process; `keeps` are file descriptors that it inherits. It ends with this
+        process even if that is killed (on Linux)."""
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as file:
             process = await asyncio.create_subprocess_exec(
@@ -93,6 +95,7 @@ class Program:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=file,
                 start_new_session=True,
+                pass_fds=keeps,
                 env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
             )
         return cls(name, process, log)
@@ -238,11 +241,15 @@ class Programs:
             raise Interrupted(self._signal) from None
 
     async def start(
-        self, name: str, *arguments: str, environment: Mapping[str, str] | None = None
+        self,
+        name: str,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        keeps: Sequence[int] = (),
     ) -> Program:
         """Starts a program whose first line is to be read with `json_line`."""
         log = self._logs / f"{name}.log"
-        program = await Program.start(name, list(arguments), log, environment)
+        program = await Program.start(name, list(arguments), log, environment, keeps)
         self._all.append(program)
         return program
 
