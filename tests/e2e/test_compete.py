@@ -15,6 +15,8 @@ import pytest
 
 from recarena.evaluation.competing.folder import CompetitionFolder
 from recarena.evaluation.metrics.users import watch_rate
+from recarena.evaluation.report.content import content_of
+from recarena.evaluation.report.render import render
 from recarena.evaluation.runs.run_log import RunLog
 from support.commands import Ended, helper, started
 from support.competitions import NAMES, ROUNDS, RUNS, USERS, WORLDS, Story, to_its_end
@@ -75,6 +77,7 @@ def test_the_leaderboard_is_told_and_kept_alike(competition: Story):
 def test_the_report_is_there(competition: Story):
     page = (competition.folder / "report.html").read_text()
     assert all(name in page for name in NAMES)
+    assert page == render(content_of(competition.folder)), "recarena report tells the same"
 
 
 def test_progress_counts_worlds_runs_and_rounds(competition: Story):

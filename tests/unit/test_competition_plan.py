@@ -82,7 +82,6 @@ def test_shared_worlds_have_an_arm_each_and_say_how_users_are_drawn():
         ({"primary": "joy"}, "--primary: there is no metric 'joy'"),
         ({"minimum_effect": 0.0}, "more than 0"),
         ({"minimum_effect": float("inf")}, "more than 0"),
-        ({"confidence": 1.0}, "between 0 and 1"),
         ({"settings": {"arms": []}}, "the settings say arms"),
     ],
 )
@@ -143,6 +142,7 @@ def test_the_hash_of_a_folder_is_of_its_files_and_where_they_are(
     ("change", "says"),
     [
         (lambda one: one.pop("rounds"), "rounds is missing"),
+        (lambda one: one.update(confidence=0.9), "Write 0.95"),
         (lambda one: one.update(design="mirrored-ish"), "mirrored-ish"),
         (lambda one: one.update(worlds=[]), "no world"),
         (lambda one: one["gate"].update(max_p59_ms=1), "max_p59_ms is not known"),

@@ -19,15 +19,23 @@ from recarena.evaluation.competing.results import (
     FAILED,
     FINISHED,
     UNFINISHED,
+    Found,
     RunResult,
     complete_worlds,
+    here,
     ranked,
+    read,
+    results_of,
     run_results,
+    write_results,
 )
 from recarena.evaluation.competing.standing import Standing
 from recarena.evaluation.competing.stopping import Stopper
+from recarena.evaluation.metrics import measures
 from recarena.evaluation.playing.contenders import contender
 from recarena.evaluation.playing.mirrored import Bout, Conduct, Played
+from recarena.evaluation.report.content import of_competition
+from recarena.evaluation.runs.run_log import RunLog
 from support.run_logs import page, write_run
 
 
@@ -88,6 +96,27 @@ def test_states_come_from_the_folders_and_what_was_played(tmp_path: Path):
     assert found[3].conduct == {"b": {"software": "B 1", "unsolicited": 2, "quarantined": 0}}
 
 
+def test_a_run_that_used_up_its_budget_says_how_the_competition_goes_on(tmp_path: Path):
+    said = "it is used up. Raise the cap: recarena resume RUN"
+    folder = tmp_path / "my arena"
+    cost = here(f"{said} --max-cost 0.12", folder, "w0-a")
+    assert cost.endswith(": recarena compete --resume 'my arena' --max-cost MORE")
+    tokens = here(f"{said} --max-tokens 12", folder, "w0-a")
+    assert tokens.endswith(
+        ": recarena resume 'my arena'/runs/w0-a --max-tokens 12 --only-change, "
+        "then recarena compete --resume 'my arena'"
+    )
+    assert [here(text, folder, "w0-a") for text in (cost, tokens)] == [cost, tokens]
+
+
+def test_what_is_told_of_runs_names_no_folder_around_the_competition(tmp_path: Path):
+    made = plan(1)
+    folder = folder_of(tmp_path, made)
+    said = f"a died; the last lines of {tmp_path}/logs/recommender-a.log:\n  no memory"
+    failed, _ = run_results(folder, {"w0-a": Played(made.bouts()[0], Path(), 0, said)})
+    assert failed.error == "a died; the last lines of logs/recommender-a.log:\n  no memory"
+
+
 def test_what_failed_before_is_still_said_why(tmp_path: Path):
     made = plan(1)
     folder = folder_of(tmp_path, made)
@@ -97,6 +126,39 @@ def test_what_failed_before_is_still_said_why(tmp_path: Path):
     run(folder, made.bouts()[1], "stopped")
     _, failed = run_results(CompetitionFolder.open(tmp_path), {})
     assert (failed.state, failed.error) == (FAILED, "it flooded")
+
+
+def test_why_something_was_not_played_is_still_said_to_later_readers(tmp_path: Path):
+    made = plan(2)
+    folder = folder_of(tmp_path, made)
+    run(folder, made.bouts()[0], "succeeded")
+    run(folder, made.bouts()[1], "running")
+    told = run_results(folder, {}, "the competition was stopped")
+    write_results(folder, Found(told, {}, None, True, "", 1.0))
+    assert run_results(CompetitionFolder.open(tmp_path), {}) == told
+    run(folder, made.bouts()[2], "running")
+    later = run_results(CompetitionFolder.open(tmp_path), {})
+    assert later[2].error == "ended after 1 of 1 rounds"
+
+
+def test_a_competition_is_measured_once_for_all_who_tell_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    made = plan(2)
+    folder = folder_of(tmp_path, made)
+    for bout in made.bouts():
+        run(folder, bout, "succeeded", watches=1 + (bout.recommender == "a"))
+    opened: list[Path] = []
+    once = RunLog.open
+    monkeypatch.setattr(RunLog, "open", lambda path: opened.append(path) or once(path))
+    here = read(folder)
+    assert here.board
+    monkeypatch.setattr(measures, "METRICS", ())  # whoever measured again would find nothing
+    found = Found(here.runs, here.logs, here.board, False, "", 1.0)
+    values = results_of(folder, found)["runs"][0]["metrics"]["a"]
+    assert values["watch_rate"] == 0.5
+    assert of_competition(folder, found).board is here.board
+    assert sorted(opened) == sorted(folder.run_folders().values())
 
 
 def test_what_failed_before_and_is_played_anew_is_unfinished(tmp_path: Path):

@@ -127,7 +127,7 @@ def failing_in_part(log: RunLog, seed: int) -> RunLog:
     outcome[pages[late]] = Outcome.LATE
     page_of = np.searchsorted(pages, np.arange(len(events)), side="right") - 1
     own &= ~late[page_of] if len(pages) else True
-    return replace(log, events=replace(events, outcome=outcome, own=own), shared={}, _of_arm={})
+    return replace(log, events=replace(events, outcome=outcome, own=own))
 
 
 @many

@@ -13,7 +13,13 @@ from recarena.evaluation.metrics.exposure import planted_groups
 from recarena.evaluation.runs import events as ours
 from recarena.evaluation.runs.events import EventKind as Kind
 from recarena.evaluation.runs.events import Outcome
-from recarena.evaluation.runs.run_log import EVENT_COLUMNS, RunLog, UnreadableRun, find_runs
+from recarena.evaluation.runs.run_log import (
+    EVENT_COLUMNS,
+    RunLog,
+    UnreadableRun,
+    find_runs,
+    open_runs,
+)
 from recarena.server import types as servers
 from recarena.server.datasets.planted import planted_world
 from recarena.server.datasets.planting import Planting
@@ -214,6 +220,18 @@ def test_rows_come_in_the_order_of_the_log_wherever_they_stand_in_the_table(tmp_
     after = RunLog.open(path).events
     assert after.kind.tolist() == before.kind.tolist()
     assert after.own.tolist() == before.own.tolist()
+
+
+def test_several_runs_are_opened_in_their_order_or_the_first_damaged_one_is_named(tmp_path: Path):
+    folders = [
+        write_run(tmp_path / f"r{seed}", visit(0, page(0, [1])), arm_of_user=["a"], seed=seed)
+        for seed in range(6)
+    ]
+    assert [log.seed for log in open_runs(folders)] == list(range(6))
+    for broken in (2, 4):
+        (folders[broken] / "manifest.json").unlink()
+    with pytest.raises(UnreadableRun, match="r2 is no run folder"):
+        open_runs(folders)
 
 
 def test_runs_are_found_directly_in_a_folder(tmp_path: Path):

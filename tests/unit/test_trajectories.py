@@ -121,4 +121,4 @@ def test_coverage_grows_to_that_of_the_run_and_retention_weighs_to_it(seed: int)
 def only_round(log: RunLog, number: int) -> RunLog:
     events = log.events.take(log.events.round == number)
     first = replace(events, round=np.ones(len(events), np.int32))
-    return replace(log, events=first, rounds=1, shared={}, _of_arm={})
+    return replace(log, events=first, rounds=1)

@@ -38,8 +38,11 @@ def manifest_of(plan: Plan, run: Mapping[str, Any]) -> dict[str, Any]:
     """The manifest of a plan. `run`: the manifest of one of its runs, which has every setting
     resolved, and who decides for the users with which prompts.
 
-    What is not known (a git state, a lock file, the version of a remote recommender) is null.
+    What is not known (a git state, a lock file, the version of a remote recommender) is null. The
+    confidence is that of every leaderboard: it is stated, and cannot be chosen.
     """
+    from recarena.evaluation.leaderboard.board import CONFIDENCE
+
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -57,7 +60,7 @@ def manifest_of(plan: Plan, run: Mapping[str, Any]) -> dict[str, Any]:
         },
         "primary": plan.primary,
         "minimum_effect": plan.minimum_effect,
-        "confidence": plan.confidence,
+        "confidence": CONFIDENCE,
         "stop_early": plan.stop_early,
         "design": str(plan.design),
         "split": str(plan.split),
@@ -127,6 +130,13 @@ def read_manifest(path: Path) -> dict[str, Any]:
 def plan_of(manifest: Mapping[str, Any], where: Path) -> Plan:
     """The plan that a manifest was written for. UnreadableCompetition names the file and what is
     wrong in it."""
+    from recarena.evaluation.leaderboard.board import CONFIDENCE
+
+    if manifest.get("confidence", CONFIDENCE) != CONFIDENCE:
+        raise UnreadableCompetition(
+            f"{where}: confidence is {manifest['confidence']}, and everything is told with "
+            f"{CONFIDENCE:g} here. Write {CONFIDENCE:g}"
+        )
     try:
         return Plan(
             name=str(manifest["name"]),
@@ -144,7 +154,6 @@ def plan_of(manifest: Mapping[str, Any], where: Path) -> Plan:
             split=Split(manifest.get("split", "users")),
             primary=str(manifest["primary"]),
             minimum_effect=manifest["minimum_effect"],
-            confidence=float(manifest["confidence"]),
             gate=Gate.of(manifest["gate"]),
             stop_early=bool(manifest.get("stop_early", False)),
         )

@@ -65,7 +65,6 @@ class Plan:
     """Name of the one metric that recommenders are ranked by."""
     minimum_effect: float | None = None
     """Smallest difference in the primary metric that matters; None: not stated."""
-    confidence: float = 0.95
     gate: Gate = field(default_factory=Gate)
     """What a recommender must keep to beside its place."""
     stop_early: bool = False
@@ -91,8 +90,6 @@ class Plan:
         _check_primary(self.primary)
         if self.minimum_effect is not None and not 0 < self.minimum_effect < math.inf:
             raise BadPlan(f"--minimum-effect is more than 0, not {self.minimum_effect:g}")
-        if not 0 < self.confidence < 1:
-            raise BadPlan(f"--confidence is between 0 and 1, not {self.confidence:g}")
         for key in ("seed", "rounds", "arms"):
             if key in self.settings:
                 raise BadPlan(

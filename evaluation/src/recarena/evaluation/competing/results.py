@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from recarena.evaluation.runs.run_log import RunLog
 
 FINISHED, FAILED, UNFINISHED = "finished", "failed", "unfinished"
+OF_COST = re.compile(r"recarena resume RUN --max-cost \S+")
+OF_TOKENS = re.compile(r"recarena resume RUN (--max-tokens \S+)")
+"""What a run says that has used up its budget, to somebody who plays it alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +104,28 @@ def _result(
         state = UNFINISHED
         why = (stands.error if stands else "") or reason
         error = f"ended after {round} of {plan.rounds} rounds" if round else "not played"
-        error += f": {why}" if why else ""
-    return RunResult(bout, world, state, round, digest, error, conduct)
+        said = str(before.get("error") or "") if before and before.get("state") == state else ""
+        if why:
+            error += f": {why}"
+        elif said.startswith(f"{error}:"):
+            error = said
+    return RunResult(
+        bout, world, state, round, digest, here(error, folder.path, bout.run_id), conduct
+    )
+
+
+def here(error: str, folder: Path, run_id: str) -> str:
+    """An error of a run as it is told of the competition in `folder`: paths begin there, and a cap
+    is raised where the competition is gone on with."""
+    for path in dict.fromkeys((folder.resolve(), folder.absolute())):
+        error = error.replace(f"{path}/", "")
+    name = shlex.quote(folder.resolve().name)
+    error = OF_COST.sub(f"recarena compete --resume {name} --max-cost MORE", error)
+    return OF_TOKENS.sub(
+        rf"recarena resume {name}/runs/{run_id} \1 --only-change, "
+        f"then recarena compete --resume {name}",
+        error,
+    )
 
 
 def complete_worlds(plan: Plan, runs: Iterable[RunResult]) -> list[int]:
@@ -167,6 +192,7 @@ def spillover_records(
     if plan.design is not Design.BOTH:
         return []
     from recarena.evaluation.competing.spillover import spillovers
+    from recarena.evaluation.leaderboard.board import CONFIDENCE
 
     shared = [
         run for run in runs if run.state == FINISHED and len(run.bout.recommenders) > 1
@@ -176,17 +202,32 @@ def spillover_records(
     together = [logs[run.bout.run_id] for run in shared if run.world.number in worlds]
     if not alone or not together:
         return []
-    return [one.as_json() for one in spillovers(alone, together, (plan.primary,), plan.confidence)]
+    return [one.as_json() for one in spillovers(alone, together, (plan.primary,), CONFIDENCE)]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What a competition came to."""
+class Read:
+    """What a competition's runs hold: read once, for all who tell of it."""
 
     runs: Sequence[RunResult]
     logs: Mapping[str, RunLog]
     """By run_id, of the finished runs."""
     board: Leaderboard | None
+
+
+def read(
+    folder: CompetitionFolder, played: Mapping[str, Played] | None = None, reason: str = ""
+) -> Read:
+    """The runs as `run_results` tells them, opened and compared. UnreadableRun."""
+    runs = run_results(folder, played or {}, reason)
+    logs = opened(folder, runs)
+    return Read(runs, logs, board_of(folder, runs, logs))
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Read):
+    """What a competition came to."""
+
     interrupted: bool
     stopped_early: str
     """Why it was ended after some worlds; empty: it was not."""
@@ -196,13 +237,10 @@ class Found:
 
 def opened(folder: CompetitionFolder, runs: Iterable[RunResult]) -> dict[str, RunLog]:
     """The logs of the finished runs, by run_id."""
-    from recarena.evaluation.runs.run_log import RunLog
+    from recarena.evaluation.runs.run_log import open_runs
 
-    return {
-        run.bout.run_id: RunLog.open(folder.runs / run.bout.run_id)
-        for run in runs
-        if run.state == FINISHED
-    }
+    names = [run.bout.run_id for run in runs if run.state == FINISHED]
+    return dict(zip(names, open_runs(folder.runs / name for name in names), strict=True))
 
 
 def results_of(folder: CompetitionFolder, found: Found) -> dict[str, Any]:

@@ -226,7 +226,7 @@ def _of_world(
 def _parted_as(shared: RunLog, run: RunLog) -> RunLog:
     """A run whose users are told apart by the arms that they have in another run of the world. (Its
     works stay those of its own arms, and are not asked for here.)"""
-    return replace(run, arms=shared.arms, arm_of_user=shared.arm_of_user, shared={}, _of_arm={})
+    return replace(run, arms=shared.arms, arm_of_user=shared.arm_of_user)
 
 
 def _p_value(worlds: Sequence[_World]) -> float:

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 def rule_of(plan: Plan) -> StoppingRule:
     """Looks after every world, with alpha shared among all pairs."""
+    from recarena.evaluation.leaderboard.board import CONFIDENCE
     from recarena.evaluation.statistics.stopping import StoppingRule
 
     pairs = math.comb(len(plan.names), 2)
-    return StoppingRule(len(plan.worlds), confidence=plan.confidence, comparisons=max(1, pairs))
+    return StoppingRule(len(plan.worlds), confidence=CONFIDENCE, comparisons=max(1, pairs))
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recarena.evaluation.competing.folder import CARD, CompetitionFolder
+from recarena.evaluation.competing.lock import held
 from recarena.evaluation.competing.manifest import MANIFEST, manifest_of, write_manifest
 from recarena.evaluation.competing.minds import Purse, change_cap, server_options, spent
 from recarena.evaluation.competing.plan import Design, Plan
@@ -22,8 +23,8 @@ from recarena.evaluation.competing.results import (
     FAILED,
     FINISHED,
     Found,
-    board_of,
-    opened,
+    here,
+    read,
     run_results,
     spillover_records,
     write_results,
@@ -80,8 +81,13 @@ def conduct(job: Job, output: Output) -> int:
     number when it was stopped.
 
     Where no round could be played nothing is left behind, and what went wrong is raised:
-    ServerRefused, and what is in `stage.EXPECTED`.
+    ServerRefused, and what is in `stage.EXPECTED`. BadPlan while another command plays it.
     """
+    with held(job.folder, output.note) as lock:
+        return _conduct(replace(job, hosting=replace(job.hosting, keeps=(lock,))), output)
+
+
+def _conduct(job: Job, output: Output) -> int:
     started = time.monotonic()
     book, code = _Book(), 0
     try:
@@ -100,7 +106,7 @@ def conduct(job: Job, output: Output) -> int:
     interrupted = code > PROBLEM
     found = find(job.folder, book, interrupted=interrupted, seconds=time.monotonic() - started)
     folder = write_results(CompetitionFolder.open(job.folder), found)
-    output.result(folder, found, write_report(folder))
+    output.result(folder, found, write_report(folder, found))
     if code:
         return code
     unfinished = any(run.state != FINISHED for run in found.runs)
@@ -115,27 +121,26 @@ def find(path: Path, book: _Book, *, interrupted: bool, seconds: float) -> Found
         reason = "the competition was ended early"
     elif interrupted:
         reason = "the competition was stopped"
-    runs = run_results(folder, book.played, reason)
-    logs = opened(folder, runs)
+    now = read(folder, book.played, reason)
     before = float((folder.results or {}).get("seconds") or 0.0)
     return Found(
-        runs=runs,
-        logs=logs,
-        board=board_of(folder, runs, logs),
+        now.runs,
+        now.logs,
+        now.board,
         interrupted=interrupted,
         stopped_early=book.stopped_early,
         seconds=before + seconds,
-        spillover=spillover_records(folder.plan, runs, logs),
+        spillover=spillover_records(folder.plan, now.runs, now.logs),
     )
 
 
-def write_report(folder: CompetitionFolder) -> Path:
-    """report.html of a competition's folder; its path."""
-    from recarena.evaluation.report.content import content_of
+def write_report(folder: CompetitionFolder, found: Found) -> Path:
+    """report.html of a competition's folder with its results in it; its path."""
+    from recarena.evaluation.report.content import of_competition
     from recarena.evaluation.report.render import render
 
     path = folder.path / "report.html"
-    write_whole(path, render(content_of(folder.path)))
+    write_whole(path, render(of_competition(folder, found)))
     return path
 
 
@@ -199,7 +204,7 @@ async def _play_on(hall: Hall, job: Job, book: _Book, output: Output) -> None:
     stopper = Stopper(folder) if plan.stop_early and plan.design is not Design.SPLIT else None
     world_ended = asyncio.Event()
     with output.playing(standing) as tell:
-        watch = _watch(standing, purse, book, world_ended, (output, tell))
+        watch = _watch(standing, purse, book, world_ended, (output, tell), job.folder)
         arena = replace(
             hall.arena, again=again, made_with=lambda bout: purse.begin(bout, job.private)
         )
@@ -220,6 +225,7 @@ def _watch(
     book: _Book,
     world_ended: asyncio.Event,
     tell: tuple[Output, Callable[[], None]],
+    folder: Path,
 ) -> Watch:
     """Keeps the books while runs are played; `tell`: of what is worth a line, and of anything."""
     output, something = tell
@@ -252,7 +258,7 @@ def _watch(
         worlds = standing.worlds_done
         standing.end(played)
         purse.end(played.bout.run_id)
-        output.run_ended(played)
+        output.run_ended(replace(played, error=here(played.error, folder, played.bout.run_id)))
         something()
         if standing.worlds_done > worlds:
             world_ended.set()

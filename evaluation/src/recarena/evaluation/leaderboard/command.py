@@ -51,7 +51,7 @@ def leaderboard_command(
     from recarena.evaluation.leaderboard.forms import as_csv, as_json_lines, as_table, notes
     from recarena.evaluation.leaderboard.gate import Gate
     from recarena.evaluation.metrics.measures import PRIMARY
-    from recarena.evaluation.runs.run_log import RunLog, UnreadableRun, find_runs
+    from recarena.evaluation.runs.run_log import UnreadableRun, find_runs, open_runs
 
     def refuse(text: str) -> typer.Exit:
         Console(stderr=True, highlight=False).print(Text(text, "red"), soft_wrap=True)
@@ -67,7 +67,7 @@ def leaderboard_command(
         raise refuse(str(error)) from None
     try:
         folders = {run.resolve(): run for path in runs for run in find_runs(path)}
-        logs = [RunLog.open(folder) for folder in folders.values()]
+        logs = open_runs(folders.values())
     except UnreadableRun as error:
         raise refuse(str(error)) from None
     board = build(logs, primaries, gate, seed)

@@ -137,7 +137,9 @@ PRIMARY = METRICS[0]
 
 
 def measure_all(log: RunLog, arm: str | None = None) -> dict[str, float]:
-    """Every metric of METRICS, by name."""
-    values = {metric.name: metric.measure(log, arm) for metric in METRICS}
-    log.shared.clear()
-    return values
+    """Every metric of METRICS, by name; the log keeps them, so that they are measured once."""
+    key = ("measured", arm)
+    if key not in log.kept:
+        log.kept[key] = {metric.name: metric.measure(log, arm) for metric in METRICS}
+        log.shared.clear()
+    return dict(log.kept[key])

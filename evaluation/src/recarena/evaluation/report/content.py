@@ -17,19 +17,18 @@ from recarena.evaluation.competing.manifest import FORMAT, MANIFEST
 from recarena.evaluation.competing.results import (
     FAILED,
     UNFINISHED,
+    Read,
     RunResult,
-    board_of,
     complete_worlds,
-    opened,
     ranked,
-    run_results,
+    read,
 )
 from recarena.evaluation.leaderboard.board import Leaderboard, build
 from recarena.evaluation.metrics.measures import METRICS, PRIMARY, Metric
 from recarena.evaluation.report.courses import Courses, courses
 from recarena.evaluation.report.shown import Shown, shown
 from recarena.evaluation.runs.conduct import Conduct, conduct_of
-from recarena.evaluation.runs.run_log import RunLog, find_runs
+from recarena.evaluation.runs.run_log import RunLog, find_runs, open_runs
 
 FINISHED = "succeeded"
 STATUS = "status.json"
@@ -92,19 +91,20 @@ def content_of(folder: Path, *more: Path) -> Content:
     BadCard, UnreadableCompetition and UnreadableRun where there is nothing to show.
     """
     if not more and _is_competition(folder):
-        return _of_competition(CompetitionFolder.open(folder))
+        competition = CompetitionFolder.open(folder)
+        return of_competition(competition, read(competition))
     return _of_runs((folder, *more))
 
 
-def _of_competition(competition: CompetitionFolder) -> Content:
+def of_competition(competition: CompetitionFolder, read: Read) -> Content:
+    """Of a competition's folder, whose runs are read. BadCard."""
     plan, results = competition.plan, competition.results or {}
     name = competition.path.resolve().name
-    found = run_results(competition, {})
-    logs = opened(competition, found)
-    ranking = [logs[run.bout.run_id] for run in ranked(plan, found)]
+    found = read.runs
+    ranking = [read.logs[run.bout.run_id] for run in ranked(plan, found)]
     return Content(
         title=plan.name,
-        board=board_of(competition, found, logs),
+        board=read.board,
         primary=_metric(plan.primary),
         shown=shown(ranking),
         courses=courses(ranking),
@@ -129,7 +129,7 @@ def _of_competition(competition: CompetitionFolder) -> Content:
 
 def _of_runs(paths: Sequence[Path]) -> Content:
     folders = {run.resolve(): run for path in paths for run in find_runs(path)}
-    every = [RunLog.open(run) for run in folders.values()]
+    every = open_runs(folders.values())
     logs = [log for log in every if log.rounds]
     names = " ".join(path.resolve().name for path in paths)
     runs = tuple(map(_record, every))

@@ -15,6 +15,8 @@ Table: TypeAlias = Any
 """A pyarrow.Table: pyarrow has no types."""
 Reader: TypeAlias = Callable[[str, Sequence[str]], Table]
 """The named columns of a table of the folder; None where the folder does not have them all."""
+GENRES = ("number", "genres")
+"""Columns of `items` that tell genres."""
 
 
 def nothing(table: str, columns: Sequence[str]) -> Table:
@@ -53,7 +55,7 @@ class Truth:
 def read_genres(read: Reader, names: Sequence[str], items: int) -> tuple[tuple[str, ...], Bools]:
     """Names of the genres in the manifest's order (without one: by name), and [items, genres]
     whether the item has the genre. No genres where the folder does not tell any."""
-    table = read("items", ("number", "genres"))
+    table = read("items", GENRES)
     if table is None:
         return (), np.zeros((items, 0), np.bool_)
     lists = table.sort_by("number")["genres"].combine_chunks()

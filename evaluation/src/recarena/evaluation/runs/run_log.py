@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -28,16 +28,15 @@ from recarena.evaluation.runs.background import (
     read_truth,
 )
 from recarena.evaluation.runs.events import Bools, EventKind, Events, Floats, Outcome, Works
-from recarena.evaluation.runs.unreadable import Unreadable
+from recarena.evaluation.runs.tables import Tables, column
+from recarena.evaluation.runs.unreadable import UnreadableRun
 
 FORMAT = "recarena-run"
 FORMAT_VERSION = 1
 """The newest format that this release reads."""
+AT_ONCE = 4
+"""Folders that are opened at the same time."""
 NAME_ONE = "Name a folder that a run was written to"
-
-
-class UnreadableRun(Unreadable):
-    """A folder cannot be read as a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +68,17 @@ class RunLog:
     works: Works
     read: Reader = field(default=nothing, repr=False, compare=False)
     """Reads what is asked for later: genres, history, truth."""
-    shared: dict[Any, Any] = field(default_factory=dict[Any, Any], repr=False, compare=False)
+    shared: dict[Any, Any] = field(
+        default_factory=dict[Any, Any], init=False, repr=False, compare=False
+    )
     """Room for what several measures of this log share; whoever fills it empties it."""
-    _of_arm: dict[str, Events] = field(default_factory=dict[str, Events], repr=False, compare=False)
+    kept: dict[Any, Any] = field(
+        default_factory=dict[Any, Any], init=False, repr=False, compare=False
+    )
+    """Room for small results that are asked for again: they stay as long as the log does."""
+    _of_arm: dict[str, Events] = field(
+        default_factory=dict[str, Events], init=False, repr=False, compare=False
+    )
 
     @classmethod
     def open(cls, path: Path | str) -> RunLog:
@@ -82,7 +89,7 @@ class RunLog:
         path = Path(path)
         manifest = _manifest(path)
         arms = _arms(manifest, path)
-        tables = _Tables(path)
+        tables = Tables(path)
         # First the rounds, then what they name: what is appended meanwhile is passed over.
         rounds = tables.rows("rounds", ("round", "events", "works")).sort_by("round")
         last = len(rounds)
@@ -91,8 +98,7 @@ class RunLog:
         events = tables.rounds("events", EVENT_COLUMNS, rounds)
         works = tables.rounds("works", tables.having("works", WORK_COLUMNS, CAUSES), rounds)
         users = tables.rows("users", ("number", "user_id", "name", "arm")).sort_by("number")
-        items = tables.rows("items", ("number", "item_id", "title", "popularity"))
-        items = items.sort_by("number")
+        items = tables.items(("number", "item_id", "title", "popularity")).sort_by("number")
         number = {arm.arm_id: at for at, arm in enumerate(arms)}
         return cls(
             path=path,
@@ -100,7 +106,7 @@ class RunLog:
             arms=arms,
             item_ids=items["item_id"].to_pylist(),
             titles=items["title"].to_pylist(),
-            popularity=_column(items, "popularity", np.float32),
+            popularity=column(items, "popularity", np.float32),
             user_ids=users["user_id"].to_pylist(),
             user_names=users["name"].to_pylist(),
             arm_of_user=_numbers(users["arm"].to_pylist(), number),
@@ -197,7 +203,10 @@ class RunLog:
         if arm_id is None:
             return self.events
         if arm_id not in self._of_arm:
-            self._of_arm[arm_id] = self.events.take(self.users_of(arm_id)[self.events.user])
+            users = self.users_of(arm_id)
+            self._of_arm[arm_id] = (
+                self.events if users.all() else self.events.take(users[self.events.user])
+            )
         return self._of_arm[arm_id]
 
     def works_of(self, arm_id: str | None = None) -> Works:
@@ -223,6 +232,15 @@ EVENT_COLUMNS: dict[str, type[np.generic]] = {
 WORK_COLUMNS = ("round", "arm", "lists", "latency_ms", "outcome", "violations")
 CAUSES = ("unknown", "duplicate", "excluded", "short", "token")
 """Further columns of `works`, which older folders do not have."""
+
+
+def open_runs(paths: Iterable[Path]) -> list[RunLog]:
+    """The runs at `paths`, in their order. UnreadableRun of the first that cannot be read.
+
+    Several are opened at a time: reading one mostly waits.
+    """
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        return list(threads.map(RunLog.open, paths))
 
 
 def find_runs(path: Path) -> list[Path]:
@@ -277,82 +295,13 @@ def _arms(manifest: Mapping[str, Any], path: Path) -> tuple[Arm, ...]:
     return tuple(arms)
 
 
-class _Tables:
-    """The tables of one folder, each as it is when it is read."""
-
-    def __init__(self, path: Path) -> None:
-        import lancedb
-
-        self._path = path
-        if not (path / "tables").is_dir():
-            raise UnreadableRun(f"{path} has no folder `tables`. Restore it from a copy")
-        self._database = lancedb.connect(
-            str(path / "tables"), read_consistency_interval=timedelta(0)
-        )
-        self._open: dict[str, Any] = {}
-
-    def rows(self, name: str, columns: Iterable[str], condition: str = "") -> Table:
-        """The columns of the rows for which an SQL condition holds."""
-        try:
-            query = self._table(name).search().select(list(columns))
-            return (query.where(condition) if condition else query).to_arrow()
-        except (ValueError, RuntimeError, OSError) as error:
-            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise UnreadableRun(
-                f"{self._path}: the table {name} cannot be read ({first[:200]}). "
-                "Restore it from a copy"
-            ) from error
-
-    def _table(self, name: str) -> Any:
-        if name not in self._open:
-            self._open[name] = self._database.open_table(name)
-        return self._open[name]
-
-    def having(self, name: str, columns: Sequence[str], optional: Sequence[str]) -> list[str]:
-        """The columns, and those of the optional ones that the table has."""
-        there = self._names(name)
-        return [*columns, *(column for column in optional if column in there)]
-
-    def _names(self, name: str) -> set[str]:
-        """Columns of a table; none where it is missing or damaged."""
-        try:
-            return set(self._table(name).schema.names)
-        except (ValueError, RuntimeError, OSError):
-            return set()
-
-    def offered(self, name: str, columns: Sequence[str]) -> Table:
-        """The columns of all rows of a table; None where the folder does not have them all."""
-        return self.rows(name, columns) if set(columns) <= self._names(name) else None
-
-    def rounds(self, name: str, columns: Iterable[str], rounds: Table) -> Table:
-        """Rows of a log in committed rounds, in the order in which they were made."""
-        found = self.rows(
-            name, ("seq", *columns) if name == "events" else columns, f"round <= {len(rounds)}"
-        )
-        counted = np.bincount(_column(found, "round", np.int64), minlength=len(rounds) + 1)[1:]
-        if not np.array_equal(counted, _column(rounds, name, np.int64)):
-            raise UnreadableRun(
-                f"{self._path}: the rows of {name} are not those that were committed. If the run "
-                "was reset just now, read it again; otherwise restore it from a copy"
-            )
-        if name != "events":
-            return found
-        order = np.lexsort((_column(found, "seq", np.int64), _column(found, "round", np.int64)))
-        in_order = bool(np.all(order[1:] > order[:-1]))
-        return found if in_order else found.take(order)
-
-
-def _column(table: Table, name: str, dtype: type[np.generic]) -> NDArray[Any]:
-    return table[name].to_numpy().astype(dtype, copy=False)
-
-
 def _numbers(names: Iterable[str], number: Mapping[str, int]) -> NDArray[np.int16]:
     return np.array([number.get(name, -1) for name in names], np.int16)
 
 
 def _events(table: Table) -> Events:
     columns: dict[str, NDArray[Any]] = {
-        name: _column(table, name, dtype) for name, dtype in EVENT_COLUMNS.items()
+        name: column(table, name, dtype) for name, dtype in EVENT_COLUMNS.items()
     }
     user, round, kind = columns["user"], columns["round"], columns["kind"]
     rows = np.arange(len(kind))
@@ -368,18 +317,18 @@ def _works(table: Table, number: Mapping[str, int]) -> Works:
     outcome = [
         outcomes.get(str(name).upper(), 0) for name in table["outcome"].to_pylist()
     ]  # an outcome that a later release may add counts as none
-    violations = _column(table, "violations", np.int32)
+    violations = column(table, "violations", np.int32)
     # Where nothing was wrong, every cause has 0, also where causes were not kept.
     unsaid = np.where(violations > 0, -1, 0).astype(np.int32)
     causes = {
-        cause: _column(table, cause, np.float64) if cause in table.column_names else unsaid
+        cause: column(table, cause, np.float64) if cause in table.column_names else unsaid
         for cause in CAUSES
     }
     return Works(
-        round=_column(table, "round", np.int32),
+        round=column(table, "round", np.int32),
         arm=_numbers(table["arm"].to_pylist(), number),
-        lists=_column(table, "lists", np.int32),
-        latency_ms=_column(table, "latency_ms", np.float32),
+        lists=column(table, "lists", np.int32),
+        latency_ms=column(table, "latency_ms", np.float32),
         outcome=np.array(outcome, np.int8),
         violations=violations,
         **{
