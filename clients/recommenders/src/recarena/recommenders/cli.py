@@ -111,7 +111,7 @@ def served(entry: Entry, options: Options, given: argparse.Namespace) -> int:
     log.addFilter(untold)
     users, at_once = options.model.works(given.sessions) if options.model else (0, 0)
     if not given.no_search:
-        importlib.import_module("lancedb.index")  # takes a second: not while a user searches
+        importlib.import_module("recarena.lance")  # takes a second: not while a user searches
     try:
         serve(
             factory,

@@ -104,8 +104,9 @@ class _Vectors:
     """A LanceDB table of the items' vectors, without an approximate index."""
 
     def __init__(self, vectors: Floats, floor: float) -> None:
-        import lancedb
         import pyarrow as pa
+
+        from recarena.lance import lancedb
 
         folder = tempfile.mkdtemp(prefix="recarena-vectors-")
         self._remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)

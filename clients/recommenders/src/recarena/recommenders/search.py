@@ -256,9 +256,9 @@ class _Index:
     """A LanceDB table with a full-text index on each column of BOOSTS."""
 
     def __init__(self, items: Sequence[Item]) -> None:
-        import lancedb
         import pyarrow as pa
-        from lancedb.index import FTS
+
+        from recarena.lance import FTS, lancedb
 
         folder = tempfile.mkdtemp(prefix="recarena-search-")
         self._remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)

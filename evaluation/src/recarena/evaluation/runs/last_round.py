@@ -29,7 +29,7 @@ def last_round(path: Path) -> LastRound | None:
     status = _status(path)
     if status is None:
         return None
-    import lancedb
+    from recarena.lance import lancedb
 
     try:
         database = lancedb.connect(str(path / "tables"), read_consistency_interval=timedelta(0))

@@ -39,7 +39,7 @@ nothing (LanceDB's own are gigabytes)."""
 @cache
 def _session() -> Any:
     """LanceDB's caches; made once, before LanceDB does anything."""
-    import lancedb
+    from recarena.lance import lancedb
 
     return_large_blocks()
     return lancedb.Session(
@@ -76,7 +76,7 @@ class RunTables:
 
     def _connected(self) -> Any:
         if self._database is None:
-            import lancedb
+            from recarena.lance import lancedb
 
             self._database = lancedb.connect(
                 str(self.path), read_consistency_interval=self._interval, session=_session()
