@@ -220,6 +220,36 @@ def test_where_one_looked_after_every_world_places_rest_on_the_sequence(logs: li
     )
 
 
+# ------------------------------------------------------------------ worlds that one breaks off
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_who_breaks_off_where_it_falls_behind_is_not_called_better(early: bool):
+    def board(of_b: int) -> Leaderboard:
+        runs = [quick_log("a", [8 + seed % 2], seed=seed, shown=20) for seed in range(14)]
+        runs += [quick_log("b", [of_b + seed % 3], seed=seed, shown=20) for seed in range(12)]
+        made = build(runs)
+        return looked_at(made, StoppingRule(14)) if early else made
+
+    for better, places in ((14, {(1, 2)}), (2, {(1, 1), (2, 2)})):
+        made = board(better)
+        assert made.comparisons[0].difference.excludes(0)
+        assert {(row.first_place, row.last_place) for row in made.rows} == places
+        assert "Not every world was played by b" in " ".join(notes(made))
+
+
+def test_a_world_in_which_nothing_could_be_rated_is_one_that_it_lacks():
+    runs = [quick_log("a", [2], seed=seed) for seed in range(6)]
+    silent, *others = [quick_log("b", [2 if seed else 0], seed=seed) for seed in range(6)]
+    liked = [
+        replace(log, events=replace(log.events, value=log.events.value * (1.5 + seed / 90)))
+        for seed, log in enumerate(others)
+    ]
+    found = {one.metric: one for one in build([*runs, silent, *liked], "satisfaction").comparisons}
+    assert found["satisfaction"].adjusted_p < 0.001
+    assert not found["satisfaction"].separated
+
+
 # ------------------------------------------------------------------ how it is shown
 
 

@@ -343,8 +343,8 @@ def _warnings(
     if missing:
         yield (
             f"Not every world was played by {', '.join(missing)}: pairs are compared on the worlds "
-            "that both have, and means are of its own. Who fails where it would do badly looks "
-            "better than it is."
+            "that both have, means are of one's own, and nobody is called better than who has "
+            "more."
         )
     minds = {tuple(log.mind.get(name) for name in MIND) for log in logs}
     if len(minds) > 1:

@@ -54,7 +54,9 @@ class Comparison:
     """Primary: after Holm over pairs x primaries. Exploratory: after Benjamini-Hochberg over all
     exploratory ones. NaN after looks at every world."""
     separated: bool
-    """adjusted_p <= 1 - confidence; after looks at every world: the interval leaves out 0."""
+    """adjusted_p <= 1 - confidence; after looks at every world: the interval leaves out 0. Never
+    where the better one has no value in a world in which the other has one: who breaks off where it
+    falls behind would win by it."""
 
     @property
     def leader(self) -> str | None:
@@ -117,7 +119,16 @@ def compare(
                 for a, b in combinations(measured, 2)]  # fmt: skip
         adjusted = adjust([p for *_, p in bare])
         found += [
-            Comparison(metric, role, a, b, difference, p, q, q <= _level(confidence))
+            Comparison(
+                metric,
+                role,
+                a,
+                b,
+                difference,
+                p,
+                q,
+                q <= _level(confidence) and not _flattered(measured, metric, a, b, difference.mean),
+            )
             for (metric, a, b, difference, p), q in zip(bare, adjusted, strict=True)
         ]
     return tuple(found)
@@ -137,14 +148,11 @@ def compare_at_any_look(
     for name, a, b in pairs:
         metric, _, _, plain, p_value = _plain(measured, a, b, name, rule.confidence)
         common = sorted(measured[a].keys() & measured[b].keys())
-        apart = [measured[a][world][metric] - measured[b][world][metric] for world in common]
-        finite = [one for one in apart if math.isfinite(one)]
+        gaps = [measured[a][world][metric] - measured[b][world][metric] for world in common]
+        finite = [one for one in gaps if math.isfinite(one)]
         difference = decide(finite, shared).interval if finite else plain
-        found.append(
-            Comparison(
-                metric, PRIMARY_ROLE, a, b, difference, p_value, NAN, difference.excludes(0.0)
-            )
-        )
+        apart = difference.excludes(0.0) and not _flattered(measured, metric, a, b, difference.mean)
+        found.append(Comparison(metric, PRIMARY_ROLE, a, b, difference, p_value, NAN, apart))
     return tuple(found)
 
 
@@ -168,6 +176,16 @@ def _plain(
     difference = paired_difference(of_a, of_b, confidence)
     p_value = paired_p_value(of_a, of_b) if difference.worlds > 1 else NAN
     return metric, a, b, difference, p_value
+
+
+def _flattered(measured: Measured, metric: str, a: str, b: str, difference: float) -> bool:
+    """Whether the better one lacks a world that the other has a value in."""
+    better, other = (a, b) if difference * better_of(metric) > 0 else (b, a)
+    there, there_of_other = (
+        {world for world, values in measured[one].items() if math.isfinite(values[metric])}
+        for one in (better, other)
+    )
+    return better_of(metric) != 0 and not there_of_other <= there
 
 
 def _level(confidence: float) -> float:
