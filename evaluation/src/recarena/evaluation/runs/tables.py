@@ -18,7 +18,7 @@ class Tables:
     """The tables of one folder, each as it is when it is read."""
 
     def __init__(self, path: Path) -> None:
-        import lancedb
+        from recarena.lance import lancedb
 
         self._path = path
         if not (path / "tables").is_dir():
