@@ -63,6 +63,7 @@ def test_who_is_in_which_arm_is_not_taken_for_spillover():
     assert one.plain.mean == -0.5
     assert one.adjusted.mean == 0.25
     assert one.spillover.mean == 0.0
+    assert one.recovered.mean == 1.0
     assert "one world cannot tell spillover from chance" in one.sentence
 
 
@@ -78,6 +79,24 @@ def test_three_recommenders_make_three_pairs_and_each_way_of_drawing_its_own():
     assert len({(one.a, one.b, one.metric, one.unit) for one in found}) == len(found) == 12
     assert not any(one.shown for one in found)
     assert {one.metric for one in found if one.user_level} == {"watch_rate"}
+
+
+def test_among_three_pairs_a_spillover_has_to_be_clearer_than_alone():
+    # Users of a watch 1, 1, 3 and 2 items of eight more for sharing the world: t = 3.66, p = .035.
+    more = [(1, 0), (0, 1), (2, 1), (1, 1)]
+
+    def told(names: str) -> list[bool]:
+        users = 2 * len(names)
+        arms = np.repeat(range(len(names)), 2).tolist()
+        mirrored = [alone(name, [2] * users, seed) for name in names for seed in range(4)]
+        split = [
+            shared([2 + one for one in x] + [2] * (users - 2), arms, seed, names=names)
+            for seed, x in enumerate(more)
+        ]
+        return [one.shown for one in spillovers(mirrored, split)]
+
+    assert told("ab") == [True]
+    assert told("abc") == [False, False, False]
 
 
 def test_worlds_that_only_one_design_has_played_are_left_out():
