@@ -18,12 +18,16 @@ import pytest
 from recarena.evaluation.leaderboard.board import build
 from recarena.evaluation.leaderboard.gate import Gate
 from recarena.evaluation.metrics.measures import METRICS
+from recarena.evaluation.report.blocks import Text
 from recarena.evaluation.report.content import Content, content_of
+from recarena.evaluation.report.figures import trajectory
 from recarena.evaluation.report.headline import verdict
 from recarena.evaluation.report.render import render
 from recarena.evaluation.report.shown import STEPS, by_decile, lorenz
+from recarena.evaluation.report.spillover import spillover
 from recarena.evaluation.runs.conduct import conduct_of
 from recarena.evaluation.runs.thinking import Thinking
+from recarena.evaluation.statistics.worlds import Interval
 from support.competition_folders import Sketch, a_card, write_competition
 from support.run_logs import quick_log
 
@@ -104,6 +108,28 @@ def little(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_winner_is_named_where_she_is_separated_from_all_others(words: str):
     assert "Which of 3 recommenders is best in watch rate?" in words
     assert re.search(r"ease is best in watch rate, 0\.\d{3} ±0\.\d{3}, and separated", words)
+
+
+def test_a_band_that_is_cut_off_is_said_to_be(content: Content):
+    board, metric = content.board, content.primary
+    assert board
+    flat = Interval(0.5, 0.4, 0.6, 5, 0.95)
+    wide = replace(flat, low=-9.0, high=9.0)
+    risen = replace(flat, mean=0.6, low=0.5, high=0.7)
+    named = {row.recommender: (flat, risen) for row in board.rows}
+    assert "cut off" not in trajectory(board, metric, named).caption
+    named[board.rows[0].recommender] = (flat, wide)
+    assert "cut off where it is wider" in trajectory(board, metric, named).caption
+
+
+def test_places_are_said_to_rest_on_mirrored_worlds_where_they_do(content: Content):
+    record = {"a": "ease", "b": "random", "sentence": "It leaks."}
+    for design, said in (("both", True), ("split", False)):
+        section = spillover(
+            replace(content, results={"spillover": [record]}, manifest={"design": design})
+        )
+        (text,) = [block.text for block in section.blocks if isinstance(block, Text)]
+        assert ("Places rest on mirrored worlds." in text) is said
 
 
 def test_who_the_users_were_stands_beside_the_result(words: str):

@@ -210,8 +210,11 @@ def trajectory(board: Leaderboard, metric: Metric, courses: Mapping[str, Course]
     ticks = tuple((float(at), str(at)) for at in sorted({1, (last + 1) // 2, last}))
     across = Axis(1.0, float(max(last, 2)), ticks)
     up = plots.course_axis(list(lines.values()))
+    caption = f"{titled(metric.heading)} by round: mean over worlds and 95 % interval"
+    if any(one < up.low or one > up.high for line in lines.values() for one in _ends(line)):
+        caption += ", cut off where it is wider than the plot (the table has all of it)"
     return Figure(
-        f"{titled(metric.heading)} by round: mean over worlds and 95 % interval; grey: the others",
+        f"{caption}; grey: the others",
         tuple(
             Panel(name, plots.panel(
                 line, _others(lines, name), across, up,
@@ -231,6 +234,11 @@ def trajectory(board: Leaderboard, metric: Metric, courses: Mapping[str, Course]
             ],
         ),
     )  # fmt: skip
+
+
+def _ends(line: Line) -> list[float]:
+    """Of the band."""
+    return [one for one in (*line.low, *line.high) if math.isfinite(one)]
 
 
 def _apart(one: Comparison) -> str:

@@ -17,6 +17,8 @@ def spillover(content: Content) -> Section:
     records = listing(content.results.get("spillover"))
     if not records:
         return Section("spillover", "Spillover", ())
+    # Where no mirrored world is in the ranking, places rest on shared ones.
+    rest = " Places rest on mirrored worlds." if content.manifest.get("design") == "both" else ""
     sentences = tuple(str(one.get("sentence")) for one in records if one.get("sentence"))
     return Section(
         "spillover",
@@ -25,7 +27,7 @@ def spillover(content: Content) -> Section:
             Text(
                 "Arms that share a world influence one another. Spillover is the difference "
                 "between two recommenders in mirrored worlds, less their difference as arms of one "
-                "world. Places rest on mirrored worlds."
+                f"world.{rest}"
             ),
             Points(sentences, "measure"),
             Figures((_figure(records),)),
