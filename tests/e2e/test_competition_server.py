@@ -353,7 +353,7 @@ async def test_a_season_survives_a_kill_and_ctrl_c_and_is_revealed(host, alice):
     told = folder / "spring" / "published" / "reveal.json"
     verify = ("verify", told, "--json", "--commitment")
     fine = await command(*verify, commitment, cwd=folder)
-    assert [one["fine"] for one in fine.went_well().values] == [True] * 5
+    assert [one["fine"] for one in fine.went_well().values] == [True] * 6
     wrong = await command(*verify, "0" * 64, "--no-worlds", cwd=folder)
     assert wrong.code == 1
     results = json.loads((told.parent / "results.json").read_text())

@@ -248,7 +248,7 @@ def verify(
     """
 
     async def checks() -> bool:
-        from recarena.evaluation.hosting.reveal import verify as check
+        from recarena.evaluation.hosting.verify import verify as check
 
         fine = True
         async for one in check(file, commitment, base_world, worlds):

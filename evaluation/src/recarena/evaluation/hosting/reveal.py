@@ -1,19 +1,18 @@
-"""The end of a season: seed and salt are published with everything that was played, and checked."""
+"""The end of a season: seed and salt are published with everything that was played."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import AsyncGenerator, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from recarena.evaluation.competing.folder import RESULTS, CompetitionFolder
-from recarena.evaluation.competing.manifest import MANIFEST, folder_sha256, manifest_of
+from recarena.evaluation.competing.manifest import MANIFEST, manifest_of
 from recarena.evaluation.competing.plan import Plan, World
 from recarena.evaluation.competing.results import (
     Found,
@@ -23,14 +22,14 @@ from recarena.evaluation.competing.results import (
     run_results,
     write_whole,
 )
-from recarena.evaluation.hosting.commitment import Secret, same, secret_from
+from recarena.evaluation.hosting.commitment import Secret
 from recarena.evaluation.hosting.conduct import by_recommender, conduct_of_run, conduct_records
-from recarena.evaluation.hosting.config import BASELINE, Competition, Worlds
+from recarena.evaluation.hosting.config import BASELINE, Competition
 from recarena.evaluation.hosting.ledger import Ledger, Submission, now
 from recarena.evaluation.hosting.season import CLOSED, REVEAL, read_season
 from recarena.evaluation.hosting.settings import BadCompetition
 from recarena.evaluation.hosting.standing import logs_in, ranked
-from recarena.evaluation.hosting.worlds import Recipe, hidden_recipes, make
+from recarena.evaluation.hosting.worlds import Recipe, hidden_recipes
 from recarena.evaluation.leaderboard.forms import as_csv, as_json_lines
 from recarena.evaluation.leaderboard.gate import Gate
 from recarena.evaluation.playing.contenders import REFERENCE, Contender
@@ -178,73 +177,3 @@ def _seconds(chosen: Mapping[str, Submission]) -> float:
     from recarena.evaluation.hosting.rules import took
 
     return sum(took(one) for one in chosen.values())
-
-
-# ------------------------------------------------------------------ checking
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """Something that was looked at."""
-
-    what: str
-    fine: bool
-    text: str
-
-
-async def verify(
-    path: Path, commitment: str, base: Path | None, worlds: bool
-) -> AsyncGenerator[Check]:
-    """Holds a reveal.json against the commitment that was published before. With `worlds` every
-    hidden world is made again from the seed and compared; `base` is the world that was disguised,
-    where one was. BadCompetition for a file that is no reveal."""
-    told, secret = _read(path)
-    fits = same(secret.commitment(told["settings"]), commitment.strip().lower())
-    yield Check(
-        "commitment", fits,
-        "SHA-256 of seed, salt and settings is the commitment" if fits
-        else "SHA-256 of seed, salt and settings is another: this is not what was committed to",
-    )  # fmt: skip
-    kept = {one.name for one in fields(Worlds)}
-    settings = dict(told["settings"]["worlds"])
-    season = str(told["settings"]["season"])
-    if settings["kind"] == "folder" and worlds:
-        wanted = settings["base_sha256"]
-        if base is None or folder_sha256(base) != wanted:
-            raise BadCompetition(
-                "the hidden worlds are one world in disguise; say --base-world FOLDER, whose "
-                f"sha256 is {wanted}, or --no-worlds"
-            )
-    of_it = Worlds(**{name: value for name, value in settings.items() if name in kept})
-    recipes = hidden_recipes(season, of_it, base, secret)
-    for recipe, there in zip(recipes, told["hidden_worlds"], strict=True):
-        seeds = (recipe.seed, recipe.run_seed) == (there["seed"], there["run_seed"])
-        yield Check(
-            f"seeds of world {recipe.number}", seeds,
-            "they follow from the seed" if seeds else "they do not follow from the seed",
-        )  # fmt: skip
-        if not worlds:
-            continue
-        with tempfile.TemporaryDirectory() as scratch:
-            (made,) = await make([recipe], Path(scratch) / "worlds")
-        alike = made.sha256 == there["sha256"]
-        yield Check(
-            f"world {recipe.number}", alike,
-            "made again it is the same, byte by byte" if alike
-            else f"made again with this version it is another (it was made with "
-            f"{told['code_version']})",
-        )  # fmt: skip
-
-
-def _read(path: Path) -> tuple[Mapping[str, Any], Secret]:
-    try:
-        told = json.loads(path.read_text("utf-8"))
-        if told["format"] != FORMAT or told["format_version"] != FORMAT_VERSION:
-            raise ValueError(f"its format is {told['format']!r} {told['format_version']!r}")
-        return told, secret_from(told)
-    except FileNotFoundError:
-        raise BadCompetition(f"there is no file {path}") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadCompetition(
-            f"{path} is no reveal.json of a season: {error}; take the one that was published"
-        ) from None

@@ -159,6 +159,7 @@ class _Web(uvicorn.Server):
                 ws="none",
                 lifespan="off",
                 log_config=None,
+                log_level="error",  # what strangers do wrong fills no disk
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
