@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import compileall
 import fcntl
 import ipaddress
 import os
 import socket
+import sys
 import tempfile
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -83,6 +85,16 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["room"] = node.config.stash[ROOM].name
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Where Python is told to write no compiled code (PYTHONDONTWRITEBYTECODE, as in many
+    containers), each program that tests start would compile all of RecArena again."""
+    if sys.dont_write_bytecode and not hasattr(session.config, "workerinput"):
+        for path in map(Path, sys.path):
+            ours = path.is_relative_to(session.config.rootpath)
+            if ours and path.name in ("src", "python") and not path.is_relative_to(sys.prefix):
+                compileall.compile_dir(path, quiet=2)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Tidies up."""
     if ROOM in config.stash:
@@ -104,6 +116,13 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         fcntl.flock(inside, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         fcntl.flock(gate, fcntl.LOCK_UN)
         return (yield)
+
+
+@pytest.fixture(scope="session")
+def room(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for what all processes that run tests share: see `support.shared`."""
+    given = getattr(request.config, "workerinput", {}).get("room")
+    return Path(given) if given else tmp_path_factory.mktemp("room")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -14,6 +14,7 @@ import structlog
 from recarena.server.cli import main
 from support.commands import Ended
 from support.competitions import Story, story
+from support.shared import once
 from support.workshop import Workshop
 
 
@@ -28,9 +29,9 @@ def folder(shop: Workshop) -> Path:
 
 
 @pytest.fixture(scope="session")
-def competition(tmp_path_factory: pytest.TempPathFactory) -> Story:
+def competition(room: Path) -> Story:
     """A competition that was interrupted in every way and is finished; nobody changes it."""
-    return asyncio.run(story(tmp_path_factory.mktemp("competition")))
+    return once(room, "competition", lambda folder: asyncio.run(story(folder)))
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from support import toy_pool
+from support.shared import once
 
 
 @pytest.fixture(scope="session")
-def pool(request: pytest.FixtureRequest) -> toy_pool.Pool:
+def pool(room: Path) -> toy_pool.Pool:
     """Toy worlds, played once also where several processes run tests."""
-    room = getattr(request.config, "workerinput", {}).get("room")
-    return toy_pool.pool(Path(room) if room else None)
+    return once(room, "toy-pool", lambda _: toy_pool.pool())

@@ -19,8 +19,11 @@ PATIENCE = 180.0
 """For one playing, on a machine that does much else."""
 WORLDS, ROUNDS, USERS = 2, 8, 30
 NAMES = ("popular", "random")
+POPULAR = "popular"
+RANDOM = "random=recarena-recommender random --no-search --server {server} --sessions {sessions}"
+"""One that is known by its name, one by a command of its own."""
 PLAN = (
-    f"new:users={USERS}", "-r", "popular", "-r", "random", "--worlds", WORLDS, "--rounds", ROUNDS,
+    f"new:users={USERS}", "-r", POPULAR, "-r", RANDOM, "--worlds", WORLDS, "--rounds", ROUNDS,
     "--seed", 5, "--minimum-effect", 0.05, "--max-p95-ms", 60_000, "--at-once", 1,
 )  # fmt: skip
 RUNS = [f"w{world}-{name}" for world in range(WORLDS) for name in NAMES]

@@ -6,9 +6,7 @@ of its own, and users who move one another three times as much as by default.
 
 from __future__ import annotations
 
-import fcntl
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,20 +55,8 @@ def rates_of_users(log: RunLog) -> NDArray[np.float64]:
     return (watched / np.maximum(shown, 1))[pages > 0]
 
 
-def pool(folder: Path | None) -> Pool:
-    """The pool. With a folder it is played once, by whoever comes first, and read by the others."""
-    if folder is None:
-        return _play_all()
-    with (folder / "toy-pool.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        path = folder / "toy-pool.npy"
-        if not path.exists():
-            made = _play_all()
-            np.save(path, np.stack([made.users, made.total, made.squares]))
-        return Pool(*np.load(path))
-
-
-def _play_all() -> Pool:
+def pool() -> Pool:
+    """All worlds, played."""
     rates = [rates_of_users(play(seed)) for seed in range(1, WORLDS + 1)]
     return Pool(
         np.array([len(one) for one in rates], np.float64),
