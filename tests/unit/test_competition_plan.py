@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from recarena.evaluation.competing.manifest import (
     write_manifest,
 )
 from recarena.evaluation.competing.plan import BadPlan, Design, Plan, Split, World, worlds_of
+from recarena.evaluation.competing.reproduce import attempt
 from recarena.evaluation.leaderboard.gate import Gate
 from recarena.evaluation.playing.contenders import Contender, contender, remote
 
@@ -178,3 +180,18 @@ def test_results_of_a_newer_format_are_refused(tmp_path: Path):
     (tmp_path / "results.json").write_text(json.dumps(newer))
     with pytest.raises(UnreadableCompetition, match="Update RecArena"):
         CompetitionFolder.open(tmp_path)
+
+
+def test_worlds_inside_what_was_published_are_found_wherever_it_lies(tmp_path: Path):
+    world = tmp_path / "worlds" / "hidden-0"
+    world.mkdir(parents=True)
+    (world / "world.json").write_text("{}")
+    sha256 = folder_sha256(world)
+    run = {"id": "w0-popular", "state": "finished"}
+    published: Any = SimpleNamespace(
+        path=tmp_path, plan=plan(recommenders=(A,), worlds=(World(0, "worlds/hidden-0", 7),)),
+        manifest={"worlds": [{"sha256": sha256}]}, results={"runs": [run]}, runs=tmp_path / "runs",
+    )  # fmt: skip
+    tried = attempt(published)
+    assert tried.impossible == ()
+    assert [bout.world for bout in tried.bouts] == [str(world)]

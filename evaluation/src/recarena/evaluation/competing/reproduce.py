@@ -69,7 +69,8 @@ def attempt(
     only_worlds: Sequence[int] = (),
 ) -> Attempt:
     """What of a published competition can be played again here. `places`: folders of worlds that
-    lay elsewhere when it was played, recognised by their hash. UnreadableCompetition where nothing
+    lay elsewhere when it was played, recognised by their hash; those inside what was published are
+    found by themselves. UnreadableCompetition where nothing
     was published, or a world is asked for that there is none of."""
     if published.results is None:
         raise UnreadableCompetition(
@@ -87,7 +88,7 @@ def attempt(
     impossible: list[str] = []
     not_asked: list[str] = []
     here = tuple(
-        _found(world, wanted, places, impossible)
+        _found(world, wanted, (published.path / world.spec, *places), impossible)
         for world, wanted in zip(plan.worlds, _hashes(published.manifest), strict=True)
         if not only_worlds or world.number in only_worlds
     )

@@ -222,7 +222,7 @@ def reveal(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> None:
             "and salt from now on. Next:\n"
             f"  recarena competition verify {place / 'reveal.json'} --commitment …\n"
             f"  recarena report {place}\n"
-            f"  cd {place} && recarena reproduce ."
+            f"  recarena reproduce {place}"
         )
 
     _finished(act, as_json)

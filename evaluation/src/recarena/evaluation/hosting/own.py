@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from recarena.evaluation.hosting.settings import BadCompetition
+from recarena.evaluation.hosting.tokens import TokenBook
 from recarena.evaluation.playing.processes import find_program
 
 FILE = "own-tokens.json"
@@ -52,7 +53,14 @@ async def _take_back(folder: Path, tokens: Path) -> None:
             f"{path}: {error}; revoke the tokens of {OPERATOR} with recarena token revoke, and "
             "remove the file"
         ) from None
-    await asyncio.gather(*(_run("revoke", str(id), tokens=tokens) for id in ids))
+    known = TokenBook(tokens)  # others open nothing
+    tried = await asyncio.gather(
+        *(_run("revoke", str(id), tokens=tokens) for id in ids if known.has(str(id))),
+        return_exceptions=True,
+    )
+    for failure in tried:
+        if isinstance(failure, BaseException):
+            raise failure
     path.unlink()
 
 

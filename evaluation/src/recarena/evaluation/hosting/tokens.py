@@ -70,6 +70,11 @@ class TokenBook:
             return None
         return kept.caller
 
+    def has(self, id: str) -> bool:
+        """Whether there is a token with this id, valid or not."""
+        self._refresh()
+        return id in self._kept
+
     def _refresh(self) -> None:
         try:
             now = os.stat(self.path)
