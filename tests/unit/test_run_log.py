@@ -240,5 +240,7 @@ def test_runs_are_found_directly_in_a_folder(tmp_path: Path):
     (tmp_path / "logs").mkdir()
     assert [path.name for path in find_runs(tmp_path)] == ["a", "b"]
     assert find_runs(tmp_path / "a") == [tmp_path / "a"]
+    write_run(tmp_path / "cup" / "runs" / "w0-ease", [])
+    assert find_runs(tmp_path / "cup") == [tmp_path / "cup" / "runs" / "w0-ease"]
     with pytest.raises(UnreadableRun, match="holds none"):
         find_runs(tmp_path / "logs")

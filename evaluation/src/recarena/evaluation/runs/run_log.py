@@ -244,7 +244,8 @@ def open_runs(paths: Iterable[Path]) -> list[RunLog]:
 
 
 def find_runs(path: Path) -> list[Path]:
-    """The run folder at `path`, or those directly in it, by name. UnreadableRun if there is none.
+    """The run folder at `path`, or those directly in it, by name; of a competition's folder those
+    in its `runs`. UnreadableRun if there is none.
 
     A folder counts as a run's when its manifest says so; whether it can be read shows later.
     """
@@ -252,11 +253,15 @@ def find_runs(path: Path) -> list[Path]:
         return [path]
     if not path.exists():
         raise UnreadableRun(f"there is no folder {path}. {NAME_ONE}")
-    inside = sorted(path.iterdir()) if path.is_dir() else []
-    found = [one for one in inside if not one.name.startswith(".") and is_run_folder(one)]
+    found = _runs_in(path) or _runs_in(path / "runs")
     if not found:
         raise UnreadableRun(f"{path} is no run folder and holds none. {NAME_ONE}")
     return found
+
+
+def _runs_in(path: Path) -> list[Path]:
+    inside = sorted(path.iterdir()) if path.is_dir() else []
+    return [one for one in inside if not one.name.startswith(".") and is_run_folder(one)]
 
 
 def is_run_folder(path: Path) -> bool:
