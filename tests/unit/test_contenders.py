@@ -62,6 +62,11 @@ def test_a_program_that_is_not_there_and_open_quotes_are_refused():
 
 
 def test_each_takes_part_once_and_no_two_share_a_name():
-    assert [one.name for one in contenders(["b", "a", "b"])] == ["b", "a"]
+    assert [one.name for one in contenders(["random", "ease", "random"])] == ["random", "ease"]
     with pytest.raises(BadContender, match="two recommenders are called ease"):
         contenders(["ease", "ease=mine {server}"])
+
+
+def test_a_misspelt_reference_is_refused_before_anything_is_started():
+    with pytest.raises(BadContender, match=r"'populr'\. Did you mean popular\?.*-r 'populr=python"):
+        contender("populr")

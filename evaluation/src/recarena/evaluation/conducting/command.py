@@ -3,6 +3,7 @@ down first."""
 
 from __future__ import annotations
 
+from collections.abc import Container
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,11 +19,20 @@ if TYPE_CHECKING:
 HERE = "127.0.0.1:0"
 
 
+DECIDED = (
+    "world", "recommender", "remote", "worlds", "rounds", "seed", "primary", "minimum_effect",
+    "pilot", "stop_early", "design", "split", "max_p95_ms", "max_unusable_rate", "config", "mind",
+    "base_url", "llm_share", "strategy", "name", "out",
+)  # fmt: skip
+"""What the manifest says, and no option changes later."""
+
+
 def command(
+    context: typer.Context,
     world: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="WORLD...",
+            metavar="WORLD",
             help="What to make up, as new:users=500 or planted:users=500,items=500, or folders of "
             "worlds.",
         ),
@@ -34,7 +44,8 @@ def command(
             "-r",
             metavar="NAME[=COMMAND]",
             help="A reference recommender, or a program of yours with {server} in it, and "
-            "{sessions} if it serves several runs at once. May be given several times.",
+            "{sessions} if it serves several runs at once; NAME is what it registers by. May be "
+            "given several times.",
         ),
     ] = None,
     remote: Annotated[
@@ -144,7 +155,12 @@ def command(
     manifest.json before the first round; recarena reproduce plays it again. Ctrl-C keeps what is
     finished, and --resume goes on.
 
+    To begin with a world, -r, --worlds and --rounds are enough; --minimum-effect says what matters.
+
     Example: recarena compete new:users=500 -r ease -r popular --minimum-effect 0.01
+
+    A first look at yours: recarena compete new:users=100 -r "mine=python mine.py {server}" -r popular
+    --worlds 4 --rounds 5
     """  # fmt: skip
     from recarena.evaluation.competing.telling import told
     from recarena.evaluation.conducting.output import JsonLines, Terminal
@@ -155,11 +171,17 @@ def command(
     def act() -> int:
         from recarena.evaluation.conducting.conduct import conduct
 
-        job = _resumed(given) if resume else _fresh(given)
+        job = _resumed(given, _typed(context)) if resume else _fresh(given)
         _announce(job, pilot, output)
         return conduct(job, output)
 
     raise typer.Exit(told(act, output.error))
+
+
+def _typed(context: typer.Context) -> set[str]:
+    """The parameters that stand on the command line."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {name for name, source in sources.items() if source and source.name == "COMMANDLINE"}
 
 
 def _announce(job: Job, pilot: Path | None, output: Output) -> None:
@@ -176,6 +198,11 @@ def _fresh(given: dict[str, Any]) -> Job:
 
     if given["retry_failed"]:
         raise BadPlan("--retry-failed goes with --resume FOLDER")
+    pilot: Path | None = given["pilot"]
+    if pilot and given["minimum_effect"] is None:
+        raise BadPlan("--pilot says how many worlds an effect needs: say which, --minimum-effect X")
+    if pilot and not pilot.is_dir():
+        raise BadPlan(f"--pilot: there is no folder {pilot}")
     out: Path = given["out"] or _unused(Path("runs"))
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BadPlan(
@@ -189,19 +216,17 @@ def _fresh(given: dict[str, Any]) -> Job:
     return Job(plan, out, _hosting(given, out), given["max_cost"], private=private)
 
 
-def _resumed(given: dict[str, Any]) -> Job:
+def _resumed(given: dict[str, Any], typed: Container[str]) -> Job:
     """A competition that is there already. BadPlan, UnreadableCompetition."""
     from recarena.evaluation.competing.folder import CompetitionFolder, keep_card
     from recarena.evaluation.competing.plan import BadPlan
     from recarena.evaluation.conducting.conduct import Job
 
-    decided = {
-        "WORLD": given["world"], "-r": given["recommender"], "--remote": given["remote"],
-        "--worlds": given["worlds"], "--config": given["config"], "--mind": given["mind"],
-        "--minimum-effect": given["minimum_effect"], "--out": given["out"],
-    }  # fmt: skip
-    for option, value in decided.items():
-        if value:
+    for name in DECIDED:
+        if name in typed:
+            option = {"world": "WORLD", "recommender": "-r"}.get(
+                name, f"--{name.replace('_', '-')}"
+            )
             raise BadPlan(
                 f"{option} is decided already: with --resume the manifest says what is played"
             )
@@ -217,7 +242,7 @@ def _resumed(given: dict[str, Any]) -> Job:
 
 def _plan(given: dict[str, Any], out: Path) -> Plan:
     from recarena.evaluation.competing.minds import mind_settings
-    from recarena.evaluation.competing.plan import Plan, worlds_of
+    from recarena.evaluation.competing.plan import BadPlan, Design, Plan, Split, worlds_of
     from recarena.evaluation.competing.settings import choice_of, read_settings
     from recarena.evaluation.leaderboard.gate import Gate
     from recarena.evaluation.playing.contenders import contenders, remote
@@ -232,6 +257,8 @@ def _plan(given: dict[str, Any], out: Path) -> Plan:
     places: list[str] = given["world"] or []
     number = given["worlds"] if given["worlds"] or len(places) > 1 else 10
     design, split = choice_of(given["design"], given["split"])
+    if split is not Split.USERS and design is Design.MIRRORED:
+        raise BadPlan(f"--split {split} goes with --design split or both: no world is shared")
     return Plan(
         name=given["name"] or out.resolve().name,
         recommenders=(

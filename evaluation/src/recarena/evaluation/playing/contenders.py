@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from recarena.evaluation.playing.processes import find_program
@@ -65,6 +66,7 @@ def contender(text: str) -> Contender:
     name, own, command = text.partition("=")
     _check_name(name)
     if not own:
+        _check_reference(name)
         return Contender(name, f"{REFERENCE} {name} --server {{server}} --sessions {{sessions}}")
     if not command.strip() or "{server}" not in command:
         raise BadContender(
@@ -95,6 +97,20 @@ def _check_name(name: str) -> None:
         raise BadContender(
             f"{name!r} is no name of a recommender: write small letters, digits, dots, dashes, "
             "at most 63 of them"
+        )
+
+
+def _check_reference(name: str) -> None:
+    """BadContender where the reference recommenders are installed and none has this name. Where
+    they are not, `words` says so."""
+    try:
+        reference = import_module("recarena.recommenders.cli")
+    except ImportError:
+        return
+    if name not in reference.ROSTER:
+        raise BadContender(
+            f"{reference.unknown(name)}. For a program of your own write "
+            f"-r '{name}=python mine.py {{server}}'"
         )
 
 
