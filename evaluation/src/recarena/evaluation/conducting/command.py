@@ -159,8 +159,8 @@ def command(
 
     Example: recarena compete new:users=500 -r ease -r popular --minimum-effect 0.01
 
-    A first look at yours: recarena compete new:users=100 -r "mine=python mine.py {server}" -r popular
-    --worlds 4 --rounds 5
+    A first look at yours: recarena compete new:users=100 -r popular
+    -r "mine=python mine.py {server}" --worlds 4 --rounds 5
     """  # fmt: skip
     from recarena.evaluation.competing.telling import told
     from recarena.evaluation.conducting.output import JsonLines, Terminal
