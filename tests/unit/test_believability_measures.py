@@ -389,6 +389,7 @@ def test_losing_to_popularity_on_either_kind_of_negatives_is_said_in_words():
         "LOSES to popularity on uniform negatives: AUC -0.200 (-0.300 to -0.100)"
     ]
     assert losses([{**rows[0], "ratio": 9}]) == []
+    assert losses([{**rows[0], "auc": Interval(-0.02, -0.1, 0.06, 50)}]) == []
 
 
 # ------------------------------------------------------------------------------ intervals, files

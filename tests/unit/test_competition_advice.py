@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +29,20 @@ def pilot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def plan(names: str, **more: Any) -> Plan:
+def plan(names: Sequence[str], **more: Any) -> Plan:
     return Plan(
         name="n", recommenders=tuple(map(contender, names)), rounds=1,
         worlds=worlds_of(["new:users=2"], 10, 1), **more,
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("names", "pairs"), [("ab", 1), ("abc", 3)])
-def test_worlds_are_reckoned_for_all_pairs_that_are_claimed(pilot: Path, names: str, pairs: int):
+TWO, THREE = ("popular", "ease"), ("popular", "ease", "random")
+
+
+@pytest.mark.parametrize(("names", "pairs"), [(TWO, 1), (THREE, 3)])
+def test_worlds_are_reckoned_for_all_pairs_that_are_claimed(
+    pilot: Path, names: Sequence[str], pairs: int
+):
     upper = spread_of([0.25, 0.5, 0.0]).upper  # a - b, the widest
     needed = worlds_needed(0.5, upper, alpha=0.05 / pairs)
     told = advice(plan(names, minimum_effect=0.5), pilot)
@@ -47,7 +53,7 @@ def test_worlds_are_reckoned_for_all_pairs_that_are_claimed(pilot: Path, names: 
 
 
 def test_what_is_not_known_is_said(pilot: Path, tmp_path: Path):
-    assert "No smallest difference that matters is stated" in advice(plan("ab"), None)
-    assert "recarena power says so from a pilot" in advice(plan("ab", minimum_effect=0.1), None)
+    assert "No smallest difference that matters is stated" in advice(plan(TWO), None)
+    assert "recarena power says so from a pilot" in advice(plan(TWO, minimum_effect=0.1), None)
     write_run(tmp_path / "a", visit(0, page(0, [0])), arms={"a": "a"})
-    assert "no two recommenders" in advice(plan("ab", minimum_effect=0.1), tmp_path)
+    assert "no two recommenders" in advice(plan(TWO, minimum_effect=0.1), tmp_path)

@@ -303,6 +303,20 @@ def test_it_ends_early_once_every_pair_is_separated_and_worlds_are_taken_in_orde
     assert "after 12 worlds every pair is separated" in stopper.look()
 
 
+def test_who_failed_in_a_world_is_not_waited_for_and_decides_nothing(tmp_path: Path):
+    made = Plan(
+        name="n", recommenders=tuple(map(contender, ("ease", "popular", "random"))),
+        rounds=1, stop_early=True, worlds=worlds_of(["new:users=2"], 12, 1),
+    )  # fmt: skip
+    folder = folder_of(tmp_path, made)
+    for number, world in enumerate(made.worlds):
+        a, b, c = made.bouts_in(world)
+        run(folder, a, "succeeded", 3 + number % 2)
+        run(folder, b, "succeeded", 1)
+        run(folder, c, "succeeded" if number else "failed", 1)
+    assert "after 12 worlds every pair is separated" in Stopper(folder).look()
+
+
 def test_it_goes_on_while_a_pair_is_open(tmp_path: Path):
     made = plan(12, stop_early=True)
     folder = folder_of(tmp_path, made)

@@ -225,6 +225,9 @@ def test_it_may_stop_where_decided_or_where_it_cannot_matter_and_says_why():
     assert no_matter.may_stop
     assert no_matter.reason == "no difference of 0.1 or more, after 20 worlds"
     assert not decide(np.zeros(20), rule).may_stop
+    # The mean is within, its interval is not.
+    assert abs(noise.mean()) < 0.005
+    assert not decide(noise, rule, minimum_effect=0.005).may_stop
 
 
 def test_more_comparisons_make_a_sequence_wider():
