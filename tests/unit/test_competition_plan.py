@@ -186,11 +186,12 @@ def test_worlds_inside_what_was_published_are_found_wherever_it_lies(tmp_path: P
     world = tmp_path / "worlds" / "hidden-0"
     world.mkdir(parents=True)
     (world / "world.json").write_text("{}")
-    sha256 = folder_sha256(world)
-    run = {"id": "w0-popular", "state": "finished"}
+    played = plan(recommenders=(A,), worlds=(World(0, str(world), 7),))
+    manifest = manifest_of(played, RUN)
+    manifest["worlds"][0]["spec"] = "worlds/hidden-0"
     published: Any = SimpleNamespace(
-        path=tmp_path, plan=plan(recommenders=(A,), worlds=(World(0, "worlds/hidden-0", 7),)),
-        manifest={"worlds": [{"sha256": sha256}]}, results={"runs": [run]}, runs=tmp_path / "runs",
+        path=tmp_path, plan=plan_of(manifest, tmp_path), manifest=manifest,
+        results={"runs": [{"id": "w0-popular", "state": "finished"}]}, runs=tmp_path / "runs",
     )  # fmt: skip
     tried = attempt(published)
     assert tried.impossible == ()
