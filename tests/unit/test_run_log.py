@@ -241,6 +241,7 @@ def test_runs_are_found_directly_in_a_folder(tmp_path: Path):
     assert [path.name for path in find_runs(tmp_path)] == ["a", "b"]
     assert find_runs(tmp_path / "a") == [tmp_path / "a"]
     write_run(tmp_path / "cup" / "runs" / "w0-ease", [])
+    write_run(tmp_path / "cup" / "runs" / "split-w0", [])
     assert find_runs(tmp_path / "cup") == [tmp_path / "cup" / "runs" / "w0-ease"]
     with pytest.raises(UnreadableRun, match="holds none"):
         find_runs(tmp_path / "logs")

@@ -51,8 +51,7 @@ def _largest_spread(pilot: Path, primary: str) -> tuple[float, str]:
     from recarena.evaluation.runs.run_log import RunLog, find_runs
     from recarena.evaluation.statistics.power import spread_of
 
-    inside = pilot / "runs"
-    folders = find_runs(inside if inside.is_dir() else pilot)
+    folders = find_runs(pilot)
     board = build((RunLog.open(folder) for folder in folders), primary)
     largest, whose = -math.inf, ""
     for a, b in combinations(board.rows, 2):

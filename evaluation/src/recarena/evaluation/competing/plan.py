@@ -12,6 +12,7 @@ from typing import Any
 from recarena.evaluation.leaderboard.gate import Gate
 from recarena.evaluation.playing.contenders import Contender
 from recarena.evaluation.playing.mirrored import Bout, run_name
+from recarena.evaluation.runs.run_log import SHARED
 
 
 class BadPlan(Exception):
@@ -115,7 +116,7 @@ class Plan:
                 for name in self.names
             ]
         if self.design is not Design.MIRRORED:
-            shared = f"split-w{world.number}"
+            shared = f"{SHARED}w{world.number}"
             assignment = {**dict(self.settings.get("assignment") or {}), "by": str(self.split)}
             settings = {**self.settings, "assignment": assignment}
             found.append(Bout(shared, self.names, world.spec, world.seed, settings))

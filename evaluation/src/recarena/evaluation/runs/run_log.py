@@ -243,9 +243,14 @@ def open_runs(paths: Iterable[Path]) -> list[RunLog]:
         return list(threads.map(RunLog.open, paths))
 
 
+SHARED = "split-"
+"""How the names of a competition's runs begin in which recommenders share a world."""
+
+
 def find_runs(path: Path) -> list[Path]:
     """The run folder at `path`, or those directly in it, by name; of a competition's folder those
-    in its `runs`. UnreadableRun if there is none.
+    in its `runs`, but the worlds that recommenders shared, which rank nobody. UnreadableRun if
+    there is none.
 
     A folder counts as a run's when its manifest says so; whether it can be read shows later.
     """
@@ -253,7 +258,9 @@ def find_runs(path: Path) -> list[Path]:
         return [path]
     if not path.exists():
         raise UnreadableRun(f"there is no folder {path}. {NAME_ONE}")
-    found = _runs_in(path) or _runs_in(path / "runs")
+    found = _runs_in(path) or [
+        run for run in _runs_in(path / "runs") if not run.name.startswith(SHARED)
+    ]
     if not found:
         raise UnreadableRun(f"{path} is no run folder and holds none. {NAME_ONE}")
     return found
