@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 
 from recarena.evaluation.competing.folder import CompetitionFolder
+from recarena.evaluation.competing.lock import held
 from recarena.evaluation.metrics.users import watch_rate
 from recarena.evaluation.report.content import content_of
 from recarena.evaluation.report.render import render
 from recarena.evaluation.runs.run_log import RunLog
+from support.certificates import Authority
 from support.commands import Ended, helper, started
 from support.competitions import NAMES, ROUNDS, RUNS, USERS, WORLDS, Story, to_its_end
 from support.thoroughness import THOROUGH
@@ -131,18 +133,36 @@ def test_mistakes_are_told_in_a_line_and_leave_nothing(
     assert sorted(tmp_path.iterdir()) == files
 
 
+def test_what_another_command_plays_is_left_alone(competition: Story, here: Callable[..., Ended]):
+    with held(competition.folder, pytest.fail):
+        done = here("compete", "--resume", competition.folder, cwd=competition.folder)
+    assert "is being played by another command" in done.failed()
+
+
 @pytest.mark.skipif(not THOROUGH, reason="three more playings")
-async def test_a_remote_one_is_waited_for_and_shared_worlds_are_played_too(tmp_path: Path):
+async def test_a_remote_one_is_waited_for_over_tls_and_shared_worlds_are_played_too(
+    tmp_path: Path, here: Callable[..., Ended]
+):
+    authority = Authority(tmp_path / "tls")
+    server, ca = authority.server(), authority.certificate
+    asked = ("token", "new", "--recommender", "theirs", "--tokens", "tokens.json", "--json")
+    token = here(*asked, cwd=tmp_path).went_well().value["token"]
+    public = ("--listen", "0.0.0.0:0", "--tokens", "tokens.json", "--tls-ca", ca,
+              "--tls-cert", server.certificate, "--tls-key", server.key)  # fmt: skip
     words = ("new:users=40", "-r", "popular", "--remote", "theirs", "--worlds", 2, "--rounds", 2,
              "--design", "both", "--split", "clusters", "--out", "arena", "--json")  # fmt: skip
-    async with started("compete", *words, cwd=tmp_path) as live:
+    async with started("compete", *words, *public, cwd=tmp_path) as live:
         serving = await live.event("serving")
         assert serving is not None
         assert serving["waiting_for"] == ["theirs"]
-        theirs = ("random", "--id", "theirs", "--server", serving["address"], "--sessions", 2)
+        address = serving["address"].replace("0.0.0.0", "127.0.0.1")
+        theirs = ("random", "--id", "theirs", "--server", address, "--sessions", 2,
+                  "--tls-ca", ca, "--token", token)  # fmt: skip
         log = tmp_path / "theirs.log"
         async with helper("recarena.recommenders.cli", *theirs, log=log):
             ended = (await live.ended()).went_well()
+    kept = json.loads((tmp_path / "tokens.json").read_text())["tokens"]
+    assert {one["name"] for one in kept if not one["revoked"]} == {"theirs"}, "its own are back"
     values: list[dict[str, Any]] = ended.values
     (spillover,) = [one for one in values if one["event"] == "spillover"]
     assert {spillover["a"], spillover["b"]} == {"popular", "theirs"}
