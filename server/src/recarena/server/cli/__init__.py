@@ -63,7 +63,15 @@ app.command("export")(reading.export)
 app.command("shadow")(shadowing.shadow)
 
 for _command in metadata.entry_points(group="recarena.commands"):
-    _loaded = _command.load()
+    try:
+        _loaded = _command.load()
+    except ModuleNotFoundError as _missing:
+        if not str(_missing.name).startswith("recarena."):
+            raise
+        sys.exit(
+            f"recarena: {_command.name} was installed from another version of the code "
+            f"({_missing.name} is not there). Run `make setup`"
+        )
     if isinstance(_loaded, typer.Typer):
         app.add_typer(_loaded, name=_command.name)
     else:
