@@ -19,8 +19,10 @@ from support.workshop import Workshop
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    return Workshop(tmp_path_factory.mktemp("workshop"))
+def shop(room: Path, tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    """A copy for each file, whose tests may change it."""
+    made = once(room, "workshop", Workshop)
+    return made.copied(tmp_path_factory.mktemp("workshop") / "shop")
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import shutil
 from pathlib import Path
 
 from support.commands import Ended, recarena
@@ -25,3 +27,9 @@ class Workshop:
 
     def run(self, *words: object) -> Ended:
         return asyncio.run(recarena(*words, cwd=self.folder))
+
+    def copied(self, folder: Path) -> Workshop:
+        """The same in another folder, which is not there yet."""
+        other = copy.copy(self)
+        other.folder = shutil.copytree(self.folder, folder)
+        return other
