@@ -41,7 +41,7 @@ $(STAMP): requirements.lock pyproject.toml $(PYPROJECTS)
 	  echo "setup: making $(VENV) with $$($$found --version)"; \
 	  $$found -m venv --clear $(VENV); \
 	fi
-	@echo "setup: installing the locked dependencies (about a minute the first time)"
+	@echo "setup: installing the locked dependencies (a minute or two the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@echo "setup: installing RecArena itself: $(DISTS)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(EDITABLE)
@@ -82,7 +82,7 @@ crosscheck: setup $(CROSSCHECK)/.stamp ## Hold metrics against rectools, scipy a
 	@$(BIN)/python -m pytest tests/crosscheck $(ARGS)
 
 $(CROSSCHECK)/.stamp: requirements-crosscheck.lock
-	@echo "crosscheck: making $(CROSSCHECK) (about a minute the first time)"
+	@echo "crosscheck: making $(CROSSCHECK) (a minute or two the first time)"
 	@$(BIN)/python -m venv --clear $(CROSSCHECK)
 	@$(CROSSCHECK)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
