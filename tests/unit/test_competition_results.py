@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recarena.evaluation.competing.folder import CompetitionFolder
@@ -32,7 +32,7 @@ from recarena.evaluation.competing.results import (
 from recarena.evaluation.competing.standing import Standing
 from recarena.evaluation.competing.stopping import Stopper
 from recarena.evaluation.metrics import measures
-from recarena.evaluation.playing.contenders import contender
+from recarena.evaluation.playing.contenders import remote
 from recarena.evaluation.playing.mirrored import Bout, Conduct, Played
 from recarena.evaluation.report.content import of_competition
 from recarena.evaluation.runs.run_log import RunLog
@@ -41,7 +41,7 @@ from support.run_logs import page, write_run
 
 def plan(worlds: int = 2, **more: Any) -> Plan:
     return Plan(
-        name="n", recommenders=(contender("a"), contender("b")),
+        name="n", recommenders=(remote("a"), remote("b")),
         worlds=worlds_of(["new:users=2"], worlds, 1), rounds=1, **more,
     )  # fmt: skip
 
@@ -194,6 +194,7 @@ def test_shared_worlds_are_ranked_only_where_there_are_no_others():
 # ------------------------------------------------------------------ money
 
 
+@settings(deadline=None)
 @given(
     st.floats(0.01, 1000),
     st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=12),
@@ -264,7 +265,7 @@ def test_minds_are_named_by_provider_and_model():
 def test_time_that_is_left_follows_from_the_rounds_of_this_playing():
     now = 100.0
     made = Plan(
-        name="n", recommenders=(contender("a"), contender("b")),
+        name="n", recommenders=(remote("a"), remote("b")),
         worlds=worlds_of(["new:users=2"], 2, 1), rounds=10,
     )  # fmt: skip
     standing = Standing(made, clock=lambda: now)

@@ -34,7 +34,7 @@ from recarena.evaluation.runs.unreadable import UnreadableRun
 FORMAT = "recarena-run"
 FORMAT_VERSION = 1
 """The newest format that this release reads."""
-AT_ONCE = 4
+AT_ONCE = 2
 """Folders that are opened at the same time."""
 NAME_ONE = "Name a folder that a run was written to"
 
