@@ -306,7 +306,7 @@ def test_it_ends_early_once_every_pair_is_separated_and_worlds_are_taken_in_orde
 
 def test_who_failed_in_a_world_is_not_waited_for_and_decides_nothing(tmp_path: Path):
     made = Plan(
-        name="n", recommenders=tuple(map(contender, ("ease", "popular", "random"))),
+        name="n", recommenders=tuple(map(remote, ("ease", "popular", "random"))),
         rounds=1, stop_early=True, worlds=worlds_of(["new:users=2"], 12, 1),
     )  # fmt: skip
     folder = folder_of(tmp_path, made)
