@@ -72,6 +72,20 @@ async def test_it_takes_the_options_of_the_server(here: Callable[..., Ended], tm
     assert options("serve") - options("doctor") <= {"--verbose", "--insecure"}
 
 
+@pytest.mark.parametrize(("folder", "level"), [("there", "OK"), ("missing", "FAIL")])
+async def test_it_looks_for_recordings_where_runs_are_to_take_them_from(
+    folder: str, level: str, tmp_path: Path
+):
+    (tmp_path / "there" / "run").mkdir(parents=True)
+    (tmp_path / "there" / "run" / "llm.sqlite").touch()
+    failed = int(level == "FAIL")
+    found = await examined("--llm-recordings", folder, cwd=tmp_path, code=failed)
+    assert found["llm recordings"]["level"] == level
+    assert found["llm recordings"]["text"] == (
+        f"{folder} is no folder" if failed else f"1 in {folder}"
+    )
+
+
 # ------------------------------------------------------------------------------ addresses
 async def test_a_port_that_is_taken_fails(tmp_path: Path):
     with socket.socket() as taken:

@@ -34,6 +34,9 @@ def doctor(
     llm_url: Annotated[
         list[str] | None, typer.Option(metavar="URL", help="Server of models; repeatable.")
     ] = None,
+    llm_recordings: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Run folders with recorded calls.")
+    ] = None,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Look whether a server would work here; say what to do where not. Changes nothing.
@@ -45,7 +48,7 @@ def doctor(
     failed = False
     table: list[Finding] = []
     asked = (listen, runs, tls_cert, tls_key, client_ca, tokens, metrics, llm, llm_url or ())
-    for finding in findings(*asked):
+    for finding in findings(*asked, llm_recordings):
         failed = failed or finding.level == "FAIL"
         if as_json:
             emit(
@@ -72,6 +75,7 @@ def findings(
     metrics: str | None = None,
     llm: bool = False,
     llm_urls: Sequence[str] = (),
+    llm_recordings: Path | None = None,
 ) -> Iterator[Finding]:
     """All findings, in order. Where the packages do not fit, the rest could not even be loaded."""
     from recarena.server.cli.checks import Level, installed
@@ -94,6 +98,8 @@ def findings(
     yield from secrets.certificates(tls_cert, tls_key, client_ca, listen)
     yield from secrets.tokens(tokens)
     yield from models.minds(llm=llm, urls=llm_urls)
+    if llm_recordings:
+        yield models.recordings(llm_recordings)
     yield folders.runs_folder(runs)
     yield folders.disk_space(runs)
     yield from folders.run_folders(runs)

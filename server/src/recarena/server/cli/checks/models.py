@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from recarena.server.cli.checks import Finding, Level, failure
@@ -25,6 +26,17 @@ def minds(*, llm: bool, urls: Sequence[str]) -> list[Finding]:
         return [failure("llm minds", error)]
     found = [_keys(bool(urls))]
     return found + [_reached(url) for url in urls]
+
+
+def recordings(folder: Path) -> Finding:
+    """Whether runs could take recorded calls from below the folder."""
+    name = "llm recordings"
+    if not folder.is_dir():
+        return Finding(name, Level.FAIL, f"{folder} is no folder", "Name a folder of run folders")
+    if not os.access(folder, os.R_OK | os.X_OK):
+        return Finding(name, Level.FAIL, f"{folder} cannot be read", "Is it yours?")
+    found = sum(1 for _ in folder.glob("*/llm.sqlite"))
+    return Finding(name, Level.OK, f"{found:,} in {folder}")
 
 
 def _keys(has_urls: bool) -> Finding:
