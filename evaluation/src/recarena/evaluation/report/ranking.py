@@ -61,9 +61,10 @@ def _columns(board: Leaderboard, primary: Metric) -> Iterator[tuple[Column, Cell
     for metric in METRICS:
         if metric.name in BESIDE and metric is not primary:
             yield Column(metric.heading), _beside(metric)
-    yield Column("worlds"), lambda row: str(row.worlds)
-    yield Column("lives"), lambda row: f"{row.users:,}"
-    yield Column("rounds"), lambda row: f"{row.rounds:,}"
+    if _played_unequally(board):
+        yield Column("worlds"), lambda row: str(row.worlds)
+        yield Column("lives"), lambda row: f"{row.users:,}"
+        yield Column("rounds"), lambda row: f"{row.rounds:,}"
     if any(row.entrant.submissions is not None for row in board.rows):
         yield Column("submissions"), _submissions
     if any(row.entrant.version for row in board.rows):
@@ -73,7 +74,15 @@ def _columns(board: Leaderboard, primary: Metric) -> Iterator[tuple[Column, Cell
         yield Column("tied with", words=True, long=True), lambda row: _tied(row, many)
 
 
+def _played_unequally(board: Leaderboard) -> bool:
+    return len({(row.worlds, row.users, row.rounds) for row in board.rows}) > 1
+
+
 def _notes(board: Leaderboard, primary: Metric) -> Iterator[str]:
+    if not _played_unequally(board):
+        row = board.rows[0]
+        worlds = "1 world" if row.worlds == 1 else f"{row.worlds} worlds"
+        yield f"Each played {worlds}: {row.users:,} lives of users, {row.rounds:,} rounds in all."
     if len(board.played) > 1:
         yield (
             f"Intervals are over {len(board.played)} worlds: users of one world influence one "
