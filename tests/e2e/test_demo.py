@@ -132,8 +132,8 @@ def test_a_recommender_that_does_not_exist_is_quoted(tmp_path: Path):
     result = demo(tmp_path / "out", "--recommender", "pupular", "--worlds", "1", "--json")
     assert result.returncode == 1
     (error,) = by_event(result.stdout)["error"]
-    assert "recommender-pupular ended with exit code 2" in error["message"]
-    assert "no recommender 'pupular'" in error["message"]
+    assert "there is no recommender 'pupular'. Did you mean popular?" in error["message"]
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path):

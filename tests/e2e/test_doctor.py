@@ -72,7 +72,7 @@ async def test_it_takes_the_options_of_the_server(here: Callable[..., Ended], tm
     assert options("serve") - options("doctor") <= {"--verbose", "--insecure"}
 
 
-@pytest.mark.parametrize(("folder", "level"), [("there", "OK"), ("missing", "FAIL")])
+@pytest.mark.parametrize(("folder", "level"), [("there", "ok"), ("missing", "FAIL")])
 async def test_it_looks_for_recordings_where_runs_are_to_take_them_from(
     folder: str, level: str, tmp_path: Path
 ):

@@ -16,21 +16,26 @@ if TYPE_CHECKING:
     from recarena.recommenders.personal import Matrix
 
 BLOCK = 64
-"""Rows in one product. Always as many, so that a row has the same bits whoever else is asked for
-with it."""
+"""Rows in one product, always as many: sums over columns do not go another way for fewer rows."""
 
 SEED = 20_080_101
 """Of the first factors: fixed, so that the same feedback gives the same lists."""
 
 
 def products(left: Floats, right: Floats) -> Floats:
-    """left @ right, each row of it with the same bits in whatever place and company."""
+    """left @ right, each row of it with the same bits in whatever place and company.
+
+    Sums are in double precision and rounded to single: some processors add in another order in
+    another place of the block, which moves the last bits of the sum and, but for one time in a
+    hundred million, none of the rounded one.
+    """
     result = np.empty((len(left), right.shape[1]), np.float32)
-    padded = np.zeros((BLOCK, left.shape[1]), np.float32)
+    padded = np.zeros((BLOCK, left.shape[1]), np.float64)
+    double = right.astype(np.float64)
     for at in range(0, len(left), BLOCK):
         part = left[at : at + BLOCK]
         padded[: len(part)] = part
-        result[at : at + BLOCK] = (padded @ right)[: len(part)]
+        result[at : at + BLOCK] = (padded @ double)[: len(part)]
     return result
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -34,8 +33,6 @@ from recarena.evaluation.runs.unreadable import UnreadableRun
 FORMAT = "recarena-run"
 FORMAT_VERSION = 1
 """The newest format that this release reads."""
-AT_ONCE = 2
-"""Folders that are opened at the same time."""
 NAME_ONE = "Name a folder that a run was written to"
 
 
@@ -235,12 +232,8 @@ CAUSES = ("unknown", "duplicate", "excluded", "short", "token")
 
 
 def open_runs(paths: Iterable[Path]) -> list[RunLog]:
-    """The runs at `paths`, in their order. UnreadableRun of the first that cannot be read.
-
-    Several are opened at a time: reading one mostly waits.
-    """
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-        return list(threads.map(RunLog.open, paths))
+    """The runs at `paths`, in their order. UnreadableRun of the first that cannot be read."""
+    return [RunLog.open(path) for path in paths]
 
 
 SHARED = "split-"
