@@ -8,6 +8,7 @@ import json
 import os
 import signal
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,7 @@ async def to_its_end(*words: object, where: Path) -> Ended:
 
 
 async def _stage(live: Live, folder: Path) -> Stage:
-    below = {pid: os.pidfd_open(pid) for pid in _children(live.process.pid)}
+    below = _held(_children(live.process.pid))
     try:
         ended = await _ended(live)
         await asyncio.wait_for(asyncio.gather(*map(_gone, below.values())), PATIENCE)
@@ -101,6 +102,15 @@ async def _stage(live: Live, folder: Path) -> Stage:
         for handle in below.values():
             os.close(handle)
     return _stage_of(folder, live, ended, below)
+
+
+def _held(pids: Iterable[int]) -> dict[int, int]:
+    """A handle of each process, but of those that have ended since they were listed."""
+    handles: dict[int, int] = {}
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            handles[pid] = os.pidfd_open(pid)
+    return handles
 
 
 async def _ended(live: Live) -> Ended:
