@@ -1,0 +1,1 @@
+"""Explanations, judged by simulated users."""

@@ -1,0 +1,114 @@
+"""What judges replied: one flat table, from which everything in a report follows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+
+FILE = "replies.jsonl"
+
+
+class Condition(StrEnum):
+    """What a user is told about the same item at the same moment."""
+
+    NONE = "none"
+    REAL = "real"
+    """The recommender's own explanation."""
+    PLACEBO = "placebo"
+    """Words without content, as long as the real ones."""
+    SHUFFLED = "shuffled"
+    """Another user's explanation."""
+    HYPE = "hype"
+    """Praise without facts, as long as the real words."""
+    FALSE_FACT = "false-fact"
+    """Claims that the catalogue contradicts."""
+
+
+class Asked(StrEnum):
+    """What was asked."""
+
+    CHOOSE = "choose"
+    EXPECT = "expect"
+    RATE = "rate"
+    STATEMENT = "statement"
+    QUIZ = "quiz"
+    COMPARE = "compare"
+
+
+class Probe(StrEnum):
+    """Ways of asking that should make no difference."""
+
+    NONE = ""
+    AUTHORSHIP = "authorship"
+    """With the remark that whoever asks wrote the explanation."""
+    CHALLENGE = "challenge"
+    """The answer to "are you sure?"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer of one judge: a number, or why there is none."""
+
+    judge: str
+    """As the command line names it: "choice", "scripted:honest", "anthropic:claude-haiku-4-5"."""
+    triple: str
+    condition: str
+    """A Condition. COMPARE: the one on the left, whichever was shown first."""
+    asked: str
+    """An Asked."""
+    value: float | None
+    """CHOOSE: 1 watched, 0 not. EXPECT, RATE: the rating. STATEMENT: the answer as given, not
+    recoded. QUIZ: 1 right, 0 wrong or "I don't know". COMPARE: 1 for the left, -1 for the right,
+    0 for neither. None: missing."""
+    missing: str = ""
+    """Why the value is None, as the contract names it without REASON_: "REFUSED"."""
+    draw: int = 0
+    """Number of the repeat."""
+    wording: int = 0
+    """STATEMENT: number of the paraphrase."""
+    construct: str = ""
+    """STATEMENT, COMPARE."""
+    item: str = ""
+    """STATEMENT: id of the questionnaire's item. QUIZ: id of the question."""
+    said: str = ""
+    """QUIZ: the option chosen, "unknown" for "I don't know"."""
+    probe: str = Probe.NONE
+    """A Probe."""
+    other_triple: str = ""
+    """COMPARE: the triple on the right where it is another one."""
+    other_condition: str = ""
+    """COMPARE: the Condition on the right."""
+    order: int = 0
+    """COMPARE: 0 where the left was shown first, 1 where it was shown second. STATEMENT: 1 where
+    the labels were listed from the highest."""
+
+
+def write_replies(replies: Iterable[Reply], path: Path) -> None:
+    """One JSON object a line, in their order; fields that say nothing are left out."""
+    neutral = Reply("", "", "", "", None)
+    with path.open("w", encoding="utf-8") as file:
+        for reply in replies:
+            values = {
+                name: value
+                for name, value in asdict(reply).items()
+                if name in _ALWAYS or value != getattr(neutral, name)
+            }
+            file.write(json.dumps(values, ensure_ascii=False) + "\n")
+
+
+def read_replies(path: Path) -> Sequence[Reply]:
+    """The inverse of `write_replies`. ValueError names the line that it cannot have written."""
+    found: list[Reply] = []
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                found.append(Reply(**json.loads(line)))
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{path}, line {number}: {error}") from None
+    return found
+
+
+_ALWAYS = ("judge", "triple", "condition", "asked", "value")

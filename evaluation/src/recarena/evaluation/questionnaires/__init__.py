@@ -1,0 +1,1 @@
+"""Questionnaires: data files, what they must hold, and how they are administered."""

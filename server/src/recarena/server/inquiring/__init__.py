@@ -1,0 +1,1 @@
+"""Users of a run are asked, as they were at a moment, without leaving a trace."""
