@@ -15,6 +15,8 @@ class Construct:
     title: str
     source: str
     """Where it is from."""
+    note: str = ""
+    """What a reader of its numbers should know, such as why it has a single item."""
 
 
 @dataclass(frozen=True, slots=True)
