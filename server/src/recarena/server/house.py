@@ -42,11 +42,16 @@ class House:
     def run(self, run_id: str) -> Run:
         """A run by its name. NotFound; Conflict where another process has it."""
         if run_id not in self._open:
-            path = self._path(run_id)
-            if not (path / "manifest.json").exists():
-                raise NotFound(f"no run {run_id!r} in {self.folder}")
-            self._open[run_id] = self._load(path)
+            self._open[run_id] = self._load(self.folder_of(run_id))
         return self._open[run_id]
+
+    def folder_of(self, run_id: str) -> Path:
+        """The folder of a run, which is not opened for it: to be read while whoever has the run
+        goes on. NotFound; InputError for what is no name."""
+        path = self._path(run_id)
+        if not (path / "manifest.json").exists():
+            raise NotFound(f"no run {run_id!r} in {self.folder}")
+        return path
 
     def runs(self) -> list[Run]:
         """All runs of the house by name, but those that another process is writing."""

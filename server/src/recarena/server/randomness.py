@@ -50,6 +50,10 @@ class Purpose(IntEnum):
     NEAR_FRIEND = 22
     ARM_OF_CLUSTER = 23
     CLUSTER_MOVE = 24
+    INQUIRY = 25
+    BELIEF = 26
+    CHARACTER = 27
+    ANSWER = 28
 
 
 def _mix(z: Keys) -> Keys:
