@@ -180,7 +180,8 @@ class LoggedRound:
                 found.explanations[row, position] = e.text[said]
                 if pieces := e.evidence.get(said, ""):
                     found.evidence[row, position] = pieces
-                    found.claims[row, position] = self._claims(said, pieces)
+                    if claims := self._claims(said, pieces):
+                        found.claims[row, position] = claims
         return found
 
     def _claims(self, row: int, pieces: str) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,9 @@ from recarena.server.rpc.limits import (
     MAX_ITEMS_PER_LIST,
     MAX_TOKEN_BYTES,
 )
-from recarena.server.rpc.untrusted import clean, is_plain
+from recarena.server.rpc.untrusted import clean, in_a_line, is_plain
 from recarena.server.types import NOTHING, Bools, Ints
+from recarena.server.wording import spoken_title
 from recarena.v1 import types_pb2, work_pb2
 
 
@@ -123,21 +124,37 @@ def read_columns(
 
 
 EVIDENCE_KINDS = {
-    types_pb2.Evidence.KIND_ITEM: "item",
+    types_pb2.Evidence.KIND_ITEM: evidence.ITEM,
     types_pb2.Evidence.KIND_FEATURE: evidence.FEATURE,
     types_pb2.Evidence.KIND_POPULARITY: "popularity",
     types_pb2.Evidence.KIND_SOCIAL: "social",
 }
 
 
-def evidence_of(explanation: types_pb2.Explanation) -> str:
-    """An explanation's evidence as the log keeps it, references cleaned, pieces of no known kind
-    left out; "" without any."""
-    return evidence.written(
+def told(
+    explanation: types_pb2.Explanation, catalog: Catalog, item: int = NOTHING
+) -> tuple[str, str, tuple[int, ...]]:
+    """Text, evidence as the log keeps it and claims of an explanation of an item: cleaned and cut,
+    pieces of no known kind left out. Claims are read from that evidence, not from what was sent;
+    titles of the item and of those in the evidence claim nothing."""
+    text = clean(explanation.text, MAX_EXPLANATION_CHARS)
+    known = (piece for piece in explanation.evidence if piece.kind in EVIDENCE_KINDS)
+    sent = [
         (EVIDENCE_KINDS[piece.kind], clean(piece.reference, evidence.MAX_REFERENCE_CHARS))
-        for piece in explanation.evidence
-        if piece.kind in EVIDENCE_KINDS
+        for piece in islice(known, evidence.MAX_SENT)
+    ]
+    number = catalog.number_of
+    named = [number.get(reference, NOTHING) for kind, reference in sent if kind == evidence.ITEM]
+    titles = [catalog.titles[one] for one in (item, *named) if one >= 0]
+    pieces = evidence.told(
+        text,
+        sent,
+        in_a_line(explanation.method, evidence.MAX_REFERENCE_CHARS),
+        in_a_line(explanation.locale, evidence.MAX_REFERENCE_CHARS),
+        catalog,
+        [*titles, *map(spoken_title, titles)],
     )
+    return text, pieces, evidence.claims(pieces, catalog)
 
 
 def paths(raw: RawLists, kept: Ints, count: int, expected: Ints) -> list[tuple[str, str]]:
@@ -174,9 +191,9 @@ def shown_explanations(
     dict[tuple[int, int], tuple[int, ...]],
     dict[tuple[int, int], str],
 ]:
-    """Texts (cleaned and cut), claims and evidence of the explanations of items that are shown, by
-    (row, position), in the order of the fields of `Lists`; claims and evidence only where there is
-    some. Claims are read from the evidence as the log keeps it, not as it was sent."""
+    """Texts, claims and evidence of the explanations of items that are shown, as `told` has them,
+    by (row, position), in the order of the fields of `Lists`; claims and evidence only where there
+    is some."""
     texts: dict[tuple[int, int], str] = {}
     claims: dict[tuple[int, int], tuple[int, ...]] = {}
     pieces: dict[tuple[int, int], str] = {}
@@ -184,8 +201,9 @@ def shown_explanations(
         found = np.flatnonzero(kept[row] == rank)
         if len(found):
             at = row, int(found[0])
-            texts[at] = clean(explanation.text, MAX_EXPLANATION_CHARS)
-            if offered := evidence_of(explanation):
+            texts[at], offered, claimed = told(explanation, catalog, int(raw.items[row, rank]))
+            if offered:
                 pieces[at] = offered
-                claims[at] = evidence.claims(offered, catalog)
+            if claimed:
+                claims[at] = claimed
     return texts, claims, pieces

@@ -29,6 +29,10 @@ class Coefficients:
     """beta_E, times E_ui."""
     false_claim: float = 0.5
     """xi: loss per false claim of an explanation."""
+    credulity: float = 0.0
+    """psi_p: what praise in an explanation adds, times kappa_u; 0: praise moves nobody."""
+    foresight: float = 0.5
+    """Share of its own taste for an item that a user knows before watching, in 0..1."""
     sought: float = 2.0
     """An item that the user searched for and finds (not in the literature's form)."""
     item: float = -2.1

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from recarena.server.evidence import PRAISE
 from recarena.server.minds.choice.coefficients import Coefficients
 from recarena.server.ports import PageView, WorldView
 from recarena.server.randomness import Purpose, keys, normal
@@ -50,14 +51,19 @@ class Utility:
 
     def explanations(self, world: WorldView, view: PageView, seen: Bools) -> Floats:
         """[users, page size]: E_ui = kappa_u (sum over true claims unknown to u of theta_ua
-        - xi x false claims). What an item seen before is like is known. No claim: exactly 0."""
+        - xi x false claims + psi_p where there is praise). What an item seen before is like is
+        known; praise counts once and is believed as far as the user is credulous. No claim:
+        exactly 0."""
+        b = self.coefficients
         effect = np.zeros(view.items.shape, np.float32)
         for (row, position), claimed in view.claims.items():
             user, item = int(view.users[row]), int(view.items[row, position])
-            total = 0.0
+            total = b.credulity if PRAISE in claimed else 0.0
             for genre in claimed:
+                if genre == PRAISE:
+                    continue
                 if genre < 0 or not world.catalog.genres[item, genre]:
-                    total -= self.coefficients.false_claim
+                    total -= b.false_claim
                 elif not seen[row, position]:
                     total += float(world.taste[user, genre])
             effect[row, position] = float(world.population.trust[user]) * total
