@@ -38,6 +38,7 @@ from recarena.v1.simulation_observe_service_pb2 import (
     StreamEventsRequest,
 )
 from recarena.v1.simulation_observe_service_pb2_grpc import SimulationObserveServiceStub
+from recarena.v1.types_pb2 import EXPLANATION_MODE_STRUCTURED
 
 if TYPE_CHECKING:
     from recarena.v1.simulation_control_service_pb2_grpc import SimulationControlServiceAsyncStub
@@ -191,7 +192,14 @@ async def create(
         world=bout.world,
         seed=bout.seed,
         round_limit=rounds,
-        arms=[Arm(arm_id=name, recommender_id=name) for name in bout.recommenders],
+        arms=[
+            Arm(
+                arm_id=name,
+                recommender_id=name,
+                explanation_mode=EXPLANATION_MODE_STRUCTURED if bout.explained else None,
+            )
+            for name in bout.recommenders
+        ],
     )
     run.settings.update(bout.settings)
     answer = await control.CreateRun(

@@ -28,6 +28,8 @@ class Bout:
     seed: int
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any], hash=False)
     """Further settings of the run, as in a configuration file."""
+    explained: bool = False
+    """Whether lists are asked for with explanations."""
 
     @property
     def recommender(self) -> str:
