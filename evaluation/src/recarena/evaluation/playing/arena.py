@@ -38,7 +38,7 @@ from recarena.v1.simulation_observe_service_pb2 import (
     StreamEventsRequest,
 )
 from recarena.v1.simulation_observe_service_pb2_grpc import SimulationObserveServiceStub
-from recarena.v1.types_pb2 import EXPLANATION_MODE_STRUCTURED
+from recarena.v1.types_pb2 import EXPLANATION_MODE_STRUCTURED, EXPLANATION_MODE_UNSPECIFIED
 
 if TYPE_CHECKING:
     from recarena.v1.simulation_control_service_pb2_grpc import SimulationControlServiceAsyncStub
@@ -196,7 +196,9 @@ async def create(
             Arm(
                 arm_id=name,
                 recommender_id=name,
-                explanation_mode=EXPLANATION_MODE_STRUCTURED if bout.explained else None,
+                explanation_mode=EXPLANATION_MODE_STRUCTURED
+                if bout.explained
+                else EXPLANATION_MODE_UNSPECIFIED,
             )
             for name in bout.recommenders
         ],
