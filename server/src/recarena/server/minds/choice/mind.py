@@ -152,7 +152,6 @@ class ChoiceMind:
     ) -> tuple[NDArray[np.int8], Floats, NDArray[np.int16]]:
         """Rating (ordered logit around r*, pulled to the displayed mean by conformity), appraisal
         (r* - the user's mean) and the template of the feeling, beside `watched`."""
-        b = self.coefficients
         rating = np.zeros(watched.shape, np.int8)
         appraisal = np.zeros(watched.shape, np.float32)
         code = np.zeros(watched.shape, np.int16)
@@ -162,12 +161,7 @@ class ChoiceMind:
         user, position = view.users[row], watched[row, column]
         item = view.items[row, position]
         latent = self._utility.true_rating(world, view.round, user, item)
-        pull = np.float32(b.rating_conformity) * world.population.conformity[user]
-        shown = (1 - pull) * latent + pull * world.displayed_rating[item]
-        shown += np.float32(b.rating_scale) * logistic(
-            keys(world.seed, Purpose.RATING_STEP, view.round, user, item)
-        )
-        stars = np.clip(np.rint(shown), 1, 5).astype(np.int8)
+        stars = self._stars(world, view.round, user, item, latent)
         rating[row, column] = stars
         better = latent - world.population.mean_rating[user]
         appraisal[row, column] = np.rint(np.clip(better, -4, 4) * 256) / 256
@@ -178,6 +172,37 @@ class ChoiceMind:
         genre = world.catalog.main_genre[item]
         code[row, column] = feeling.encode(reason, feeling.valence(stars), variant, genre)
         return rating, appraisal, code
+
+    def expected_stars(
+        self, world: WorldView, view: PageView, position: int | Ints
+    ) -> NDArray[np.int8]:
+        """[users]: the rating in 1..5 that each user expects to give to the item at its `position`
+        (`Utility.expected_rating`), in the steps in which it would rate it after watching."""
+        at = np.broadcast_to(np.asarray(position, np.int32), view.users.shape)
+        item = view.items[np.arange(len(view.users)), at]
+        expected = self._utility.expected_rating(world, view, at)
+        return self._stars(world, view.round, view.users, item, expected)
+
+    def stars_after(
+        self, world: WorldView, round: int, users: Ints, items: Ints
+    ) -> NDArray[np.int8]:
+        """[users]: the rating in 1..5 that each user gives to its item if it watches it in the
+        round, whatever it was told about it."""
+        latent = self._utility.true_rating(world, round, users, items)
+        return self._stars(world, round, users, items, latent)
+
+    def _stars(
+        self, world: WorldView, round: int, users: Ints, items: Ints, latent: Floats
+    ) -> NDArray[np.int8]:
+        """[n]: ratings by ordered logit around what is felt, pulled to the displayed mean by
+        conformity."""
+        b = self.coefficients
+        pull = np.float32(b.rating_conformity) * world.population.conformity[users]
+        shown = (1 - pull) * latent + pull * world.displayed_rating[items]
+        shown += np.float32(b.rating_scale) * logistic(
+            keys(world.seed, Purpose.RATING_STEP, round, users, items)
+        )
+        return np.clip(np.rint(shown), 1, 5).astype(np.int8)
 
     async def socialise(self, world: WorldView, round: int, users: Ints) -> SocialDecision:
         """Answers the newest unread post by chat, else posts or chats about the last watch:

@@ -80,6 +80,37 @@ class Utility:
         )
         return rating.astype(np.float32, copy=False)
 
+    def expected_rating(self, world: WorldView, view: PageView, position: int | Ints) -> Floats:
+        """[users]: what each user takes r* of the item at its `position` for, before watching:
+
+        r^ = mu_u + sum_a k_a theta_ua x_ia + psi_p kappa_u [praise], with k_a, the share that is
+        known of attribute a: 1 of an item seen before, else f + (1 - f) min(kappa_u, 1) of a genre
+        that is truly claimed and f (`foresight`) of anything else.
+
+        So true claims take the expectation towards the truth and never past it, false ones leave
+        it where it is, and praise raises it whatever the item is like.
+        """
+        b = self.coefficients
+        rows = np.arange(len(view.users))
+        at = np.broadcast_to(np.asarray(position, np.int32), rows.shape)
+        users, items = view.users, view.items[rows, at][:, None]
+        seen = world.watched.has(users, items) | _among(items, view.watched_now)
+        known = np.where(seen[:, 0], np.float32(1), np.float32(b.foresight))
+        expected = world.population.mean_rating[users] + known * liking(world, users, items)[:, 0]
+        for row, place in enumerate(at.tolist()):
+            claimed = view.claims.get((row, place), ())
+            user, item = int(users[row]), int(items[row, 0])
+            trust = float(world.population.trust[user])
+            told = 0.0
+            for genre in sorted(set(claimed)):
+                if genre >= 0 and world.catalog.genres[item, genre]:
+                    share = float(world.catalog.attributes[item, genre])
+                    told += float(world.taste[user, genre]) * share
+            expected[row] += (1 - float(known[row])) * min(trust, 1.0) * told
+            if PRAISE in claimed:
+                expected[row] += b.credulity * trust
+        return expected.astype(np.float32, copy=False)
+
     def main_reason(
         self, world: WorldView, view: PageView, row: NDArray[np.intp], position: Ints
     ) -> NDArray[np.int16]:
