@@ -37,6 +37,11 @@ class Triple:
     """What the recommender sent, shown or withheld."""
     bad: bool = False
     """Whether the item is known to be bad: nobody should be talked into it."""
+    extra: bool = False
+    """Whether it is in the sample for being bad only: what is said of the others (how persuasive,
+    how informative) is not said of it."""
+    world: str = ""
+    """What mirrored runs share: users of the same id in the same world are the same people."""
 
     @property
     def method(self) -> str:
