@@ -74,7 +74,7 @@ class Catalogue:
         return self.years[item] if len(self.years) else 0
 
     def director(self, item: int) -> str:
-        """ "": unknown."""
+        """Empty: unknown."""
         return self.directors[item] if len(self.directors) else ""
 
 
