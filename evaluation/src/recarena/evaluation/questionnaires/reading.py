@@ -48,7 +48,7 @@ def load(name_or_path: str | Path) -> Questionnaire:
     if not looks_like_a_file and not os.path.exists(path):
         guess = nearest(given, available(), "built in are ")
         raise BadQuestionnaire(
-            f"no questionnaire is called {given[:80]!r}; {guess}, or name a file ending in {SUFFIX}"
+            f"no questionnaire is called {given[:80]!r}; {guess} -- or a file ending in {SUFFIX}"
         )
     return read(_bytes_of(path, given), given)
 
