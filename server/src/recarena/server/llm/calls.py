@@ -194,3 +194,7 @@ class Outcome(Generic[T]):
     """Of the last call."""
     raw: str
     """The last answer's text."""
+    replayed: int = 0
+    """Of `calls`, how many came from the recording."""
+    fresh: Usage = NOTHING_USED
+    """Of `usage`, what did not come from it."""

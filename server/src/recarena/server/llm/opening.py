@@ -93,12 +93,18 @@ def open_thinker(
     """The thinker of a run, which records beside its tables (None: nowhere). Keys are read when
     the first call is to be made. `source`: a recording to take calls from, before that of the
     settings. InputError where a recording is none."""
+    return recording_thinker(settings, folder / FILE if folder else None, sync=sync, source=source)
+
+
+def recording_thinker(
+    settings: LlmSettings, file: Path | None, *, sync: bool = False, source: Path | None = None
+) -> Thinker:
+    """The same with the file that it records in (None: nowhere)."""
     assert settings.provider is not None
     other: Recorder | None = None
     if source or settings.recording:
         other = Recorder(source or recording_at(Path(settings.recording)), read_only=True)
-    recorder = Recorder(folder / FILE if folder else None, sync=sync,
-                        salt=other.salt if other else None)  # fmt: skip
+    recorder = Recorder(file, sync=sync, salt=other.salt if other else None)
     spent, tokens = recorder.spent()
     budget = Budget(settings.max_cost, settings.max_tokens, settings.currency, spent, tokens)
 

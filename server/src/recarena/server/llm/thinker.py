@@ -75,11 +75,16 @@ class _Spent:
     usage: Usage = NOTHING_USED
     cost: float | None = 0.0
     calls: int = 0
+    replayed: int = 0
+    fresh: Usage = NOTHING_USED
 
     def add(self, answer: Answer) -> None:
         self.calls += 1
+        self.replayed += answer.replayed
         if answer.reply:
             self.usage = self.usage.plus(answer.reply.usage)
+            if not answer.replayed:
+                self.fresh = self.fresh.plus(answer.reply.usage)
         known = self.cost is not None and answer.cost is not None
         self.cost = (self.cost or 0.0) + (answer.cost or 0.0) if known else None
 
@@ -156,7 +161,7 @@ class Thinker:
                 source = Source.REPAIRED
         outcome: Outcome[T] = Outcome(
             value, source, failure, problem, spent.usage, spent.cost, spent.calls, answer.hash,
-            answer.text,
+            answer.text, spent.replayed, spent.fresh,
         )  # fmt: skip
         self.recorder.decided(asker, outcome, not clean)
         self.tally.add(asker, outcome, clean)

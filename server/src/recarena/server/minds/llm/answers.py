@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from functools import cache
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from recarena.server.minds.llm.quoting import LIMITS
 
@@ -81,3 +83,71 @@ class ReflectAnswer(_Answer):
     """What a user concludes."""
 
     insights: Annotated[list[InsightAnswer], Field(max_length=3)]
+
+
+# ------------------------------------------------------------------ what users are asked
+
+
+class ChooseAnswer(_Answer):
+    """What of a page is watched, by numbers on the page."""
+
+    watch: list[Annotated[int, Field(ge=1)]]
+
+
+class StarsAnswer(_Answer):
+    """One rating."""
+
+    rating: Annotated[int, Field(ge=1, le=5)]
+
+
+class QuizOptionAnswer(_Answer):
+    """The answer to one question."""
+
+    n: int
+    option: Annotated[int, Field(ge=1)] | Literal["don't know"]
+
+
+class QuizAnswer(_Answer):
+    """Answers to the questions of a quiz."""
+
+    answers: list[QuizOptionAnswer]
+
+
+class CompareAnswer(_Answer):
+    """Which of two is preferred."""
+
+    choice: Literal["FIRST", "SECOND", "NEITHER"]
+
+
+class TalkAnswer(_Answer):
+    """What a user says."""
+
+    words: Annotated[str, Field(min_length=1, max_length=LIMITS["said"])]
+
+
+class ComposeAnswer(_Answer):
+    """A text that was asked for."""
+
+    text: Annotated[str, Field(min_length=1, max_length=2 * LIMITS["composed"])]
+
+
+class StatementAnswer(_Answer):
+    """The answer to one statement, on whatever scale."""
+
+    n: int
+    value: int | Literal["N/A"]
+
+
+class StatementsAnswer(_Answer):
+    """Answers to the statements of a questionnaire."""
+
+    answers: Sequence[StatementAnswer]
+
+
+@cache
+def statements_answer(lowest: int, highest: int) -> type[StatementsAnswer]:
+    """The same with the bounds of a scale in its schema."""
+    value = Annotated[int, Field(ge=lowest, le=highest)] | Literal["N/A"]
+    one = create_model("StatementAnswer", __base__=StatementAnswer, value=(value, ...))
+    many: Any = list[one]
+    return create_model("StatementsAnswer", __base__=StatementsAnswer, answers=(many, ...))

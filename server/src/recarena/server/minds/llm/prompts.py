@@ -7,7 +7,7 @@ goes into them, so that a provider can keep them in its cache.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -27,6 +27,14 @@ NAMES = (
     "faithful_importance", "faithful_insight", "faithful_page", "faithful_social", "merged_page",
     "merged_social", "reflect",
 )  # fmt: skip
+"""Of what users decide in a run."""
+ASKED = (
+    "ask_challenge", "ask_choose", "ask_compare", "ask_expect", "ask_questionnaire", "ask_quiz",
+    "ask_rate", "ask_talk",
+)  # fmt: skip
+"""Of what they are asked beside it."""
+COMPOSED = ("compose",)
+"""Of texts that no user writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +58,9 @@ def prompt_file(name: str, catalogue: str) -> PromptFile:
     return PromptFile(f"{name}@{hash}", text.strip())
 
 
-def prompt_ids() -> dict[str, str]:
-    """Name -> id of all prompts of this release."""
-    return {name: prompt_file(name, "films").id for name in NAMES}
+def prompt_ids(names: Sequence[str] = NAMES) -> dict[str, str]:
+    """Name -> id of prompts of this release; by default of those by which runs are played."""
+    return {name: prompt_file(name, "films").id for name in names}
 
 
 def _text(name: str) -> str:

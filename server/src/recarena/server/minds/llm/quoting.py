@@ -14,7 +14,8 @@ from functools import lru_cache
 
 LIMITS = {
     "title": 120, "description": 200, "explanation": 240, "words": 400, "name": 60, "profile": 200,
-    "memory": 240,
+    "memory": 240, "statement": 500, "option": 200, "said": 2000, "brief": 1000, "material": 2000,
+    "composed": 500,
 }  # fmt: skip
 """Most characters of each kind of text."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from recarena.server.llm.calls import Failure, Form, Outcome, Prompt, Turn
+from recarena.server.llm.calls import Asker, Failure, Form, Outcome, Prompt, Turn
 from recarena.server.llm.thinker import Thinker
 from recarena.server.memory.bank import Recollection
 from recarena.server.minds.llm.diary import Diary
@@ -81,10 +81,23 @@ class Asking:
 
     async def ask(self, name: str, shown: Shown, task: str, form: Form[object]) -> Outcome[object]:
         """The outcome of one decision."""
-        file = prompt_file(name, self._catalogue)
-        turns = (Turn("user", shown.text(task)),)
-        prompt = Prompt(file.id, file.text, turns, self._tokens, form.name, form.schema)
+        prompt = self.prompt(name, shown.text(task), form)
         return await self._thinker.decide(prompt, form, shown.asker)
+
+    def prompt(self, name: str, words: str, form: Form[object]) -> Prompt:
+        """What is sent: the rules of a prompt file, then the words."""
+        file = prompt_file(name, self._catalogue)
+        turns = (Turn("user", words),)
+        return Prompt(file.id, file.text, turns, self._tokens, form.name, form.schema)
+
+    async def ask_on(
+        self, name: str, prompt: Prompt, answer: str, form: Form[object], asker: Asker
+    ) -> Outcome[object]:
+        """The outcome of a decision in the same conversation, after an answer and the words of a
+        prompt file about it."""
+        file = prompt_file(name, self._catalogue)
+        further = replace(prompt.then(answer, file.text), id=f"{prompt.id} {file.id}")
+        return await self._thinker.decide(further, form, asker)
 
 
 def told(outcome: Outcome[object]) -> str:
