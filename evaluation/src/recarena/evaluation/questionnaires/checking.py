@@ -100,7 +100,7 @@ class Table:
             return self._values[field]
         if otherwise is None:
             # A misspelt key explains a missing one.
-            near = difflib.get_close_matches(field, [str(one) for one in self._values], 1)
+            near = difflib.get_close_matches(field, self._values, 1, 0.75)
             guess = f"; is it what {_plain(near[0])} should say?" if near else "; say what it is"
             raise BadQuestionnaire(f"{self._file}: {self._path}{field} is missing{guess}")
         return otherwise

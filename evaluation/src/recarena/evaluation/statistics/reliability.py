@@ -112,10 +112,10 @@ def retest(answers: ArrayLike, confidence: float = 0.95) -> Reliability:
 
     (MSR - MSE) / (MSR + (k - 1) MSE + k / n (MSC - MSE)), mean squares of the n x k two-way layout
     (rows, columns, error) over the subjects with all k answers; it is ICC(2,1) of Shrout and
-    Fleiss. The interval is theirs, by F with Satterthwaite's degrees of freedom, and takes subjects
-    as independent; where occasions differ by much (an sd of theirs of two thirds of the error's) a
-    95 % interval holds the truth some 92 to 93 % of the time [own simulation]. NaN with fewer than two such subjects or two occasions, and where all answers
-    are alike. It can be negative.
+    Fleiss. The interval, by F with Satterthwaite's degrees of freedom, takes subjects as
+    independent; where occasions differ by much (their sd two thirds of the error's), one of 95 %
+    holds the truth about 93 % of the time, by simulation. NaN with fewer than two such subjects or
+    two occasions, and where all answers are alike. It can be negative.
 
     Source: McGraw and Wong (1996), tables 4 and 7; Shrout and Fleiss (1979).
     """
