@@ -270,9 +270,12 @@ type Arm struct {
 	// Sessions of the recommender that may serve the arm at once; 0 is read as 1.
 	Replicas uint32 `protobuf:"varint,7,opt,name=replicas,proto3" json:"replicas,omitempty"`
 	// Whether an answer with any violation is REJECTED as a whole.
-	Strict        bool `protobuf:"varint,8,opt,name=strict,proto3" json:"strict,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Strict bool `protobuf:"varint,8,opt,name=strict,proto3" json:"strict,omitempty"`
+	// Share of the explanations that users get to see, from 0 to 1, drawn for each; the others are
+	// kept in the log alone. Absent: all. Only with an explanation_mode that asks for them.
+	ExplanationShare *float64 `protobuf:"fixed64,9,opt,name=explanation_share,json=explanationShare,proto3,oneof" json:"explanation_share,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Arm) Reset() {
@@ -359,6 +362,13 @@ func (x *Arm) GetStrict() bool {
 		return x.Strict
 	}
 	return false
+}
+
+func (x *Arm) GetExplanationShare() float64 {
+	if x != nil && x.ExplanationShare != nil {
+		return *x.ExplanationShare
+	}
+	return 0
 }
 
 // One run of one world.
@@ -1219,7 +1229,7 @@ var File_recarena_v1_run_proto protoreflect.FileDescriptor
 
 const file_recarena_v1_run_proto_rawDesc = "" +
 	"\n" +
-	"\x15recarena/v1/run.proto\x12\vrecarena.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x17recarena/v1/types.proto\"\xd9\x02\n" +
+	"\x15recarena/v1/run.proto\x12\vrecarena.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x17recarena/v1/types.proto\"\xa1\x03\n" +
 	"\x03Arm\x12\x15\n" +
 	"\x06arm_id\x18\x01 \x01(\tR\x05armId\x12%\n" +
 	"\x0erecommender_id\x18\x02 \x01(\tR\rrecommenderId\x12\x16\n" +
@@ -1228,7 +1238,9 @@ const file_recarena_v1_run_proto_rawDesc = "" +
 	"\fwork_timeout\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\vworkTimeout\x12G\n" +
 	"\x10explanation_mode\x18\x06 \x01(\x0e2\x1c.recarena.v1.ExplanationModeR\x0fexplanationMode\x12\x1a\n" +
 	"\breplicas\x18\a \x01(\rR\breplicas\x12\x16\n" +
-	"\x06strict\x18\b \x01(\bR\x06strict\"\xf1\x02\n" +
+	"\x06strict\x18\b \x01(\bR\x06strict\x120\n" +
+	"\x11explanation_share\x18\t \x01(\x01H\x00R\x10explanationShare\x88\x01\x01B\x14\n" +
+	"\x12_explanation_share\"\xf1\x02\n" +
 	"\x03Run\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12+\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x15.recarena.v1.RunStateR\x05state\x12\x12\n" +
@@ -1418,6 +1430,7 @@ func file_recarena_v1_run_proto_init() {
 		return
 	}
 	file_recarena_v1_types_proto_init()
+	file_recarena_v1_run_proto_msgTypes[0].OneofWrappers = []any{}
 	file_recarena_v1_run_proto_msgTypes[2].OneofWrappers = []any{}
 	file_recarena_v1_run_proto_msgTypes[3].OneofWrappers = []any{}
 	type x struct{}

@@ -114,6 +114,7 @@ class Arm(_message.Message):
     EXPLANATION_MODE_FIELD_NUMBER: _builtins.int
     REPLICAS_FIELD_NUMBER: _builtins.int
     STRICT_FIELD_NUMBER: _builtins.int
+    EXPLANATION_SHARE_FIELD_NUMBER: _builtins.int
     arm_id: _builtins.str
     """Unique in the run."""
     recommender_id: _builtins.str
@@ -128,6 +129,10 @@ class Arm(_message.Message):
     """Sessions of the recommender that may serve the arm at once; 0 is read as 1."""
     strict: _builtins.bool
     """Whether an answer with any violation is REJECTED as a whole."""
+    explanation_share: _builtins.float
+    """Share of the explanations that users get to see, from 0 to 1, drawn for each; the others are
+    kept in the log alone. Absent: all. Only with an explanation_mode that asks for them.
+    """
     @_builtins.property
     def work_timeout(self) -> _duration_pb2.Duration:
         """Time for one work; absent: the clock's default (2 s REALTIME, 60 s LOCKSTEP)."""
@@ -143,12 +148,15 @@ class Arm(_message.Message):
         explanation_mode: _types_pb2.ExplanationMode.ValueType = ...,
         replicas: _builtins.int = ...,
         strict: _builtins.bool = ...,
+        explanation_share: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["work_timeout", b"work_timeout"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_explanation_share", b"_explanation_share", "explanation_share", b"explanation_share", "work_timeout", b"work_timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm_id", b"arm_id", "explanation_mode", b"explanation_mode", "failure_policy", b"failure_policy", "recommender_id", b"recommender_id", "replicas", b"replicas", "strict", b"strict", "weight", b"weight", "work_timeout", b"work_timeout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_explanation_share", b"_explanation_share", "arm_id", b"arm_id", "explanation_mode", b"explanation_mode", "explanation_share", b"explanation_share", "failure_policy", b"failure_policy", "recommender_id", b"recommender_id", "replicas", b"replicas", "strict", b"strict", "weight", b"weight", "work_timeout", b"work_timeout"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__explanation_share: _TypeAlias = _typing.Literal["explanation_share"]  # noqa: Y015
+    _WhichOneofArgType__explanation_share: _TypeAlias = _typing.Literal["_explanation_share", b"_explanation_share"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__explanation_share) -> _WhichOneofReturnType__explanation_share | None: ...
 
 Global___Arm: _TypeAlias = Arm  # noqa: Y015
 

@@ -71,6 +71,9 @@ class ArmSettings(Section):
     """Program to start for `recarena run`; {server} is replaced by the address."""
     explanations: bool = False
     """Whether lists are asked for with explanations."""
+    explanation_share: float = Field(default=1.0, ge=0, le=1)
+    """Share of the explanations that users get to see, by a draw for each; the others are kept in
+    the log alone."""
     replicas: int = Field(default=1, ge=1, le=64)
     """Sessions of the recommender that share the arm's users and stand in for each other."""
     strict: bool = False
@@ -84,6 +87,12 @@ class ArmSettings(Section):
             named = isinstance(rest.get("recommender"), str)
             return {**rest, "id": rest["recommender"]} if named else rest
         return value
+
+    @model_validator(mode="after")
+    def _something_to_show(self) -> ArmSettings:
+        if self.explanation_share != 1 and not self.explanations:
+            raise ValueError("explanation_share needs explanations = true: there are none to show")
+        return self
 
     @property
     def policy(self) -> FailurePolicy:
@@ -195,6 +204,8 @@ class Settings(Section):
     def _consistent(self) -> Settings:
         _check_names("choice", self.choice, Coefficients)
         _check_names("dynamics", self.dynamics, Dynamics)
+        if not 0 <= (foresight := self.choice.get("foresight", 0.5)) <= 1:
+            raise ValueError(f"choice.foresight: {foresight:g} is not in 0..1: it is a share")
         for what in ("id", "recommender"):
             names = [getattr(arm, what) for arm in self.arms]
             for name in names:

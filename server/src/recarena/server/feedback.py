@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from recarena.server.datasets.world_data import History
 from recarena.server.ports import Feedback, RoundTally
-from recarena.server.types import EventColumns, EventKind, Outcome
+from recarena.server.types import EventColumns, EventKind, Explained, Outcome
 
 
 def feedback_of(events: EventColumns, in_arm: np.ndarray, round: int) -> Feedback:
@@ -25,7 +25,7 @@ def feedback_of(events: EventColumns, in_arm: np.ndarray, round: int) -> Feedbac
     rating = np.full((int(is_page.sum()), width), np.nan, np.float32)
     rating[page[watch], events.position[watch]] = events.value[watch]
     pages = events.take(is_page)
-    explained = events.code[shown] == 1
+    explained = events.code[shown] == Explained.SHOWN
     return Feedback(
         round=round,
         user=events.user[shown],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recarena.server.ports import WorldView
+from recarena.server.randomness import Purpose, keys, uniform
 from recarena.server.types import NOTHING, Bools, FailurePolicy, Faults, Ints, Outcome
 
 Counts: TypeAlias = NDArray[np.int32]
@@ -89,6 +91,19 @@ def check(raw: Ints, count: int, expected: Ints | int, excluded: Bools | None = 
         )
         kept[:, : order.shape[1]] = np.where(inside, order, NOTHING)
     return Checked(items, kept, unknown, duplicate, barred, short)
+
+
+def withheld(
+    seed: int, round: int, users: Ints, items: Ints, told: Iterable[tuple[int, int]], share: float
+) -> set[tuple[int, int]]:
+    """Those of the explanations `told`, by (row, position), that their users do not get to see:
+    each is shown with probability `share`, by a draw for the user and the item in this round."""
+    at = [] if share >= 1 else list(told)
+    if not at:
+        return set()
+    row, position = np.array(at).T
+    drawn = uniform(keys(seed, Purpose.EXPLAIN, round, users[row], items[row, position]))
+    return {pair for pair, one in zip(at, drawn.tolist(), strict=True) if one >= share}
 
 
 def _each(found: Bools) -> Counts:

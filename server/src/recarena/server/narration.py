@@ -10,6 +10,7 @@ from recarena.server.population import Population
 from recarena.server.types import (
     EventColumns,
     EventKind,
+    Explained,
     MemoryColumns,
     MemoryKind,
     Outcome,
@@ -50,7 +51,13 @@ class Narrator:
         if kind is EventKind.PAGE:
             return self._page(events, row, who)
         if kind is EventKind.SHOWN:
-            return f"{who} sees {self.title(item)} at position {int(events.position[row]) + 1}."
+            where = f"{who} sees {self.title(item)} at position {int(events.position[row]) + 1}"
+            explained = int(events.code[row])
+            words_told = " ".join(events.text.get(row, "").split())
+            if explained == Explained.SHOWN and words_told:
+                return f"{where}. The recommender says: “{words_told}”"
+            held = ", without its explanation" if explained == Explained.WITHHELD else ""
+            return f"{where}{held}."
         if kind is EventKind.WATCH:
             stars = int(events.value[row])
             rated = f", rates it {stars}/5" if stars else ""
@@ -112,6 +119,8 @@ class Narrator:
         own = memories.text.get(row)
         if kind in (MemoryKind.OBSERVED, MemoryKind.INSIGHT):
             return own or ""
+        if kind is MemoryKind.TOLD:
+            return f"The recommender said of {title}: “{own or ''}”"
         if kind is MemoryKind.WATCHED:
             stars = int(memories.value[row])
             felt = own or (words.feeling(code, self.catalog.genre_names) if code else "")

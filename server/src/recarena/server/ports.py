@@ -73,6 +73,8 @@ class Lists:
     evidence: dict[tuple[int, int], str] = field(default_factory=dict[tuple[int, int], str])
     """(row, position) -> the evidence that the claims were read from, as the log keeps it (the
     module `evidence` writes it)."""
+    withheld: set[tuple[int, int]] = field(default_factory=set[tuple[int, int]])
+    """(row, position) of the explanations that users do not get to see."""
     works: tuple[WorkRecord, ...] = ()
 
 

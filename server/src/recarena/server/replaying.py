@@ -44,6 +44,7 @@ from recarena.server.types import (
     SEARCH_BOX,
     EventColumns,
     EventKind,
+    Explained,
     Ints,
     Surface,
 )
@@ -178,6 +179,8 @@ class LoggedRound:
                 found.tokens[row] = e.text[event]
             for position, said in self._said.get(page, ()):
                 found.explanations[row, position] = e.text[said]
+                if e.code[said] == Explained.WITHHELD:
+                    found.withheld.add((row, position))
                 if pieces := e.evidence.get(said, ""):
                     found.evidence[row, position] = pieces
                     if claims := self._claims(said, pieces):

@@ -72,6 +72,16 @@ class Outcome(IntEnum):
         return self in (Outcome.ACCEPTED, Outcome.VIOLATIONS)
 
 
+class Explained(IntEnum):
+    """What became of an item's explanation, as stored in the event log (SHOWN)."""
+
+    NONE = 0
+    """There was none."""
+    SHOWN = 1
+    WITHHELD = 2
+    """The user did not get to see it: the arm shows a share of them only."""
+
+
 class FailurePolicy(IntEnum):
     """What a user is shown without a usable list (the numbers of `recarena.v1.FailurePolicy`)."""
 
@@ -99,6 +109,8 @@ class MemoryKind(IntEnum):
     """What the user concluded from other memories."""
     RECALL = 8
     """As stored only: which memories came to the user's mind in a round. Not a memory."""
+    TOLD = 9
+    """The recommender's words about an item that the user watched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +142,7 @@ class EventColumns:
     outcome: NDArray[np.int8]
     """PAGE: an Outcome. Else 0."""
     code: NDArray[np.int16]
-    """Template of the words (WATCH, CHAT, POST, SEARCH); SHOWN: 1 with an explanation. Else 0."""
+    """Template of the words (WATCH, CHAT, POST, SEARCH); SHOWN: an `Explained`. Else 0."""
     text: dict[int, str] = field(default_factory=dict[int, str])
     """Row -> words: an LLM's or a person's (WATCH, CHAT, POST, SEARCH, CONVERSE), the attribution
     token (PAGE), the explanation (SHOWN)."""

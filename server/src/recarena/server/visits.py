@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +28,14 @@ from recarena.server.types import (
     NOTHING,
     EventColumns,
     EventKind,
+    Explained,
     Ints,
     Surface,
     WorkRecord,
 )
 from recarena.server.wording import search_text
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +102,8 @@ async def visit(
             sought=wanted.sought,
             can_search=recommender.can_search,
             watched_now=wanted.watched,
-            claims=lists.claims,
-            explanations=lists.explanations,
+            claims=_shown(lists.claims, lists),
+            explanations=_shown(lists.explanations, lists),
         )
         decision = await mind.act(world, view)
         last = step == rules.step_cap - 1
@@ -193,6 +197,7 @@ def merged(size: int, count: int, parts: Sequence[tuple[NDArray[np.intp], Lists]
     explanations: dict[tuple[int, int], str] = {}
     claims: dict[tuple[int, int], tuple[int, ...]] = {}
     evidence: dict[tuple[int, int], str] = {}
+    withheld: set[tuple[int, int]] = set()
     works: list[WorkRecord] = []
     for rows, lists in parts:
         items[rows], outcome[rows] = lists.items, lists.outcome
@@ -200,8 +205,17 @@ def merged(size: int, count: int, parts: Sequence[tuple[NDArray[np.intp], Lists]
         explanations.update({(int(rows[r]), p): w for (r, p), w in lists.explanations.items()})
         claims.update({(int(rows[r]), p): c for (r, p), c in lists.claims.items()})
         evidence.update({(int(rows[r]), p): e for (r, p), e in lists.evidence.items()})
+        withheld.update((int(rows[r]), p) for r, p in lists.withheld)
         works.extend(lists.works)
-    return Lists(items, outcome, tokens, explanations, claims, evidence, tuple(works))
+    said = tokens, explanations, claims, evidence, withheld
+    return Lists(items, outcome, *said, works=tuple(works))
+
+
+def _shown(said: dict[tuple[int, int], T], lists: Lists) -> dict[tuple[int, int], T]:
+    """What was said by (row, position), without what is withheld."""
+    if not lists.withheld:
+        return said
+    return {at: one for at, one in said.items() if at not in lists.withheld}
 
 
 def _texts(world: WorldView, wanted: _Wanted) -> tuple[list[str], Ints]:
@@ -240,7 +254,8 @@ def _page_events(view: PageView, lists: Lists) -> list[EventColumns]:
         number[row, position] = np.arange(len(row))
         text = {int(number[at]): words for at, words in lists.explanations.items()}
         evidence = {int(number[at]): pieces for at, pieces in lists.evidence.items()}
-        code[list(text)] = 1
+        code[list(text)] = Explained.SHOWN
+        code[[int(number[at]) for at in lists.withheld]] = Explained.WITHHELD
     items = EventColumns.make(
         len(row),
         round=view.round,

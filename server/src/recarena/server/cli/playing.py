@@ -39,6 +39,9 @@ def run(
         typer.Option(metavar="NAME", help="Wait for a recommender that dials in by this name."),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="Settings in TOML.")] = None,
+    explanations: Annotated[
+        bool, typer.Option("--explanations", help="Ask the recommenders of all arms for reasons.")
+    ] = False,
     seed: Annotated[int | None, typer.Option(min=0, help="Everything random follows.")] = None,
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds to play.")] = None,
     name: Annotated[str, typer.Option(help="Name of the run; default: made up.")] = "",
@@ -87,7 +90,10 @@ def run(
         concurrency=concurrency, workers=workers, recording=recording, replay=replay,
     )  # fmt: skip
     arms = _arms(recommender or [], remote or [])
-    settings = _settings(config, arms, seed, rounds, llm, memory, must_have_arms=not estimate)
+    settings = _settings(
+        config, arms, seed, rounds, llm, memory,
+        must_have_arms=not estimate, explanations=explanations,
+    )  # fmt: skip
     for arm in settings.arms:
         if arm.command:
             words_of(arm.command)
@@ -163,6 +169,7 @@ def _settings(
     memory: str | None,
     *,
     must_have_arms: bool,
+    explanations: bool,
 ) -> Settings:
     """Settings of the file with the options put over them."""
     from recarena.server.config import parse_settings, read_toml
@@ -183,6 +190,11 @@ def _settings(
             remedy="Say --recommender popular, or --remote NAME for one that dials in, or write "
             "[[arms]] in the settings file",
         )
+    if explanations:
+        values["arms"] = [
+            {**one, "explanations": True} if isinstance(one, dict) else one
+            for one in values["arms"]
+        ]
     if seed is not None:
         values["seed"] = seed
     if rounds is not None:

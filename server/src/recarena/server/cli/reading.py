@@ -12,7 +12,7 @@ from recarena.server.cli.output import JSON, console, emit, say
 
 if TYPE_CHECKING:
     from recarena.server.store.run_folder import RunFolder
-    from recarena.server.types import EventColumns
+    from recarena.server.types import EventColumns, MemoryColumns
 
 RunFolderPath = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run.")]
 FOLLOW_INTERVAL_S = 0.5
@@ -80,11 +80,20 @@ def _person(run: RunFolder, user_id: str) -> dict[str, Any]:
                 "kind": MemoryKind(int(memories.kind[row])).name.lower(),
                 "importance": round(float(memories.importance[row]), 3),
                 "text": narrator.memory(memories, row),
-                "generated_by": "own words" if row in memories.text else "template",
+                "generated_by": _author(memories, row),
             }
             for row in range(len(memories))
         ],
     }
+
+
+def _author(memories: MemoryColumns, row: int) -> str:
+    """Whose words a memory is in."""
+    from recarena.server.types import MemoryKind
+
+    if memories.kind[row] == MemoryKind.TOLD:
+        return "recommender"
+    return "own words" if row in memories.text else "template"
 
 
 def user_number(run: RunFolder, numbers: dict[str, int], user_id: str) -> int:

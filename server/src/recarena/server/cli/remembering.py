@@ -11,6 +11,9 @@ from recarena.server.cli.output import JSON, console, emit
 from recarena.server.cli.reading import RunFolderPath, user_number
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from recarena.server.memory.bank import Recollection
     from recarena.server.minds.llm.mind import LlmMind
     from recarena.server.store.run_folder import RunFolder
     from recarena.server.types import Floats
@@ -90,7 +93,7 @@ async def _banked(
     import numpy as np
 
     from recarena.server.memory.bank import Layer
-    from recarena.server.types import NOBODY, MemoryKind
+    from recarena.server.types import MemoryKind
 
     bank, now = mind.bank, run.last_round + 1
     names = run.world().population.names
@@ -114,7 +117,7 @@ async def _banked(
                 "last_in_mind": int(bank.column("last_access")[row]),
                 "recalls": int(bank.column("recalls")[row]),
                 "enhanced": int(bank.column("enhanced")[row]),
-                "from": names[one.source] if one.source != NOBODY else "",
+                "from": _source(names, one),
                 "text": one.text,
                 **({"rests_on": rests_on[one.id]} if one.id in rests_on else {}),
             }
@@ -133,6 +136,15 @@ async def _banked(
             for one in bank.recall(user, now, cues)
         ]
     return told
+
+
+def _source(names: Sequence[str], one: Recollection) -> str:
+    """Whose words a memory goes back to, empty for the user's own experience."""
+    from recarena.server.types import NOBODY, MemoryKind
+
+    if one.kind is MemoryKind.TOLD:
+        return "the recommender"
+    return names[one.source] if one.source != NOBODY else ""
 
 
 async def _embedded(run: RunFolder, mind: LlmMind, query: str) -> Floats:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from recarena.server.founding import settings_of
 from recarena.server.llm.account import account
-from recarena.server.types import EventKind, Faults, Outcome
+from recarena.server.types import EventKind, Explained, Faults, Outcome
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -25,6 +25,8 @@ ROWS = (
     ("visits", "enter_recommender", 0),
     ("pages", "page", 0),
     ("items shown", "shown", 0),
+    ("explanations shown", "explained", 0),
+    ("explanations withheld", "withheld", 0),
     ("watches", "watch", 0),
     ("watches / items shown", "watch_rate", 3),
     ("mean rating", "mean_rating", 2),
@@ -37,6 +39,8 @@ ROWS = (
     ("latency p95, ms", "p95_ms", 1),
 )
 """Label, name and digits of the summary's rows."""
+ONLY_WHERE_ANY = ("explained", "withheld")
+"""Rows that are left out of the table where there is nothing to count."""
 FAULTS = (
     ("unknown", "items that do not exist"),
     ("duplicate", "items repeated"),
@@ -53,6 +57,7 @@ def summary(folder: RunFolder) -> dict[str, Any]:
     arm_of_user = folder.arm_of_user()
     arms = folder.manifest["arms"]
     kinds = np.zeros((len(arms), max(EventKind) + 1), np.int64)
+    told = np.zeros((len(arms), max(Explained) + 1), np.int64)
     ratings = np.zeros(len(arms))
     failed = np.zeros(len(arms), np.int64)
     per_user = np.zeros(len(arm_of_user), np.int64)
@@ -60,6 +65,8 @@ def summary(folder: RunFolder) -> dict[str, Any]:
     for events, _ in folder.rounds(1, folder.last_round):
         arm = arm_of_user[events.user]
         np.add.at(kinds, (arm, events.kind), 1)
+        shown = events.kind == EventKind.SHOWN
+        np.add.at(told, (arm[shown], np.clip(events.code[shown], 0, max(Explained))), 1)
         ratings += np.bincount(arm, weights=events.value * (events.kind == EventKind.WATCH),
                                minlength=len(arms))  # fmt: skip
         failed += np.bincount(arm[events.outcome > Outcome.VIOLATIONS], minlength=len(arms))
@@ -81,6 +88,8 @@ def summary(folder: RunFolder) -> dict[str, Any]:
                 "recommender": arm["recommender"],
                 "users": int((arm_of_user == number).sum()),
                 **count,
+                "explained": int(told[number, Explained.SHOWN]),
+                "withheld": int(told[number, Explained.WITHHELD]),
                 "watch_rate": count["watch"] / count["shown"] if count["shown"] else None,
                 "mean_rating": ratings[number] / count["watch"] if count["watch"] else None,
                 "failed_lists": int(failed[number]),
@@ -166,6 +175,8 @@ def summary_table(result: dict[str, Any]) -> RenderableType:
     for arm in result["arms"]:
         table.add_column(arm["arm"], justify="right")
     for label, name, digits in ROWS:
+        if name in ONLY_WHERE_ANY and not any(arm[name] for arm in result["arms"]):
+            continue
         table.add_row(label, *(_number(arm[name], digits) for arm in result["arms"]))
     note = Text(f"Mind: {result['mind']['kind']}. {result['mind']['note'].capitalize()}.")
     if result["error"]:

@@ -71,6 +71,10 @@ def plant(
     fatigue: Annotated[
         float | None, typer.Option(help="How users tire of genres: 1 the usual, 0 not at all.")
     ] = None,
+    credulity: Annotated[
+        float | None,
+        typer.Option(help="How praise in explanations moves users: 0, the usual, not at all."),
+    ] = None,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Make a world whose truth is known, to see whether a measure finds it.
@@ -83,7 +87,7 @@ def plant(
     from recarena.server.datasets.planting import Planting
     from recarena.server.datasets.world_folder import save_world
 
-    planting = Planting(groups, edges, influence, fatigue)
+    planting = Planting(groups, edges, influence, fatigue, credulity)
     world = planted_world(
         users, items, seed, communities, history_per_user=history, planting=planting
     )

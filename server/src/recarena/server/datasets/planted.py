@@ -12,7 +12,7 @@ from recarena.server.catalog import Catalog
 from recarena.server.datasets.films import Draw, generator, plant_truth
 from recarena.server.datasets.generate import TasteShape, generate_world
 from recarena.server.datasets.planted_edges import plant_edges
-from recarena.server.datasets.planting import KEY, Planting
+from recarena.server.datasets.planting import KEY, STRENGTHS, Planting
 from recarena.server.datasets.world_data import WorldData
 from recarena.server.errors import InputError
 
@@ -62,9 +62,7 @@ def planted_world(
     )
     origin = {**world.origin, "source": "planted", "items": items}
     truth: dict[str, object] = {
-        name: value
-        for name in ("influence", "fatigue")
-        if (value := getattr(planting, name)) is not None
+        name: value for name in STRENGTHS if (value := getattr(planting, name)) is not None
     }
     if planting.groups:
         # Twins are worth the same to the last bit, whatever the order of sums.

@@ -20,7 +20,8 @@ KEY = "planted"
 """Key of the origin."""
 MOST_GROUPS = 10
 STRONGEST = 10.0
-"""Largest influence and fatigue."""
+"""Largest influence, fatigue and credulity."""
+STRENGTHS = ("influence", "fatigue", "credulity")
 
 WORDS = {"word_of_mouth": 0.9, "search_heard": 1.1}
 CROWD = {"social_unread": 0.35, "conformity": 0.4, "rating_conformity": 0.5}
@@ -44,6 +45,9 @@ class Planting:
     all; None: as the run's settings say."""
     fatigue: float | None = None
     """How users tire of genres: 1 as by default, 0 not at all; None: as the run's settings say."""
+    credulity: float | None = None
+    """What praise in an explanation adds for a user who trusts explanations as the usual one does:
+    0, as by default, nothing; None: as the run's settings say."""
 
     def __post_init__(self) -> None:
         if self.groups and not 2 <= self.groups <= MOST_GROUPS:
@@ -54,13 +58,15 @@ class Planting:
             )
         if self.edges < 0:
             raise InputError(f"there cannot be {self.edges} edges", where="edges")
-        for name in ("influence", "fatigue"):
+        for name in STRENGTHS:
             value = getattr(self, name)
             if value is not None and not 0 <= value <= STRONGEST:
                 raise InputError(
                     f"{value:g} is not in 0..{STRONGEST:g}",
                     where=name,
-                    remedy="1 is the strength that worlds have by default, 0 is none",
+                    remedy="0 is none, and by default there is none"
+                    if name == "credulity"
+                    else "1 is the strength that worlds have by default, 0 is none",
                 )
 
     @property
@@ -80,6 +86,7 @@ class Planting:
                 ("e", self.edges or None),
                 ("i", self.influence),
                 ("f", self.fatigue),
+                ("c", self.credulity),
             )
             if value is not None
         ]
@@ -93,7 +100,9 @@ class Planting:
         rated count less, too, so that at 0 no user makes a difference to another: each does what
         it would do alone, to the last draw, as long as its recommender does the same. Fatigue X: a
         recent watch of a genre costs X times as much and, above 1, is felt X times as long; below 1
-        what is new of a genre attracts less, too, so that at 0 no genre wears off.
+        what is new of a genre attracts less, too, so that at 0 no genre wears off. Credulity X:
+        praise is worth X to a user of trust 1 in a choice, and as many rating points in what it
+        expects; at 0 praise moves nobody, to the last draw.
         """
         choice: dict[str, float] = {}
         dynamics: dict[str, float] = {}
@@ -110,6 +119,8 @@ class Planting:
             if self.fatigue > 1:
                 # It is felt for 1 / (1 - memory) rounds on average.
                 dynamics["fatigue_memory"] = 1 - (1 - FATIGUE_MEMORY) / self.fatigue
+        if self.credulity is not None:
+            choice["credulity"] = self.credulity
         tables = {"choice": choice, "dynamics": dynamics}
         return {
             table: {name: round(value, 6) for name, value in values.items()}
@@ -157,9 +168,7 @@ def planted_file(world: WorldData) -> dict[str, object]:
 def planted_summary(world: WorldData) -> dict[str, object]:
     """What `recarena world show` says of it."""
     truth = truth_of(world)
-    about: dict[str, object] = {
-        name: truth[name] for name in ("influence", "fatigue") if name in truth
-    }
+    about: dict[str, object] = {name: truth[name] for name in STRENGTHS if name in truth}
     if groups := truth.get("groups"):
         names: list[str] = groups["names"]
         of_item: list[int] = groups["of_item"]

@@ -18,11 +18,11 @@ _KINDS: dict[str, dict[str, int | float | None]] = {
     "new": {"users": 200, "seed": 1, "history": 20},
     "planted": {
         "users": 200, "items": 500, "seed": 1, "communities": 6, "history": None,
-        "groups": 0, "edges": 0, "influence": None, "fatigue": None,
+        "groups": 0, "edges": 0, "influence": None, "fatigue": None, "credulity": None,
     },
 }  # fmt: skip
 """What can be made up, with what can be said of it and the defaults."""
-_STRENGTHS = ("influence", "fatigue")
+_STRENGTHS = ("influence", "fatigue", "credulity")
 """Numbers that need not be whole."""
 
 
@@ -58,7 +58,7 @@ def _made_up(kind: str, rest: str, spec: str) -> WorldData:
             values["users"], values["items"], values["seed"], values["communities"],
             history_per_user=values["history"],
             planting=Planting(
-                values["groups"], values["edges"], values["influence"], values["fatigue"]
+                values["groups"], values["edges"], *(values[name] for name in _STRENGTHS)
             ),
         )  # fmt: skip
     from recarena.server.datasets.generate import generate_world

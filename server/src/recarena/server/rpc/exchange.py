@@ -126,8 +126,11 @@ class Exchange:
             found = answers.paths(raw, checked.kept, request.count, work.expected)
             if a.arm.strict:
                 raise BadAnswer(f"{_counted(faults, missing)}; the arm is strict", found)
-        shown = answers.shown_explanations(raw, checked.kept, a.catalog)
-        return Verdict(Lists(items, outcome, raw.tokens, *shown), missing, faults, found)
+        told = answers.shown_explanations(raw, checked.kept, a.catalog)
+        share, round = a.arm.explanation_share, request.round
+        held = lists.withheld(a.settings.seed, round, request.users, items, told[0], share)
+        shown = Lists(items, outcome, raw.tokens, *told, withheld=held)
+        return Verdict(shown, missing, faults, found)
 
     @staticmethod
     def _kind_of_answer(session: Session, request: RankRequest | SearchRequest) -> type[Answer]:

@@ -45,6 +45,7 @@ def run_message(run: Run) -> run_pb2.Run:
                 explanation_mode=types_pb2.EXPLANATION_MODE_STRUCTURED
                 if arm.explanations
                 else types_pb2.EXPLANATION_MODE_NONE,
+                explanation_share=arm.explanation_share if arm.explanations else None,
                 replicas=arm.replicas,
                 strict=arm.strict,
             )
@@ -76,6 +77,8 @@ def settings_from(message: run_pb2.Run) -> Settings:
         if arm.HasField("work_timeout"):
             one["work_timeout_s"] = arm.work_timeout.ToMicroseconds() / 1e6
         one["explanations"] = arm.explanation_mode > types_pb2.EXPLANATION_MODE_NONE
+        if arm.HasField("explanation_share"):
+            one["explanation_share"] = arm.explanation_share
         one |= {"replicas": arm.replicas or 1, "strict": arm.strict}
         arms.append(one)
     values["arms"] = arms

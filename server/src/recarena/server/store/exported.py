@@ -16,6 +16,7 @@ from recarena.server.store.world_tables import genre_lists
 from recarena.server.types import (
     EventColumns,
     EventKind,
+    Explained,
     MemoryColumns,
     MemoryKind,
     Outcome,
@@ -164,7 +165,8 @@ def impressions(world: WorldData, events: EventColumns, at: int) -> Rows:
             "position": pa.array(shown.position),
             "surface": _names(Surface, surface_of),
             "outcome": _names(Outcome, outcome_of),
-            "explained": pa.array(shown.code == 1),
+            "explained": pa.array(shown.code == Explained.SHOWN),
+            "withheld": pa.array(shown.code == Explained.WITHHELD),
             "evidence": sparse_text(len(shown), shown.evidence),
             "watched": pa.array(watched),
         }

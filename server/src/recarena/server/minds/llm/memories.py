@@ -117,8 +117,9 @@ class Remembering:
         self, base: MemoryColumns, diary: Diary, importance: Importance
     ) -> MemoryColumns:
         """Importance as the users themselves say it, where they are asked; of posts that were only
-        read, as the formula has it."""
-        rows = np.flatnonzero(self._mine[base.user] & (base.kind != MemoryKind.READ))
+        read and of the recommender's words, as the formula has it."""
+        passed_on = np.isin(base.kind, (MemoryKind.READ, MemoryKind.TOLD))
+        rows = np.flatnonzero(self._mine[base.user] & ~passed_on)
 
         async def rate(user: int, rows: Sequence[int]) -> list[float | None]:
             return [await importance(diary, user, self._words(base, row)) for row in rows]

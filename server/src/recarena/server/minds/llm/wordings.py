@@ -25,6 +25,8 @@ class Wordings:
             felt = own or (words.feeling(code, self._catalog.genre_names) if code else "")
             rated = f" and gave it {stars} of 5 stars" if stars else ""
             return f"I {self._watched} {title}{rated}." + (f" {felt}" if felt else "")
+        if kind is MemoryKind.TOLD:
+            return f"The recommender said of {title}: “{own or ''}”"
         if own is not None:
             return own
         if kind in (MemoryKind.READ, MemoryKind.POSTED) and title:
