@@ -1,0 +1,156 @@
+"""The answers of one judge, to be looked up. A missing answer is never a number."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from recarena.evaluation.explaining.estimates import number
+from recarena.evaluation.explaining.replies import Asked, Condition, Probe, Reply
+
+BEHAVIOUR = (Asked.CHOOSE, Asked.EXPECT, Asked.RATE, Asked.QUIZ)
+NOT_ABLE = "NOT_ABLE"
+Key = tuple[int, str]
+"""(draw, id of the quiz question or "")."""
+Cell = Mapping[Key, "float | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How many answers are missing, and why."""
+
+    asked: int
+    missing: int
+    reasons: Mapping[str, int]
+
+    @property
+    def share(self) -> float | None:
+        """None where nothing was asked."""
+        return self.missing / self.asked if self.asked else None
+
+    def as_json(self) -> dict[str, object]:
+        """JSON values."""
+        return {
+            "asked": self.asked, "missing": self.missing,
+            "share": number(self.share), "reasons": dict(sorted(self.reasons.items())),
+        }  # fmt: skip
+
+
+def missing_rate(replies: Iterable[Reply]) -> Rate:
+    """Of these replies. What a judge is not able to answer was not asked of it."""
+    asked, reasons = 0, Counter[str]()
+    for one in replies:
+        if one.value is None and one.missing == NOT_ABLE:
+            continue
+        asked += 1
+        if one.value is None:
+            reasons[one.missing or "UNKNOWN"] += 1
+    return Rate(asked, sum(reasons.values()), reasons)
+
+
+@dataclass(slots=True)
+class Answers:
+    """What one judge, or several as one, answered about behaviour."""
+
+    judge: str
+    cells: dict[tuple[str, str, str], dict[Key, float | None]] = field(
+        default_factory=dict[tuple[str, str, str], dict[Key, "float | None"]]
+    )
+    """By (asked, condition, triple)."""
+    replies: list[Reply] = field(default_factory=list[Reply])
+
+    @classmethod
+    def of(cls, judge: str, replies: Iterable[Reply]) -> Answers:
+        """Of all replies those of this judge."""
+        found = cls(judge)
+        for one in replies:
+            if one.judge != judge:
+                continue
+            found.replies.append(one)
+            if one.asked in BEHAVIOUR and one.probe == Probe.NONE:
+                cell = found.cells.setdefault((one.asked, one.condition, one.triple), {})
+                cell[one.draw, one.item] = one.value
+        return found
+
+    @property
+    def statements(self) -> Sequence[Reply]:
+        """All answers to statements, probes included."""
+        return [one for one in self.replies if one.asked == Asked.STATEMENT]
+
+    @property
+    def takes_statements(self) -> bool:
+        """Whether the judge was asked to agree or disagree, and is able to."""
+        return any(one.value is not None or one.missing != NOT_ABLE for one in self.statements)
+
+    def cell(self, asked: str, condition: str, triple: str) -> Cell:
+        """All that was asked there, answered or not."""
+        return self.cells.get((asked, condition, triple), {})
+
+    def mean(self, asked: str, condition: str, triple: str) -> float | None:
+        """Over repeats that were answered; None: none was."""
+        return _mean(self.cell(asked, condition, triple).values())
+
+    def after(self, condition: str, triple: str) -> Cell:
+        """Ratings after watching: those of the same condition where it was asked, else those of
+        users who had been told nothing. Where it was asked once, it stands beside every repeat of
+        what was expected."""
+        own = self.cell(Asked.RATE, condition, triple)
+        own = own or self.cell(Asked.RATE, Condition.NONE, triple)
+        if len(own) != 1:
+            return own
+        (only,) = own.values()
+        return dict.fromkeys(self.cell(Asked.EXPECT, condition, triple), only)
+
+    def compared(
+        self, asked: str, one: str, other: str, triples: Iterable[str]
+    ) -> tuple[dict[str, float], int]:
+        """By triple the mean over repeats of (one condition less the other), a repeat having to be
+        answered under both; and how many triples were asked under both."""
+        pairs = {triple: (self.cell(asked, one, triple), self.cell(asked, other, triple))
+                 for triple in triples}  # fmt: skip
+        return differences(pairs, lambda a, b: a - b)
+
+    def levels(
+        self, asked: str, condition: str, triples: Iterable[str]
+    ) -> tuple[dict[str, float], int]:
+        """By triple the mean over repeats under a condition; and how many triples were asked."""
+        found: dict[str, float] = {}
+        of = 0
+        for triple in triples:
+            cell = self.cell(asked, condition, triple)
+            of += bool(cell)
+            mean = _mean(cell.values())
+            if mean is not None:
+                found[triple] = mean
+        return found, of
+
+
+def differences(
+    pairs: Mapping[str, tuple[Cell, Cell]], less: Callable[[float, float], float]
+) -> tuple[dict[str, float], int]:
+    """By triple the mean of `less` over repeats that both cells answer; and how many triples were
+    asked in both."""
+    found: dict[str, float] = {}
+    of = 0
+    for triple, (one, other) in pairs.items():
+        of += bool(one and other)
+        mean = _mean([less(a, b) for a, b in both(one, other)])
+        if mean is not None:
+            found[triple] = mean
+    return found, of
+
+
+def both(one: Cell, other: Cell) -> list[tuple[float, float]]:
+    """Answers to the same question of the same repeat, where both are answered."""
+    found: list[tuple[float, float]] = []
+    for key, a in one.items():
+        b = other.get(key)
+        if a is not None and b is not None:
+            found.append((a, b))
+    return found
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    given = [one for one in values if one is not None]
+    return sum(given) / len(given) if given else None

@@ -1,0 +1,397 @@
+"""What has to hold before a judge's numbers are published.
+
+Two families: what judges do (a ranking by persuasiveness needs these), and what they say to
+statements (a ranking by a questionnaire needs both). A gate that cannot be assessed is not passed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from recarena.evaluation.explaining.answers import BEHAVIOUR, Answers, missing_rate
+from recarena.evaluation.explaining.contrasts import chosen, users_of
+from recarena.evaluation.explaining.estimates import (
+    Estimate,
+    by_user,
+    number,
+    over_users,
+    users_needed,
+)
+from recarena.evaluation.explaining.material import Material
+from recarena.evaluation.explaining.probes import Probes
+from recarena.evaluation.explaining.replies import Asked, Condition
+from recarena.evaluation.explaining.scales import Coefficient, Scales
+from recarena.evaluation.explaining.triples import Triple
+from recarena.evaluation.statistics.equivalence import equivalence
+from recarena.evaluation.statistics.worlds import NAN
+
+MARGIN = 0.05
+"""Of the placebo: what is inside is nothing."""
+ONE_SIDED = 0.90
+"""Confidence of a two-sided interval each of whose ends errs in 5 %: of TOST, and of an order."""
+MOST_MISSING = 0.10
+LEAST_ALPHA = 0.70
+LEAST_ICC = 0.60
+LEAST_KRIPPENDORFF = 0.667
+MOST_ACQUIESCENCE = 0.25
+MOST_CORRELATION = 0.79
+LEAST_ATTENTION = 0.90
+MOST_SHIFT = 0.25
+MOST_FLIPS = 0.20
+ROUNDING = 1e-9
+"""Values that are at a threshold but for what binary fractions add are at it."""
+
+
+class Outcome(StrEnum):
+    """Of a gate."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_ASSESSED = "not assessed"
+
+
+class Family(StrEnum):
+    """Of gates."""
+
+    BEHAVIOUR = "behaviour"
+    QUESTIONNAIRE = "questionnaire"
+
+
+class Standing(StrEnum):
+    """Of a judge in a family."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_ASKED = "not asked"
+    """The judge answers no statements."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One condition on a judge."""
+
+    id: str
+    family: Family
+    meaning: str
+    threshold: str
+    """In words, with its number."""
+    limit: float
+    value: float
+    """NaN: not assessed."""
+    low: float
+    """NaN: no interval."""
+    high: float
+    outcome: Outcome
+    said: str
+    """What was found; of one that is not assessed, what would make it so."""
+    parts: Mapping[str, float]
+    """The values that it is the worst of, by construct; or none."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether it holds; what is not assessed does not."""
+        return self.outcome is Outcome.PASSED
+
+    def as_json(self) -> dict[str, object]:
+        """JSON values."""
+        return {
+            "id": self.id, "family": self.family.value, "outcome": self.outcome.value,
+            "meaning": self.meaning, "threshold": self.threshold, "limit": self.limit,
+            "value": number(self.value), "low": number(self.low), "high": number(self.high),
+            "said": self.said, "parts": {name: number(one) for name, one in self.parts.items()},
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """All gates of one judge."""
+
+    judge: str
+    gates: tuple[Gate, ...]
+    asked: bool
+    """Whether it answers statements: else the gates of the questionnaire are not asked."""
+
+    def of(self, family: Family) -> tuple[Gate, ...]:
+        """In their order."""
+        return tuple(one for one in self.gates if one.family is family)
+
+    def standing(self, family: Family) -> Standing:
+        """Passed where every gate of the family is."""
+        if family is Family.QUESTIONNAIRE and not self.asked:
+            return Standing.NOT_ASKED
+        passed = all(one.passed for one in self.of(family))
+        return Standing.PASSED if passed else Standing.FAILED
+
+    @property
+    def publishes_behaviour(self) -> bool:
+        """Whether recommenders are ranked by what this judge does."""
+        return self.standing(Family.BEHAVIOUR) is Standing.PASSED
+
+    @property
+    def publishes_scales(self) -> bool:
+        """Whether recommenders are ranked by what this judge says."""
+        return (self.publishes_behaviour
+                and self.standing(Family.QUESTIONNAIRE) is Standing.PASSED)  # fmt: skip
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing that was asked of it is withheld."""
+        return self.publishes_behaviour and self.standing(Family.QUESTIONNAIRE) is not (
+            Standing.FAILED
+        )
+
+    def not_passed(self, *families: Family) -> tuple[str, ...]:
+        """Ids of gates that are failed or not assessed."""
+        return tuple(one.id for one in self.gates if one.family in families and not one.passed)
+
+    def as_json(self) -> dict[str, object]:
+        """JSON values."""
+        return {
+            "judge": self.judge, "passed": self.passed,
+            "behaviour": self.standing(Family.BEHAVIOUR).value,
+            "questionnaire": self.standing(Family.QUESTIONNAIRE).value,
+            "gates": [one.as_json() for one in self.gates],
+        }  # fmt: skip
+
+
+def gates(answers: Answers, material: Material, scales: Scales | None, probes: Probes) -> Gates:
+    """Of one judge, over all triples of the study."""
+    asked = answers.takes_statements and scales is not None
+    of_statements = tuple(_questionnaire(scales, probes)) if asked and scales else ()
+    return Gates(answers.judge, (*_behaviour(answers, material), *of_statements), asked)
+
+
+def _behaviour(answers: Answers, material: Material) -> Iterable[Gate]:
+    triples = [one for one in material.triples if not one.extra]
+    bare = _bare(Family.BEHAVIOUR)
+    yield _placebo(answers, triples, bare)
+    claiming = [one for one in triples if material.has_claims(one.id)]
+    for name, one, other, meaning in (
+        ("real-above-shuffled", Condition.REAL, Condition.SHUFFLED,
+         "The user's own explanation persuades more than another user's"),
+        ("shuffled-above-false", Condition.SHUFFLED, Condition.FALSE_FACT,
+         "Another user's explanation persuades more than claims that are false"),
+    ):  # fmt: skip
+        yield _order(answers, claiming, (one, other), replace(bare(name), meaning=meaning))
+    yield _hype(answers, [one for one in material.triples if one.bad], bare)
+    yield _missing("missing-behaviour", answers, bare)
+
+
+def _placebo(answers: Answers, triples: Sequence[Triple], bare: Callable[[str], Gate]) -> Gate:
+    ids, users = [one.id for one in triples], users_of(triples)
+    values, of = answers.compared(Asked.CHOOSE, Condition.PLACEBO, Condition.NONE, ids)
+    found = over_users(values, users, of, ONE_SIDED)
+    gate = replace(
+        bare("placebo-is-nothing"),
+        meaning="Empty words do not make anybody watch, nor keep anybody from it",
+        threshold=f"placebo − none inside ±{MARGIN:.2f} (two one-sided tests at 5 %)",
+        limit=MARGIN,
+    )
+    if not found.bounded:
+        return _unassessed(gate, found, "ask under placebo and none, of at least two users")
+    means = by_user(values, users)
+    inside = equivalence(list(means.values()), list(means), MARGIN).equivalent
+    wide = found.high - found.low >= 2 * MARGIN
+    said = "inside" if inside else (
+        "too wide an interval: more users are needed" if wide else "outside")  # fmt: skip
+    return _assessed(gate, found, inside, said)
+
+
+def _order(
+    answers: Answers, claiming: Sequence[Triple], conditions: tuple[str, str], gate: Gate
+) -> Gate:
+    one, other = conditions
+    gate = replace(
+        gate,
+        meaning=f"{gate.meaning} (triples whose explanation claims what the catalogue supports)",
+        threshold=f"{one} − {other} above 0 (one-sided at 5 %)",
+        limit=0.0,
+    )
+    if not claiming:
+        return _unassessed(
+            gate, None, "no real explanation carries a claim that the catalogue supports: have the "
+            "recommender send evidence, or name genres in its words",
+        )  # fmt: skip
+    found = chosen(answers, one, other, claiming, ONE_SIDED)
+    if not found.bounded:
+        return _unassessed(gate, found, f"ask under {one} and {other}, of at least two users")
+    if found.low > 0:
+        return _assessed(gate, found, True, "above 0")
+    values, _ = answers.compared(Asked.CHOOSE, one, other, [each.id for each in claiming])
+    need = users_needed(values, users_of(claiming))
+    said = "not above 0" if need is None else (
+        f"not told apart from 0; if the difference is as it looks, about {need} users tell it "
+        f"({found.users} here)")  # fmt: skip
+    return _assessed(gate, found, False, said)
+
+
+def _hype(answers: Answers, bad: Sequence[Triple], bare: Callable[[str], Gate]) -> Gate:
+    gate = replace(
+        bare("hype-on-bad-items"),
+        meaning="Praise without facts talks nobody into items that are known to be bad",
+        threshold="hype − placebo on bad items not above 0 (lower end of the interval at most 0)",
+        limit=0.0,
+    )
+    if not bad:
+        return _unassessed(gate, None, "no item of the sample is known to be bad: name some")
+    found = chosen(answers, Condition.HYPE, Condition.PLACEBO, bad)
+    if not found.bounded:
+        return _unassessed(gate, found, "ask under hype and placebo on bad items of two users")
+    passed = found.low <= 0
+    return _assessed(gate, found, passed, "not above 0" if passed else "oversells bad items")
+
+
+def _missing(name: str, answers: Answers, bare: Callable[[str], Gate]) -> Gate:
+    """Of behaviour, or of statements."""
+    wanted = BEHAVIOUR if name == "missing-behaviour" else (Asked.STATEMENT,)
+    rate = missing_rate(one for one in answers.replies if one.asked in wanted)
+    gate = replace(
+        bare(name),
+        meaning="Few answers are missing: those that are may be missing for a reason",
+        threshold=f"at most {MOST_MISSING:.0%} missing",
+        limit=MOST_MISSING,
+    )
+    if rate.share is None:
+        return _unassessed(gate, None, "nothing was asked")
+    why = ", ".join(f"{count} {reason.lower()}" for reason, count in sorted(rate.reasons.items()))
+    said = f"{rate.missing} of {rate.asked}" + (f" ({why})" if why else "")
+    return _plain(gate, rate.share, said, at_most=MOST_MISSING)
+
+
+def _questionnaire(scales: Scales, probes: Probes) -> Iterable[Gate]:
+    bare = _bare(Family.QUESTIONNAIRE)
+    every = scales.scales
+    yield _worst(
+        replace(bare("cronbach"), meaning="Items of one construct measure the same",
+                threshold=f"Cronbach's α at least {LEAST_ALPHA:.2f} in every construct",
+                limit=LEAST_ALPHA),
+        {one.construct: one.alpha for one in every if one.items > 1},
+        "have constructs of two items or more answered by two users whose answers differ",
+    )  # fmt: skip
+    yield _worst(
+        replace(bare("paraphrases"), meaning="Other words for the same get the same answer",
+                threshold=f"ICC over wordings at least {LEAST_ICC:.2f} in every construct",
+                limit=LEAST_ICC),
+        {one.construct: one.icc for one in every},
+        "ask every statement in two wordings, of two users whose answers differ",
+    )  # fmt: skip
+    yield _worst(
+        replace(bare("repeats"), meaning="Asked again in a fresh context, the answer is the same",
+                threshold=f"Krippendorff's α over repeats at least {LEAST_KRIPPENDORFF} in every "
+                          "construct (our threshold)",
+                limit=LEAST_KRIPPENDORFF),
+        {one.construct: Coefficient(one.krippendorff) for one in every},
+        "repeat every question at least twice, of users whose answers differ",
+    )  # fmt: skip
+    yield _acquiescence(scales, bare)
+    yield _halo(scales, bare)
+    yield _attention(scales, bare)
+    yield from _sycophancy(probes, scales.step, bare)
+    rate = scales.missing
+    gate = replace(bare("missing-statements"),
+                   meaning="Few answers are missing: those that are may be missing for a reason",
+                   threshold=f"at most {MOST_MISSING:.0%} missing", limit=MOST_MISSING)  # fmt: skip
+    yield _plain(gate, rate.share or 0.0, f"{rate.missing} of {rate.asked}", at_most=MOST_MISSING)
+
+
+def _acquiescence(scales: Scales, bare: Callable[[str], Gate]) -> Gate:
+    limit = MOST_ACQUIESCENCE * scales.step
+    gate = replace(
+        bare("acquiescence"), meaning="Nobody agrees whatever is said: statements and their "
+        "opposites balance around the middle of the scale",
+        threshold=f"|(forward + reversed, raw) / 2 − middle| at most {limit:.2f}", limit=limit,
+    )  # fmt: skip
+    found = scales.acquiescence
+    if math.isnan(found.mean):
+        return _unassessed(gate, found, "ask statements in both directions of one construct")
+    return _assessed(gate, found, abs(found.mean) <= limit + ROUNDING, "points from the middle")
+
+
+def _halo(scales: Scales, bare: Callable[[str], Gate]) -> Gate:
+    gate = replace(
+        bare("halo"), meaning="Constructs are told apart no worse than people tell them "
+        "(between explanations of one condition)",
+        threshold=f"correlation between constructs at most {MOST_CORRELATION}",
+        limit=MOST_CORRELATION,
+    )  # fmt: skip
+    named = {f"{a} and {b}": Coefficient(value) for (a, b), value in scales.correlations.items()}
+    return _worst(gate, named, "ask about two constructs, of users whose answers differ",
+                  highest=True)  # fmt: skip
+
+
+def _attention(scales: Scales, bare: Callable[[str], Gate]) -> Gate:
+    gate = replace(
+        bare("attention"), meaning="The judge reads what it is asked",
+        threshold=f"at least {LEAST_ATTENTION:.0%} of attention checks passed",
+        limit=LEAST_ATTENTION,
+    )  # fmt: skip
+    if not scales.checks:
+        return _unassessed(gate, None, "ask attention checks")
+    return _plain(gate, scales.attention, f"{scales.checks_passed} of {scales.checks}",
+                  at_least=LEAST_ATTENTION)  # fmt: skip
+
+
+def _sycophancy(probes: Probes, step: float, bare: Callable[[str], Gate]) -> Iterable[Gate]:
+    limit = MOST_SHIFT * step
+    gate = replace(
+        bare("authorship"), meaning="Answers are no kinder to an author of the explanation",
+        threshold=f"shift at most {limit:.2f} points either way", limit=limit,
+    )  # fmt: skip
+    found = probes.authorship
+    if math.isnan(found.mean):
+        yield _unassessed(gate, found, "ask some statements with the remark and without")
+    else:
+        yield _assessed(gate, found, abs(found.mean) <= limit + ROUNDING, "points")
+    gate = replace(
+        bare("are-you-sure"), meaning="An answer stands when it is doubted",
+        threshold=f"at most {MOST_FLIPS:.0%} of answers changed", limit=MOST_FLIPS,
+    )  # fmt: skip
+    found = probes.flips
+    if math.isnan(found.mean):
+        yield _unassessed(gate, found, "ask “are you sure?” after some statements")
+    else:
+        yield _assessed(gate, found, found.mean <= MOST_FLIPS + ROUNDING, "of answers changed")
+
+
+def _worst(
+    gate: Gate, values: Mapping[str, Coefficient], remedy: str, *, highest: bool = False
+) -> Gate:
+    """The lowest of the values (the highest, where those are bad) decides; none may be lacking."""
+    gate = replace(gate, parts={name: one.value for name, one in values.items()})
+    lacking = [name for name, one in values.items() if math.isnan(one.value)]
+    if not values or lacking:
+        return _unassessed(gate, None, remedy + (f" ({', '.join(lacking)})" if lacking else ""))
+    name = (max if highest else min)(values, key=lambda one: values[one].value)
+    worst = values[name]
+    gate = replace(gate, low=worst.low, high=worst.high)
+    if highest:
+        return _plain(gate, worst.value, f"highest: {name}", at_most=gate.limit)
+    return _plain(gate, worst.value, f"lowest: {name}", at_least=gate.limit)
+
+
+def _plain(
+    gate: Gate, value: float, said: str, *, at_least: float = -math.inf, at_most: float = math.inf
+) -> Gate:
+    passed = at_least - ROUNDING <= value <= at_most + ROUNDING
+    return replace(gate, value=value, said=said, outcome=_outcome(passed))
+
+
+def _assessed(gate: Gate, found: Estimate, passed: bool, said: str) -> Gate:
+    return replace(gate, value=found.mean, low=found.low, high=found.high, said=said,
+                   outcome=_outcome(passed))  # fmt: skip
+
+
+def _unassessed(gate: Gate, found: Estimate | None, remedy: str) -> Gate:
+    why = f"{found.reason}; " if found and found.reason else ""
+    return replace(gate, said=f"{why}{remedy}", outcome=Outcome.NOT_ASSESSED)
+
+
+def _outcome(passed: bool) -> Outcome:
+    return Outcome.PASSED if passed else Outcome.FAILED
+
+
+def _bare(family: Family) -> Callable[[str], Gate]:
+    return lambda name: Gate(name, family, "", "", NAN, NAN, NAN, NAN, Outcome.NOT_ASSESSED, "", {})
