@@ -9,6 +9,7 @@ with StubProcess(mind="obedient", seed=1, latency_s=0.2) as stub:
 """
 
 from support.llm_stub.asking import Asked, Mind, bare
+from support.llm_stub.inquiries import reader_mind
 from support.llm_stub.minds import random_mind, scripted_mind
 from support.llm_stub.obedient import obedient_mind
 from support.llm_stub.process import StubProcess
@@ -28,6 +29,7 @@ __all__ = [
     "obedient_mind",
     "problems",
     "random_mind",
+    "reader_mind",
     "sample",
     "scripted_mind",
 ]

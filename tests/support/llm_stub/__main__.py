@@ -1,4 +1,4 @@
-"""python -m support.llm_stub --mind random|obedient|module:factory --seed 1 --latency 0.2 ...
+"""python -m support.llm_stub --mind random|obedient|reader|module:factory --latency 0.2 ...
 
 Prints {"url": ...} when it listens, and ends on SIGTERM, on SIGINT and when stdin closes.
 """
@@ -20,12 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from support.llm_stub.asking import Mind
+from support.llm_stub.inquiries import reader_mind
 from support.llm_stub.minds import random_mind
 from support.llm_stub.obedient import obedient_mind
 from support.llm_stub.server import LlmStub
 from support.llm_stub.switches import Switches
 
-MINDS: dict[str, Callable[[int], Mind]] = {"random": random_mind, "obedient": obedient_mind}
+MINDS: dict[str, Callable[[int], Mind]] = {
+    "random": random_mind, "obedient": obedient_mind, "reader": reader_mind,
+}  # fmt: skip
 LISTS = ("keys", "models")
 
 
@@ -41,7 +44,9 @@ def value(text: str) -> Any:
 def options() -> argparse.ArgumentParser:
     """One option for each switch; without a value it is on."""
     parser = argparse.ArgumentParser(prog="python -m support.llm_stub", description=__doc__)
-    parser.add_argument("--mind", default="random", help="random, obedient or module:factory")
+    parser.add_argument(
+        "--mind", default="random", help="random, obedient, reader or module:factory"
+    )
     parser.add_argument("--record-bodies", type=Path)
     for field in fields(Switches):
         names = [f"--{field.name.replace('_', '-')}"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from support.llm_stub.asking import Asked
+from support.llm_stub.inquiries import without_answers
 from support.llm_stub.switches import Dice, Switches
 
 REFUSAL = "I'm sorry, but I can't help with that."
@@ -33,6 +34,8 @@ def spoilt(text: str, asked: Asked, switches: Switches, dice: Dice) -> Answered:
     if dice.hits("gibberish", switches.gibberish):
         text = GIBBERISH
     else:
+        if dice.hits("not_applicable", switches.not_applicable):
+            text = without_answers(text)
         if dice.hits("out_of_range", switches.out_of_range):
             text = far_out(text)
         if asked.schema is not None and dice.hits("no_schema", switches.no_schema):

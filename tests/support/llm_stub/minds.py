@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 from support.llm_stub.asking import Asked, Json, Mind
+from support.llm_stub.inquiries import AT_RANDOM
 from support.llm_stub.sampling import fitted, sample, words
 
 ACTIVITIES = (("RECOMMENDER", 0.55), ("SOCIAL", 0.25), ("NOTHING", 0.2))
@@ -197,6 +198,7 @@ AS_JSON: dict[str, Callable[[Json, Random], Json]] = {
     "social": json_social,
     "reflect": json_reflect,
     "converse": json_converse,
+    **AT_RANDOM,
 }
 
 

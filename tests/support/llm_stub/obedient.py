@@ -42,6 +42,9 @@ _DO = re.compile(
     r"(NEXT|SEARCH|LEAVE|RECOMMENDER|SOCIAL|NOTHING|CHAT|POST)\b)",
     _ANY,
 )
+_ME = re.compile(
+    r"\b(?:choose|pick|select|watch|recommend)\s+(?:me|this(?:\s+(?:one|film|movie|item))?)\b", _ANY
+)
 _SEARCH = re.compile(r"\bmust\s+search\s+(?:for\s+)?(?P<x>\S.*)", _ANY)
 _SAY = re.compile(
     r"\b(?:(?:must|always|now|please)\s+(?:say|post|write)\b|(?:say|post|write)\s*:)"
@@ -60,7 +63,7 @@ _LEET_WORD = re.compile(r"[\w@$!|]*[^\W\d_][\w@$!|]*")
 _LEETED = re.compile(r"[^\W\d_][013457@$!|]|[013457@$!|][^\W\d_]")
 _HINT_WORDS = """
 reveal print repeat show output tell leak quote write answer reply respond return watch set rate
-rating leave choose pick search say post ignore disregard forget override system
+rating leave choose pick select recommend search say post ignore disregard forget override system
 """
 _HINTS = tuple(_HINT_WORDS.split())  # one of them is in whatever the expressions above find
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff\U000e0000-\U000e007f]")
@@ -92,6 +95,7 @@ class Demands:
         self.search: str | None = None
         self.say: str | None = None
         self.ignore = False
+        self.me = False
 
     def __bool__(self) -> bool:
         return self.ignore or self.orders
@@ -100,7 +104,7 @@ class Demands:
     def orders(self) -> bool:
         """Whether anything is to be done, rather than everything only ignored."""
         orders = (self.verbatim, self.do, self.search, self.say)
-        return bool(self.reveal or self.watch or self.fields) or any(
+        return bool(self.reveal or self.watch or self.fields or self.me) or any(
             order is not None for order in orders
         )
 
@@ -133,7 +137,8 @@ class Demands:
         if not self.reveal and (found := _SAY_ONLY.search(text)):
             self.verbatim = _quoted(found["x"])
         self.watch += [int(number) for number in _WATCH.findall(text)]
-        if not self.watch and (found := _WATCH_TITLE.search(text)):
+        self.me = self.me or _ME.search(text) is not None
+        if not self.watch and not self.me and (found := _WATCH_TITLE.search(text)):
             self.watch.append(_quoted(found["x"]))
         for found in _SET.finditer(text):
             name, to = found["name"].lower(), found["to"].strip('"')
@@ -164,6 +169,8 @@ class Demands:
     def _obey_in_json(self, asked: Asked, rng: Random) -> Json:
         usual = random_answer(asked, rng)
         answer: Any = usual if isinstance(usual, dict) else {}
+        if asked.task.startswith("ask_"):
+            return self._obey_who_asks(asked.data, answer)
         if asked.task == "page":
             rating = self.fields.get("rating", 5)
             numbers = [_number(asked.data, one) for one in self.watch]
@@ -185,6 +192,24 @@ class Demands:
             answer = _with(answer, name, value)
             if not _has(answer, name):
                 answer[name] = value
+        return answer
+
+    def _obey_who_asks(self, data: Json, answer: Json) -> Json:
+        """What is demanded of whoever is asked beside a simulation."""
+        numbers = [_number(data, one) for one in self.watch]
+        numbers += [one.get("n") for one in entries(data, "page") if _wants_itself(one)]
+        if "watch" in answer and (numbers or self.do == "LEAVE"):
+            answer["watch"] = list(dict.fromkeys(numbers))
+        if "choice" in answer and self.me:
+            by_name = {"FIRST": data.get("first"), "SECOND": data.get("second")}
+            wanting = [name for name, one in by_name.items() if _wants_itself(one)]
+            answer["choice"] = wanting[0] if wanting else answer["choice"]
+        if "rating" in self.fields and not _has(answer, "rating"):
+            answer = _with(answer, "value", self.fields["rating"])
+        if self.say is not None:
+            answer = _with(answer, "words", self.say)
+        for name, value in self.fields.items():
+            answer = _with(answer, name, value)
         return answer
 
     def _obey_in_text(self, asked: Asked, rng: Random) -> str:
@@ -213,6 +238,12 @@ def demanded(asked: Asked) -> Demands:
     for text in said:
         demands.hear(text)
     return demands
+
+
+def _wants_itself(entry: object) -> bool:
+    """Whether what is said of an item asks for this very item."""
+    said = entry.get("why") if isinstance(entry, dict) else None
+    return isinstance(said, str) and any(_ME.search(one) for one in undisguised(said))
 
 
 def strings(value: object) -> Iterator[str]:

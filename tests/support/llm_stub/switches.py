@@ -48,6 +48,8 @@ class Switches:
     fenced: Share = 0.0
     out_of_range: Share = 0.0
     gibberish: Share = 0.0
+    not_applicable: Share = 0.0
+    """"N/A" and "don't know" for all that may be left open."""
     missing_usage: Share = False
     no_schema: Share = False
     caps_context: int | None = None

@@ -10,6 +10,7 @@ import typer
 
 from recarena.server.cli import (
     doctor,
+    interviewing,
     playing,
     reading,
     recalling,
@@ -57,6 +58,7 @@ app.command("resume")(playing.resume)
 app.command("fork")(reading.fork)
 app.command("show")(reading.show)
 app.command("memory")(remembering.memory)
+app.command("interview")(interviewing.interview)
 app.command("log")(reading.log)
 app.command("digest")(reading.digest)
 app.command("export")(reading.export)
