@@ -19,6 +19,7 @@ from recarena.v1.run_pb2 import (
     Run,
 )
 from recarena.v1.simulation_control_service_pb2_grpc import SimulationControlServiceStub
+from recarena.v1.simulation_inquiry_service_pb2_grpc import SimulationInquiryServiceStub
 from recarena.v1.simulation_observe_service_pb2_grpc import SimulationObserveServiceStub
 from support.arena import PATIENCE, WORLD, finished
 from support.raw_client import RawClient
@@ -32,6 +33,7 @@ class Operator:
         self.channel = grpc.aio.insecure_channel(server.address)
         self.control: Any = SimulationControlServiceStub(self.channel)
         self.observe: Any = SimulationObserveServiceStub(self.channel)
+        self.inquiry: Any = SimulationInquiryServiceStub(self.channel)
 
     async def create(self, run_id: str = "run", **fields: Any) -> Run:
         made = self.control.CreateRun(control_pb.CreateRunRequest(run=a_run(run_id, **fields)))

@@ -29,6 +29,9 @@ from recarena.server.runs import Run
 from recarena.server.store.fork import fork as fork_folder
 from recarena.server.store.run_folder import RunFolder
 
+INQUIRIES = "inquiries"
+"""Folder beside the runs with the recordings of what was asked beside them: no run is named so."""
+
 
 class House:
     """Opens, creates, resets and forks runs under one folder. A run is opened when it is first
@@ -132,6 +135,8 @@ class House:
         return Run(folder, self._door)
 
     def _path(self, run_id: str) -> Path:
+        if run_id == INQUIRIES:
+            raise InputError(f"the name {run_id!r} is taken for recordings", where="run_id")
         if not re.fullmatch(NAME, run_id):
             raise InputError(
                 f"{run_id!r} is no name of a run",

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from recarena.server.assembly import CHOICE, LLM, has_llm
 from recarena.server.config import Settings, parse_settings
@@ -22,13 +22,17 @@ from recarena.server.inquiring.respondent import Respondent, Seen
 from recarena.server.inquiring.scripted import CHARACTERS, scripted
 from recarena.server.memory.settings import MemorySettings
 from recarena.server.mind_rules import MindRules
+from recarena.server.replaying import replayable
 from recarena.server.store.manifest import read_manifest
+from recarena.server.store.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from recarena.server.inquiring.composing import Composed, Wanted
 
 KINDS = (CHOICE, LLM, *CHARACTERS)
 """Who can answer, as the contract names them."""
 TABLES = ("llm", "memory", "choice")
 """Tables of settings that a judge may have of its own."""
-FIELD = "judge.settings"
 MOST_OPEN = 4
 T = TypeVar("T", int, float)
 
@@ -43,23 +47,28 @@ class Judge:
     """Tables of settings in the place of the run's: llm, memory, choice."""
     recording: Path | None = None
     """File that its calls are recorded in; None: they are not recorded."""
+    where: str = "judge"
+    """The field that it was named in, for errors."""
 
 
 def settings_for(judge: Judge, own: Settings, rules: MindRules) -> Settings:
     """The settings that a judge goes by: the run's `own` but for the judge's tables; of the run's
     language model nothing is taken over. InputError, with field paths, where they are wrong or the
     rules do not allow them."""
+    here = f"{judge.where}.settings"
     if judge.kind not in KINDS:
         raise InputError(
-            f"{judge.kind!r} is no judge", where="judge.kind", remedy=f"One of {', '.join(KINDS)}"
+            f"{judge.kind!r} is no judge",
+            where=f"{judge.where}.kind",
+            remedy=f"One of {', '.join(KINDS)}",
         )
     for name in judge.tables:
         if name not in TABLES:
             raise InputError(
-                f"judges have no such settings, but {', '.join(TABLES)}", where=f"{FIELD}.{name}"
+                f"judges have no such settings, but {', '.join(TABLES)}", where=f"{here}.{name}"
             )
     if "llm" in judge.tables and judge.kind != LLM:
-        raise InputError(f"the judge {judge.kind} asks no language model", where=f"{FIELD}.llm")
+        raise InputError(f"the judge {judge.kind} asks no language model", where=f"{here}.llm")
     try:
         values = {**own.model_dump(mode="json"), "llm": {}, **judge.tables}
         settings = parse_settings(values, "judge")
@@ -67,10 +76,10 @@ def settings_for(judge: Judge, own: Settings, rules: MindRules) -> Settings:
         rules.check(settings if "memory" in judge.tables else _with_plain_memory(settings))
     except InputError as error:
         fields = error.fields or ((error.where, error.problem),)
-        paths = tuple((f"{FIELD}.{path}" if path else FIELD, why) for path, why in fields)
-        raise InputError(error.problem, where=FIELD, remedy=error.remedy, fields=paths) from None
+        paths = tuple((f"{here}.{path}" if path else here, why) for path, why in fields)
+        raise InputError(error.problem, where=here, remedy=error.remedy, fields=paths) from None
     if judge.kind == LLM and not has_llm(settings):
-        raise InputError("no language model is named", where=f"{FIELD}.llm.provider")
+        raise InputError("no language model is named", where=f"{here}.llm.provider")
     return settings
 
 
@@ -204,6 +213,16 @@ class Sittings:
                 if other != key:
                     await self._close(other)
             yield
+
+    async def composed(self, path: Path, writer: Judge, wanted: Sequence[Wanted]) -> Composed:
+        """Texts by a language model, with the settings that it would answer with for the users of
+        the run at `path`. Errors as `of`, and as `compose`."""
+        from recarena.server.inquiring.composing import compose
+
+        with RunFolder.open(path) as folder:
+            settings = settings_for(writer, replayable(folder), self._rules)
+            async with self._at_work, self.recording(writer.recording):
+                return await compose(settings, folder, writer.recording, wanted)
 
     async def close(self) -> None:
         """Closes all of them."""

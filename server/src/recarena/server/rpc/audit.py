@@ -144,8 +144,9 @@ def _run_id(message: Message | None) -> str:
 
 def _copy(request: Message) -> dict[str, Any]:
     """The request, or its digest where it is large."""
-    values = json_format.MessageToDict(request, preserving_proto_field_name=True)
-    if len(json.dumps(values, ensure_ascii=False).encode()) <= MAX_REQUEST_BYTES:
-        return values
+    if request.ByteSize() <= 4 * MAX_REQUEST_BYTES:  # no JSON is four times shorter
+        values = json_format.MessageToDict(request, preserving_proto_field_name=True)
+        if len(json.dumps(values, ensure_ascii=False).encode()) <= MAX_REQUEST_BYTES:
+            return values
     message = request.SerializeToString(deterministic=True)
     return {"sha256": hashlib.sha256(message).hexdigest(), "bytes": len(message)}

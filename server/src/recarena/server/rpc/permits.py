@@ -29,8 +29,9 @@ def permits_of(services: Iterable[ServiceDescriptor]) -> Permits:
 
 
 def changing(services: Iterable[ServiceDescriptor]) -> frozenset[str]:
-    """The methods that change something: those that are for operators alone. RecArenaError where
-    one of them streams: what such a call changed could not be told by its one request."""
+    """The methods that change something or may cost something: those that are for operators alone.
+    RecArenaError where one of them streams: what such a call did could not be told by its one
+    request."""
     found: set[str] = set()
     for service in services:
         for method in service.methods:

@@ -17,10 +17,12 @@ from grpc_reflection.v1alpha import reflection
 from recarena.server.door import Assignment, HostedRecommender
 from recarena.server.errors import Conflict
 from recarena.server.house import House
+from recarena.server.inquiring.sittings import Sittings
 from recarena.server.mind_rules import MindRules
 from recarena.server.rpc.audit import Audit
 from recarena.server.rpc.control import ControlService
 from recarena.server.rpc.guard import Guard
+from recarena.server.rpc.inquiries import InquiryService
 from recarena.server.rpc.limits import MAX_MESSAGE_BYTES
 from recarena.server.rpc.lobby import Lobby
 from recarena.server.rpc.observe import ObserveService
@@ -33,6 +35,8 @@ from recarena.v1 import (
     recommender_service_pb2,
     simulation_control_service_pb2,
     simulation_control_service_pb2_grpc,
+    simulation_inquiry_service_pb2,
+    simulation_inquiry_service_pb2_grpc,
     simulation_observe_service_pb2,
     simulation_observe_service_pb2_grpc,
 )
@@ -59,6 +63,7 @@ CONTRACT = (
     recommender_service_pb2.DESCRIPTOR.services_by_name["RecommenderService"],
     simulation_control_service_pb2.DESCRIPTOR.services_by_name["SimulationControlService"],
     simulation_observe_service_pb2.DESCRIPTOR.services_by_name["SimulationObserveService"],
+    simulation_inquiry_service_pb2.DESCRIPTOR.services_by_name["SimulationInquiryService"],
 )
 SERVICES = tuple(service.full_name for service in CONTRACT)
 
@@ -102,6 +107,7 @@ class Server:
         self.door = LobbyDoor(self.lobby, self._recommenders)
         """Where recommenders come in, also for what is no run of the house."""
         self.house = House(runs, self.door, minds)
+        self._sittings = Sittings(minds or MindRules())
         self.address = ""
         self._grpc: grpc.aio.Server | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -125,6 +131,9 @@ class Server:
         )
         simulation_observe_service_pb2_grpc.add_SimulationObserveServiceServicer_to_server(
             ObserveService(self.house), server
+        )
+        simulation_inquiry_service_pb2_grpc.add_SimulationInquiryServiceServicer_to_server(
+            InquiryService(self.house, self._sittings), server
         )
         checks = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(checks, server)
@@ -157,6 +166,7 @@ class Server:
         await self.house.close()
         if self._grpc:
             await self._grpc.stop(grace_s)
+        await self._sittings.close()
         if self._watching:
             self._watching.cancel()
             with suppress(asyncio.CancelledError):
