@@ -115,7 +115,8 @@ def retest(answers: ArrayLike, confidence: float = 0.95) -> Reliability:
     Fleiss. The interval, by F with Satterthwaite's degrees of freedom, takes subjects as
     independent; where occasions differ by much (their sd two thirds of the error's), one of 95 %
     holds the truth about 93 % of the time, by simulation. NaN with fewer than two such subjects or
-    two occasions, and where all answers are alike. It can be negative.
+    two occasions, and where all answers are alike. It can be negative, and then may have no
+    interval.
 
     Source: McGraw and Wong (1996), tables 4 and 7; Shrout and Fleiss (1979).
     """
@@ -144,6 +145,9 @@ def retest(answers: ArrayLike, confidence: float = 0.95) -> Reliability:
     shared = k * columns + (k * n - k - n) * error
     low = n * (rows - up * error) / (up * shared + n * rows)
     high = n * (down * rows - error) / (shared + n * down * rows)
+    if not low <= icc <= high:
+        # The approximation breaks down at negative estimates.
+        return Reliability(icc, NAN, NAN, n, k, confidence, "the interval is not defined")
     return Reliability(icc, low, high, n, k, confidence)
 
 
