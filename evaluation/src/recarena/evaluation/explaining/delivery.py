@@ -1,0 +1,65 @@
+"""What explanations did inside the run, where some were withheld by chance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from recarena.evaluation.explaining.exposures import Exposures
+from recarena.evaluation.runs.run_log import RunLog
+from recarena.evaluation.statistics.clustered import Clustered, difference_of_ratios
+
+INTENTION = (
+    "Who was to see an explanation and who was not was drawn for each user, item and round; all "
+    "exposures count as they were drawn, whatever the user made of them."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """Share of explained exposures from which the item was watched, shown less withheld."""
+
+    recommender: str
+    shown: int
+    withheld: int
+    rate_shown: float
+    """NaN: none was."""
+    rate_withheld: float
+    effect: Clustered
+    """By user and world; NaN where not both came about."""
+
+
+def delivered(runs: Sequence[RunLog]) -> list[Delivered]:
+    """By recommender, by name; without those of which no explanation was withheld. Users are the
+    units: those of one world influence one another, which the interval does not know."""
+    columns: dict[str, list[tuple[bool, bool, str]]] = {}
+    for log in runs:
+        exposures = Exposures.of(log)
+        arm = log.arm_of_user[exposures.user]
+        for row in np.flatnonzero(arm >= 0).tolist():
+            user = f"{log.run_id}/{log.user_ids[int(exposures.user[row])]}"
+            columns.setdefault(log.arms[int(arm[row])].recommender, []).append(
+                (bool(exposures.shown[row]), bool(exposures.watched[row]), user)
+            )
+    found = [_of(name, rows) for name, rows in sorted(columns.items())]
+    return [one for one in found if one.withheld]
+
+
+def _of(name: str, rows: Sequence[tuple[bool, bool, str]]) -> Delivered:
+    shown = np.array([one for one, _, _ in rows], np.float64)
+    watched = np.array([one for _, one, _ in rows], np.float64)
+    withheld = 1 - shown
+    effect = difference_of_ratios(
+        (watched * shown, shown), (watched * withheld, withheld), [user for _, _, user in rows]
+    )
+    return Delivered(
+        name, int(shown.sum()), int(withheld.sum()), _rate(watched, shown),
+        _rate(watched, withheld), effect,
+    )  # fmt: skip
+
+
+def _rate(watched: np.ndarray, among: np.ndarray) -> float:
+    count = float(among.sum())
+    return float((watched * among).sum()) / count if count else float("nan")
