@@ -196,9 +196,9 @@ class Interview:
 
 def _steps(task: Questionnaire) -> list[str]:
     """The scale, step by step in the order shown: "1", or "1: not at all"."""
-    labels = [clean(one, "option") for one in task.labels]
     numbers = range(task.lowest, task.highest + 1)
-    steps = [f"{n}: {labels[at]}" if labels else str(n) for at, n in enumerate(numbers)]
+    labels = [clean(one, "option") for one in task.labels or [""] * len(numbers)]
+    steps = [f"{n}: {label}" if label else str(n) for n, label in zip(numbers, labels, strict=True)]
     return steps[::-1] if task.labels_from_highest else steps
 
 
