@@ -6,6 +6,7 @@ of it is in here, only the contrasts that it would have rested on, apart and by 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
@@ -37,6 +38,7 @@ from recarena.evaluation.explaining.scales import (
     scales,
     scores,
 )
+from recarena.evaluation.explaining.sentences import notes, verdict
 from recarena.evaluation.explaining.triples import Triple
 from recarena.evaluation.report.tables import listed
 from recarena.evaluation.statistics.reliability import correlations, krippendorff
@@ -47,11 +49,6 @@ FORMAT = 1
 POOLED = "all judges that passed"
 FAMILIES = 2
 CAVEAT = "simulated preference is not human preference"
-UNIT = (
-    "Intervals are over users: repeats are averaged inside a triple, triples inside a user. Users "
-    "of one world influence one another, so that other worlds may differ by more than the "
-    "intervals show."
-)
 
 
 def findings(material: Material, resamples: int = RESAMPLES) -> Findings:
@@ -61,19 +58,20 @@ def findings(material: Material, resamples: int = RESAMPLES) -> Findings:
     found = [_Judge(one, material, resamples) for one in answers]
     passed = [one for one in found if one.gates.publishes_behaviour]
     return {
-        "verdict": _verdict(found),
+        "verdict": verdict([one.gates for one in found]),
         "format": FORMAT,
         "under": {
             "data": material.data,
             "judges": list(material.judges),
             "label": under(POOLED if len(found) > 1 else listed(material.judges), material.data),
         },
-        "notes": _notes(material, found),
+        "notes": notes(material),
         "meanings": dict(MEANINGS),
         "sample": _sample(material),
         "questionnaire": _questionnaire(material),
         "pooled": _pooled(passed, found, material),
         "judges": [one.as_json() for one in found],
+        "naive": _naive(answers, material),
         "matrix": _matrix(found),
         "agreement": _agreement(answers, material),
         "about": dict(material.about),
@@ -261,6 +259,29 @@ def _contrasts(answers: Answers, material: Material) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _naive(answers: Sequence[Answers], material: Material) -> dict[str, Any]:
+    """What each judge would be moved by over all explanations: the contrast that is not to be used
+    beside the one that is."""
+    found = {one.judge: contrasts(one, material.triples, material, "all").measures
+             for one in answers}  # fmt: skip
+    first = {
+        name: max(found, key=lambda judge: _or_least(found[judge][name].mean), default=None)
+        for name in (NAIVE, SCORED)
+    }
+    return {
+        "judges": {
+            judge: {name: measures[name].as_json() for name in (NAIVE, SCORED)}
+            for judge, measures in found.items()
+        },
+        "first_by_naive": first[NAIVE] if len(found) > 1 else None,
+        "first_by_scored": first[SCORED] if len(found) > 1 else None,
+    }
+
+
+def _or_least(value: float) -> float:
+    return -math.inf if math.isnan(value) else value
+
+
 def _pooled(
     passed: Sequence[_Judge], everybody: Sequence[_Judge], material: Material
 ) -> dict[str, Any]:
@@ -277,65 +298,6 @@ def _pooled(
         "ranking_of_methods": ranking(whole, material, by_method, ()),
         "contrasts": _contrasts(whole, material),
     }
-
-
-def _verdict(found: Sequence[_Judge]) -> dict[str, Any]:
-    lines = [_line(one.gates) for one in found]
-    passed = [one.name for one in found if one.gates.passed]
-    if not found:
-        sentence = "Nobody was asked: there is no reply."
-    elif len(passed) == len(found):
-        sentence = f"All gates passed by {listed(passed)}."
-    elif passed:
-        failed = [one.name for one in found if not one.gates.passed]
-        sentence = f"Gates passed by {listed(passed)}, NOT passed by {listed(failed)}."
-    else:
-        sentence = f"Gates NOT passed by {listed([one.name for one in found])}."
-    return {
-        "passed": bool(found) and len(passed) == len(found),
-        "sentence": sentence,
-        "judges": [
-            {"judge": one.name, "passed": one.gates.passed, "sentence": line}
-            for one, line in zip(found, lines, strict=True)
-        ],
-    }
-
-
-def _line(one: Gates) -> str:
-    if one.passed:
-        counts = [f"{family.value} {len(one.of(family))} of {len(one.of(family))}"
-                  if one.standing(family) is Standing.PASSED
-                  else f"{family.value} {one.standing(family).value}"
-                  for family in Family]  # fmt: skip
-        return f"{one.judge}: every gate passed ({', '.join(counts)})."
-    parts: list[str] = []
-    for family in Family:
-        failed = one.not_passed(family)
-        if failed:
-            total = len(one.of(family))
-            parts.append(f"{family.value} {total - len(failed)} of {total}, not {listed(failed)}")
-        else:
-            parts.append(f"{family.value} {one.standing(family).value}")
-    return f"{one.judge}: gates NOT passed ({'; '.join(parts)})."
-
-
-def _notes(material: Material, found: Sequence[_Judge]) -> list[str]:
-    notes = [UNIT]
-    families = {material.family(one.name) for one in found}
-    if len(families) < FAMILIES:
-        notes.append(
-            "At least two families of judges are recommended: what one family of models likes may "
-            "be its own. Here there is one."
-        )
-    if not any(one.bad for one in material.triples):
-        notes.append("No item is known to be bad, so that overselling of bad items is not known.")
-    without = sum(not material.has_claims(one.id) for one in material.triples if not one.extra)
-    if without:
-        notes.append(
-            f"{without} of the explanations carry no claim that the catalogue supports: gates on "
-            "the order of conditions leave them out, contrasts count them."
-        )
-    return notes
 
 
 def _sample(material: Material) -> dict[str, Any]:
