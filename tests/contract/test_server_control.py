@@ -22,6 +22,7 @@ from recarena.v1.run_pb2 import (
     Arm,
     Run,
 )
+from recarena.v1.types_pb2 import EXPLANATION_MODE_TEXT
 from support.arena import finished, settled
 from support.operators import Operator, a_run, refused
 from support.raw_client import RawClient, fields_of
@@ -36,6 +37,8 @@ async def test_a_created_run_is_what_was_asked_for(operator):
         Arm(arm_id="b", recommender_id="other"),
     ]
     arms[0].work_timeout.FromMilliseconds(1500)
+    arms[0].explanation_mode = EXPLANATION_MODE_TEXT
+    arms[0].explanation_share = 0.25
     wanted = a_run("mine", arms=arms, seed=2**40, round_limit=3)
     wanted.settings["visits"] = {"page_size": 4}
     wanted.settings["choice"] = {"leave": 0.5}
@@ -47,6 +50,8 @@ async def test_a_created_run_is_what_was_asked_for(operator):
     assert made.arms[0].failure_policy == FAILURE_POLICY_FALLBACK_POPULAR
     assert made.arms[0].work_timeout.ToMilliseconds() == 1500
     assert made.arms[1].work_timeout.seconds == 60
+    assert made.arms[0].explanation_share == 0.25
+    assert not made.arms[1].HasField("explanation_share")
     values = json_format.MessageToDict(made.settings)
     assert values["visits"]["page_size"] == 4
     assert values["choice"] == {"leave": 0.5}
@@ -101,6 +106,11 @@ def with_settings(**values: Any) -> Run:
         (with_settings(activaton={}), "run.settings.activaton", "activation"),
         (with_settings(seed=3), "run.settings.seed", "seed"),
         (with_settings(choice={"leav": 1}), "run", "leave"),
+        (
+            a_run(arms=[Arm(recommender_id="raw", explanation_share=0.5)]),
+            "run.arms[0]",
+            "explanations = true",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -88,6 +88,15 @@ def test_a_wrong_setting_is_named_with_what_is_wrong(values, field, says):
     ("values", "says"),
     [
         ({"choice": {"tast": 1.0}}, "choice.tast is not known; did you mean 'taste'?"),
+        ({"choice": {"foresight": 1.5}}, "choice.foresight: 1.5 is not in 0..1"),
+        (
+            {"arms": [{"recommender": "a", "explanation_share": 0.5}]},
+            "explanation_share needs explanations = true",
+        ),
+        (
+            {"arms": [{"recommender": "a", "explanations": True, "explanation_share": 1.5}]},
+            "arms.0.explanation_share",
+        ),
         ({"dynamics": {"drft": 1.0}}, "dynamics.drft is not known; did you mean 'drift'?"),
         ({"arms": [{"recommender": "a"}] * 2}, "the id 'a' is there twice"),
         (
@@ -133,7 +142,7 @@ def test_names_are_of_the_form_that_is_said(name):
     rounds=st.integers(1, 10**6),
     weights=st.lists(st.integers(1, 100), min_size=1, max_size=4),
     choice=st.dictionaries(
-        st.sampled_from([*Coefficients.__dataclass_fields__]), st.floats(-5, 5), max_size=3
+        st.sampled_from([*Coefficients.__dataclass_fields__]), st.floats(0, 1), max_size=3
     ),
     policy=st.sampled_from(["all", "bernoulli", "pareto", "marginal"]),
     start=st.datetimes(timezones=st.just(UTC)),

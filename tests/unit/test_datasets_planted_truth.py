@@ -51,7 +51,7 @@ def test_a_world_with_nothing_planted_is_the_world_that_it_always_was(world: Wor
     assert plain.name == "planted-60x80"
     assert np.array_equal(plain.history.item, empty.history.item)
     # The strengths change settings alone.
-    strong = planted_world(60, 80, 3, planting=Planting(influence=5.0, fatigue=0.0))
+    strong = planted_world(60, 80, 3, planting=Planting(influence=5.0, fatigue=0.0, credulity=2.0))
     for part in ("catalog", "population", "network", "history"):
         one, other = getattr(plain, part), getattr(strong, part)
         for field in fields(one):
@@ -71,6 +71,7 @@ def test_the_same_seed_plants_the_same(world: WorldData) -> None:
         ({"edges": -1}, "edges: there cannot be -1"),
         ({"influence": -0.1}, "influence: -0.1 is not in 0..10"),
         ({"fatigue": float("nan")}, "fatigue: nan is not in 0..10"),
+        ({"credulity": 11.0}, "credulity: 11 is not in 0..10. 0 is none"),
     ],
 )
 def test_what_cannot_be_planted_is_refused(wrong: dict[str, float], said: str) -> None:
@@ -189,6 +190,8 @@ def test_strengths_are_multiples_of_the_defaults() -> None:
     assert Coefficients(**same["choice"]) == Coefficients()
     assert "dynamics" not in same
     assert Planting(groups=2, edges=3).settings() == {}
+    assert Coefficients(**Planting(credulity=0.0).settings()["choice"]) == Coefficients()
+    assert Planting(credulity=1.5).settings() == {"choice": {"credulity": 1.5}}
 
 
 def test_a_run_in_the_world_has_its_settings_unless_it_says_otherwise(
@@ -248,19 +251,20 @@ def test_recommenders_are_not_told_what_is_planted(world: WorldData) -> None:
 def test_a_spec_and_the_command_make_the_same_world(tmp_path: Path) -> None:
     spec = (
         "planted:users=30,items=40,seed=5,communities=3,history=4,"
-        "groups=2,edges=2,influence=2.5,fatigue=0"
+        "groups=2,edges=2,influence=2.5,fatigue=0,credulity=0.5"
     )
     made = CliRunner().invoke(
         app,
         ["world", "plant", str(tmp_path / "w"), "--users", "30", "--items", "40", "--seed", "5",
          "--communities", "3", "--history", "4", "--groups", "2", "--edges", "2",
-         "--influence", "2.5", "--fatigue", "0", "--json"],
+         "--influence", "2.5", "--fatigue", "0", "--credulity", "0.5", "--json"],
     )  # fmt: skip
     assert made.exit_code == 0, made.output
     assert json.loads(made.stdout)["users"] == 30
     one, other = open_world(spec), load_world(tmp_path / "w")
     assert one.origin == other.origin
-    assert one.name == other.name == "planted-30x40-g2-e2-i2.5-f0"
+    assert one.name == other.name == "planted-30x40-g2-e2-i2.5-f0-c0.5"
+    assert one.origin["planted"]["credulity"] == 0.5  # type: ignore[index]
     assert np.array_equal(one.population.taste, other.population.taste)
 
 
