@@ -89,9 +89,8 @@ def write_study(
         for one in triples
     ))  # fmt: skip
     _write(path / CLAIMS, (
-        {"triple": triple, "condition": condition, **asdict(one)}
+        {"triple": triple, "condition": condition, "claims": [asdict(one) for one in several]}
         for (triple, condition), several in checked.items()
-        for one in several
     ))  # fmt: skip
 
 
@@ -166,10 +165,11 @@ def _told(values: Mapping[str, Any]) -> Mapping[Condition, Words | None]:
     return {Condition(name): words and _words(words) for name, words in values.items()}
 
 
-def _checked(lines: Iterable[dict[str, Any]]) -> CheckedClaims:
+def _checked(lines: Iterable[Mapping[str, Any]]) -> CheckedClaims:
     found: dict[tuple[str, str], list[Checked]] = {}
     for line in lines:
-        key = (line.pop("triple"), line.pop("condition"))
-        line["verdict"] = Verdict(line["verdict"])
-        found.setdefault(key, []).append(Checked(**line))
+        claims = found.setdefault((line["triple"], line["condition"]), [])
+        for one in line["claims"]:
+            values: dict[str, Any] = {**one, "verdict": Verdict(one["verdict"])}
+            claims.append(Checked(**values))
     return found
