@@ -12,7 +12,7 @@ import pytest
 
 from support.commands import PATIENCE, PROGRAM, recarena
 from support.judging import choosing
-from support.llm_runs import SPEC, asking, played
+from support.llm_runs import asking, played
 from support.llm_stub import LlmStub, StubProcess, reader_mind
 
 USER = "u000003"
@@ -107,7 +107,7 @@ async def test_a_refusal_is_told_as_one(runs: Path):
     [
         (("choosing", "-u", USER, "What?"), "choice mind, which has no words"),
         (("choosing", "-u", USER, "What?", "--mind", "choice"), "--mind: the choice mind has no"),
-        (("thinking", "-u", "u00003", "What?"), "did you mean u000003"),
+        (("thinking", "-u", "u00003", "What?"), "has no user 'u00003'; did you mean"),
         (("thinking", "-u", USER, "What?", "--round", "9"), "--round: the run has rounds 1 to 3"),
         (("thinking", "-u", USER, "x" * 1001), "at most 1,000 characters"),
         (("thinking", "-u", USER), "QUESTION: nothing is asked"),
@@ -144,9 +144,3 @@ async def test_on_a_terminal_questions_are_asked_for_until_there_are_no_more(
     assert "We spoke of 2 things." in out.decode()
     assert f"({USER}), before round 4, played by {MIND}" in err.decode()
     assert "Traceback" not in err.decode()
-
-
-def test_the_world_has_the_user():
-    from recarena.server.datasets.specs import open_world
-
-    assert USER in open_world(SPEC).population.number_of
