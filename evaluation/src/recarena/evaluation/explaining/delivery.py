@@ -9,7 +9,8 @@ import numpy as np
 
 from recarena.evaluation.explaining.exposures import Exposures
 from recarena.evaluation.runs.run_log import RunLog
-from recarena.evaluation.statistics.clustered import Clustered, difference_of_ratios
+from recarena.evaluation.statistics.clustered import difference_of_ratios
+from recarena.evaluation.statistics.worlds import Interval
 
 INTENTION = (
     "Who was to see an explanation and who was not was drawn for each user, item and round; all "
@@ -27,8 +28,8 @@ class Delivered:
     rate_shown: float
     """NaN: none was."""
     rate_withheld: float
-    effect: Clustered
-    """By user and world; NaN where not both came about."""
+    effect: Interval
+    """Shown less withheld; its units are users of a run. NaN where not both came about."""
 
 
 def delivered(runs: Sequence[RunLog]) -> list[Delivered]:
@@ -51,8 +52,11 @@ def _of(name: str, rows: Sequence[tuple[bool, bool, str]]) -> Delivered:
     shown = np.array([one for one, _, _ in rows], np.float64)
     watched = np.array([one for _, one, _ in rows], np.float64)
     withheld = 1 - shown
-    effect = difference_of_ratios(
+    found = difference_of_ratios(
         (watched * shown, shown), (watched * withheld, withheld), [user for _, _, user in rows]
+    )
+    effect = Interval(
+        found.value, found.low, found.high, found.clusters, found.confidence, found.reason
     )
     return Delivered(
         name, int(shown.sum()), int(withheld.sum()), _rate(watched, shown),

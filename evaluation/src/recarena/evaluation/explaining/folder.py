@@ -6,6 +6,7 @@ Nothing in it depends on when or where it was made: the same seed writes the sam
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from recarena.evaluation.explaining.material import Claims
 from recarena.evaluation.explaining.replies import FILE as REPLIES
 from recarena.evaluation.explaining.replies import Condition, Reply, read_replies, write_replies
 from recarena.evaluation.explaining.triples import Triple, Words
+from recarena.evaluation.questionnaires.form import Questionnaire
+from recarena.evaluation.questionnaires.reading import read
 from recarena.evaluation.runs.run_log import RunLog
 from recarena.evaluation.runs.unreadable import Unreadable
 
@@ -24,6 +27,7 @@ MANIFEST = "study.json"
 TRIPLES = "triples.jsonl"
 WORDINGS = "wordings.jsonl"
 CLAIMS = "claims.jsonl"
+QUESTIONNAIRE = "questionnaire.toml"
 FORMAT = "recarena-explanations"
 FORMAT_VERSION = 1
 CheckedClaims = Mapping[tuple[str, str], Sequence[Checked]]
@@ -67,6 +71,13 @@ class Study:
             ) from None
 
     @property
+    def questionnaire(self) -> Questionnaire | None:
+        """Whose statements were asked; None: none were. BadQuestionnaire where its file does not
+        hold one any more."""
+        file = self.path / QUESTIONNAIRE
+        return read(file.read_bytes(), str(file)) if file.is_file() else None
+
+    @property
     def claims(self) -> Mapping[tuple[str, str], Claims]:
         """By (id of the triple, Condition), how many claims are borne out."""
         return {key: counted(one) for key, one in self.checked.items()}
@@ -78,7 +89,7 @@ def write_study(
 ) -> None:  # fmt: skip
     """Everything but the replies, into a folder that is made where there is none."""
     path.mkdir(parents=True, exist_ok=True)
-    whole = {"format": FORMAT, "format_version": FORMAT_VERSION, **manifest}
+    whole = _finite({"format": FORMAT, "format_version": FORMAT_VERSION, **manifest})
     (path / MANIFEST).write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", "utf-8")
     _write(path / TRIPLES, (asdict(one) for one in triples))
     _write(path / WORDINGS, (
@@ -111,6 +122,19 @@ def run_record(log: RunLog) -> dict[str, Any]:
         "world": log.world, "seed": log.seed, "mind": dict(log.mind),
         "recommenders": [arm.recommender for arm in log.arms], "users": len(log.user_ids),
     }  # fmt: skip
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN: null in its place."""
+    match value:
+        case float() if not math.isfinite(value):
+            return None
+        case Mapping():
+            return {name: _finite(one) for name, one in cast("Mapping[str, Any]", value).items()}
+        case list() | tuple():
+            return [_finite(one) for one in cast("Sequence[Any]", value)]
+        case _:
+            return value
 
 
 def _manifest(path: Path) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any, cast
 
 import numpy as np
 
@@ -206,6 +207,12 @@ def _key(triple: Triple) -> tuple[str, str, str]:
 
 def _why_none(log: RunLog) -> str:
     exposures = Exposures.of(log)
+    if not len(exposures) and _asked_for(log):
+        return (
+            f"{log.path}: explanations were asked for, and none came from "
+            f"{', '.join(arm.recommender for arm in log.arms)}. Let the recommender send some "
+            "(reference recommenders do with --encoding rich)"
+        )
     if not len(exposures):
         return (
             f"{log.path} was played without explanations; play it with --explanations, or let "
@@ -215,4 +222,14 @@ def _why_none(log: RunLog) -> str:
     return (
         f"{log.path}: of {len(exposures)} explained exposures none is of a feed and of an item "
         "that was new to the user. Play longer, or with more users"
+    )
+
+
+def _asked_for(log: RunLog) -> bool:
+    """Whether the run's settings ask any arm for explanations."""
+    settings: Any = log.manifest.get("settings")
+    arms: Any = settings.get("arms") if isinstance(settings, dict) else None
+    return isinstance(arms, list) and any(
+        isinstance(arm, dict) and bool(cast("Any", arm).get("explanations"))
+        for arm in cast("list[Any]", arms)
     )
