@@ -36,7 +36,8 @@ const (
 	Capability_CAPABILITY_SEARCH Capability = 2
 	// Answers ConverseWork. Without it visits never open with words.
 	Capability_CAPABILITY_CONVERSE Capability = 3
-	// Sends explanations when a query asks for them.
+	// Sends explanations when a query asks for them. A session whose arm wants explanations, and
+	// that has EXPLAIN, does not have COLUMNAR, which has no room for them.
 	Capability_CAPABILITY_EXPLAIN Capability = 4
 	// May answer one work in several RankResults (complete = false on all but the last).
 	Capability_CAPABILITY_PARTIAL_RESULTS Capability = 5

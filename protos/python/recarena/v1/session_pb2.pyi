@@ -37,7 +37,9 @@ class _CapabilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Capability
     CAPABILITY_CONVERSE: _Capability.ValueType  # 3
     """Answers ConverseWork. Without it visits never open with words."""
     CAPABILITY_EXPLAIN: _Capability.ValueType  # 4
-    """Sends explanations when a query asks for them."""
+    """Sends explanations when a query asks for them. A session whose arm wants explanations, and
+    that has EXPLAIN, does not have COLUMNAR, which has no room for them.
+    """
     CAPABILITY_PARTIAL_RESULTS: _Capability.ValueType  # 5
     """May answer one work in several RankResults (complete = false on all but the last)."""
     CAPABILITY_COLUMNAR: _Capability.ValueType  # 6
@@ -57,7 +59,9 @@ CAPABILITY_SEARCH: Capability.ValueType  # 2
 CAPABILITY_CONVERSE: Capability.ValueType  # 3
 """Answers ConverseWork. Without it visits never open with words."""
 CAPABILITY_EXPLAIN: Capability.ValueType  # 4
-"""Sends explanations when a query asks for them."""
+"""Sends explanations when a query asks for them. A session whose arm wants explanations, and
+that has EXPLAIN, does not have COLUMNAR, which has no room for them.
+"""
 CAPABILITY_PARTIAL_RESULTS: Capability.ValueType  # 5
 """May answer one work in several RankResults (complete = false on all but the last)."""
 CAPABILITY_COLUMNAR: Capability.ValueType  # 6

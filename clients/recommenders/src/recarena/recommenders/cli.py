@@ -79,7 +79,7 @@ def command() -> argparse.ArgumentParser:
         "--encoding",
         choices=("auto", "rich", "columnar"),
         default="auto",
-        help="auto: columnar where the server knows it; explanations go with rich alone",
+        help="auto: columnar where the server knows it and the arm wants no explanations",
     )
     add("--seed", metavar="N", type=int, default=0, help="of random and bandit (default: 0)")
     add("--world", metavar="DIR", type=Path, help="the world folder that oracle reads")

@@ -19,7 +19,7 @@ from recarena.evaluation.questionnaires.checking import (
 from recarena.evaluation.questionnaires.form import Construct, Item, Questionnaire
 from recarena.evaluation.questionnaires.rules import check
 
-__all__ = ["BadQuestionnaire", "available", "load"]
+__all__ = ["BadQuestionnaire", "available", "content_of", "load"]
 
 SUFFIX = ".toml"
 LARGEST = 1 << 20
@@ -40,9 +40,14 @@ def load(name_or_path: str | Path) -> Questionnaire:
     BadQuestionnaire, one line with file, item, field and remedy, where it cannot be asked as it
     is written.
     """
+    return read(content_of(name_or_path), str(name_or_path))
+
+
+def content_of(name_or_path: str | Path) -> bytes:
+    """The bytes of the file that `load` would read. BadQuestionnaire where there is none."""
     given = str(name_or_path)
     if given in available():
-        return read(_bytes_of(_shelf() / f"{given}{SUFFIX}", given), given)
+        return _bytes_of(_shelf() / f"{given}{SUFFIX}", given)
     path = Path(name_or_path)
     looks_like_a_file = path.suffix == SUFFIX or len(path.parts) > 1
     if not looks_like_a_file and not os.path.exists(path):
@@ -50,7 +55,7 @@ def load(name_or_path: str | Path) -> Questionnaire:
         raise BadQuestionnaire(
             f"no questionnaire is called {given[:80]!r}; {guess} -- or a file ending in {SUFFIX}"
         )
-    return read(_bytes_of(path, given), given)
+    return _bytes_of(path, given)
 
 
 def read(content: bytes, file: str) -> Questionnaire:

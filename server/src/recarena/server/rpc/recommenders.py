@@ -129,6 +129,8 @@ class RecommenderService(recommender_service_pb2_grpc.RecommenderServiceServicer
         self._serving[session.session_id] = session, arm
         arm.health.conduct.joined(session)
         session.catalog_version = arm.assignment.catalog.version
+        if arm.assignment.arm.explanations:
+            session.explain()
         answer = registered(session, arm, position is not None)
         await session.send(Response(registered=answer))
         beside = [

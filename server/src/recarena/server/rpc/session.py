@@ -96,6 +96,13 @@ class Session:
         self.unclaimed: Counter[str] = Counter()
         """Answers that nothing waited for, by what they were told to be."""
 
+    def explain(self) -> None:
+        """For an arm that wants explanations: who can explain works in the rich encoding, which
+        alone has room for them."""
+        if self.can_explain and self.columnar:
+            self.columnar = False
+            self.capabilities.remove(session_pb2.CAPABILITY_COLUMNAR)
+
     def max_users(self, wanted: int | None) -> int:
         """Users in one work: what the recommender asked for, else the run's wish, else the
         default, within the bounds of the encoding."""

@@ -870,7 +870,8 @@ export enum Capability {
   CONVERSE = 3,
 
   /**
-   * Sends explanations when a query asks for them.
+   * Sends explanations when a query asks for them. A session whose arm wants explanations, and
+   * that has EXPLAIN, does not have COLUMNAR, which has no room for them.
    *
    * @generated from enum value: CAPABILITY_EXPLAIN = 4;
    */

@@ -1,0 +1,283 @@
+"""`recarena explain`: do explanations help, as simulated users see it?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from recarena.evaluation.explaining.conduct import Order
+    from recarena.evaluation.explaining.judges import Judge
+    from recarena.evaluation.explaining.output import Lines, Terminal
+
+TEMPLATES, GENERATED = "template", "generated"
+
+
+def command(
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[RUN]...", help="Folders of runs with explanations."),
+    ] = None,
+    world: Annotated[
+        str,
+        typer.Option(help="Play this world first: a folder, new:… or planted:…, as recarena run."),
+    ] = "",
+    recommender: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--recommender", "-r", metavar="NAME[=COMMAND]",
+            help="With --world: a reference recommender, or a program of yours ({server}: the "
+            "address); each plays the world by itself; repeatable.",
+        ),
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="With --world: rounds of each run.")] = 10,
+    judge: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="JUDGE",
+            help="Who answers for the users: choice, anthropic:MODEL, openai:MODEL, "
+            "openai-compatible:MODEL, or scripted:honest, scripted:sycophant, scripted:halo, "
+            "scripted:random; repeatable.  [default: choice]",
+        ),
+    ] = None,
+    base_url: Annotated[
+        str, typer.Option(metavar="URL", help="Where an openai-compatible server is, with /v1.")
+    ] = "",
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="Settings file: [llm], [memory] and [choice] of judges; all tables but [llm] and "
+            "[memory] of runs that are played."
+        ),
+    ] = None,
+    triples: Annotated[
+        int, typer.Option(min=1, help="Exposures (user, item, moment) that are asked about.")
+    ] = 200,
+    draws: Annotated[
+        int | None,
+        typer.Option(min=1, help="Repeats of choosing and rating.  [default: 10; LLM: 3]"),
+    ] = None,
+    questionnaire: Annotated[
+        str,
+        typer.Option(metavar="NAME|FILE", help="battery, paper, a TOML file of yours, or none."),
+    ] = "battery",
+    questionnaire_triples: Annotated[
+        int | None,
+        typer.Option(min=1, help="Ask it about so many triples.  [default: 100; LLM: 20]"),
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Times each statement is asked.")] = 3,
+    texts: Annotated[
+        str,
+        typer.Option(
+            metavar="template|generated", help="Where placebo, hype and false facts come from."
+        ),
+    ] = TEMPLATES,
+    writer: Annotated[
+        str, typer.Option(metavar="PROVIDER:MODEL", help="Who writes generated texts: no judge.")
+    ] = "",
+    max_cost: Annotated[
+        float | None, typer.Option(min=0, help="Most that all calls together may cost.")
+    ] = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Only say how much would be asked.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Everything random follows from it.")] = 1,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for the study; one that the same command was interrupted in is gone on "
+            "with. Without it: runs/explain-TIME."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:  # fmt: skip
+    """Ask simulated users whether explanations help, and say whether the answers can be trusted.
+
+    From what users were really shown, users, items and moments are drawn. Each user is asked what
+    it would do without an explanation, with the recommender's, with empty words, with another
+    user's, with praise and with false facts: each time afresh, and nothing of it is remembered.
+
+    Example: recarena explain --world new:users=200,seed=7 -r item-knn -r content -r popular
+    """
+    from recarena.evaluation.explaining.conduct import BadOrder
+    from recarena.evaluation.explaining.judges import BadJudge
+    from recarena.evaluation.explaining.output import Lines, Terminal
+    from recarena.evaluation.explaining.sampling import BadSample
+    from recarena.evaluation.playing.contenders import BadContender
+    from recarena.evaluation.playing.stage import FAILED, finished
+    from recarena.evaluation.questionnaires.reading import BadQuestionnaire
+
+    output: Lines | Terminal = Lines() if as_json else Terminal()
+    folder = out or Path("runs") / f"explain-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+
+    def act() -> int:
+        try:
+            order = _order(
+                folder, runs or [], world, recommender or [], rounds, judge or ["choice"], base_url,
+                config, triples, questionnaire, texts, writer, max_cost, seed,
+                {"draws": draws, "questionnaire_triples": questionnaire_triples,
+                 "repeats": repeats},
+            )  # fmt: skip
+            return _estimate(order, output) if estimate else _make(order, output)
+        except (BadContender, BadJudge, BadOrder, BadQuestionnaire, BadSample) as error:
+            output.error(str(error))
+            return FAILED
+
+    stopped = (
+        f"Stopped. What was played and what language models answered is in {folder}: the same "
+        f"command with --out {folder} goes on from there"
+    )
+    raise typer.Exit(finished(act, output.error, lambda: stopped))
+
+
+def _make(order: Order, output: Lines | Terminal) -> int:
+    """Makes the study and its report."""
+    import asyncio
+
+    from recarena.evaluation.explaining.conduct import carry_out, open_folder
+    from recarena.evaluation.explaining.output import Lines
+    from recarena.evaluation.explaining.results import write_results
+
+    open_folder(order)
+    study = asyncio.run(carry_out(order, output))
+    results = write_results(study)
+    if isinstance(output, Lines):
+        output.say("findings", folder=str(order.folder), **results.findings)
+    else:
+        from rich.console import Console
+
+        from recarena.evaluation.explaining.terminal import show
+
+        show(results.findings, Console(highlight=False))
+        output.note(f"Report: {results.page}; all answers: {order.folder}")
+    return 0
+
+
+def _estimate(order: Order, output: Lines | Terminal) -> int:
+    """Says what would be asked."""
+    from recarena.evaluation.explaining.conduct import BadOrder, prepare
+    from recarena.evaluation.explaining.generated import WRITTEN
+    from recarena.evaluation.explaining.inquiries import count_calls
+    from recarena.evaluation.explaining.output import Lines
+    from recarena.evaluation.runs.run_log import RunLog
+
+    if order.world:
+        raise BadOrder(
+            "what would be asked follows from runs: play them first with recarena run "
+            "--explanations, and name their folders"
+        )
+    prepared = prepare([RunLog.open(one) for one in order.runs], order.triples, order.seed)
+    output.prepared(prepared.sample)
+    counts = {
+        plan.judge.name: (len(asks), count_calls(asks) if plan.judge.is_llm else 0)
+        for plan in order.plans
+        for asks in [prepared.asks(plan)]
+    }
+    if order.writer:
+        texts = len(prepared.sample.triples) * len(WRITTEN)
+        counts[f"{order.writer.name} (writer)"] = (texts, texts)
+    for name, (inquiries, calls) in counts.items():
+        if isinstance(output, Lines):
+            output.say("estimate", who=name, inquiries=inquiries, calls=calls)
+        else:
+            cost = f", {calls:,} calls where every first answer can be read" if calls else ""
+            output.note(f"{name}: {inquiries:,} inquiries{cost}")
+    return 0
+
+
+def _order(
+    folder: Path, runs: Sequence[Path], world: str, recommenders: Sequence[str], rounds: int,
+    judges: Sequence[str], base_url: str, config: Path | None, triples: int, questionnaire: str,
+    texts: str, writer: str, max_cost: float | None, seed: int, given: Mapping[str, Any],
+) -> Order:  # fmt: skip
+    """What the options ask for. BadOrder, BadJudge, BadContender, BadQuestionnaire."""
+    from recarena.evaluation.explaining.conduct import BadOrder, Order
+    from recarena.evaluation.explaining.judges import check_writer
+    from recarena.evaluation.explaining.plan import Plan
+    from recarena.evaluation.playing.contenders import contenders
+    from recarena.evaluation.questionnaires.reading import content_of, read
+
+    if bool(runs) == bool(world):
+        raise BadOrder(
+            "name either run folders, or a world to play: recarena explain RUN, or --world WORLD "
+            "-r RECOMMENDER"
+        )
+    if world and not recommenders:
+        raise BadOrder("--world needs recommenders to play it: -r item-knn -r content")
+    if recommenders and not world:
+        raise BadOrder("-r is for --world: a run has its recommenders")
+    if texts not in (TEMPLATES, GENERATED):
+        raise BadOrder(f"--texts {texts!r} is not known: write {TEMPLATES} or {GENERATED}")
+    if (texts == GENERATED) != bool(writer):
+        raise BadOrder("--texts generated and --writer PROVIDER:MODEL go together")
+    settings = _settings(config)
+    minds = {name: settings.pop(name) for name in ("llm", "memory") if name in settings}
+    if "choice" in settings:
+        minds["choice"] = settings["choice"]
+    named = list(dict.fromkeys(judges))
+    scribe = _judge(writer, minds, base_url) if writer else None
+    found = [_judge(one, minds, base_url) for one in named]
+    check_writer(scribe, found)
+    models = [one for one in (*found, scribe) if one and one.is_llm]
+    if max_cost is not None:
+        if not models:
+            raise BadOrder("--max-cost is for language models, and none is asked")
+        found = [_capped(one, max_cost / len(models)) for one in found]
+        scribe = _capped(scribe, max_cost / len(models)) if scribe else None
+    content = b"" if questionnaire == "none" else content_of(questionnaire)
+    sheet = read(content, questionnaire) if content else None
+    asked = any(one.takes_statements for one in found)
+    urls = [str((one.settings.get(table) or {}).get("base_url") or "")
+            for one in models for table in ("llm", "memory")]  # fmt: skip
+    return Order(
+        folder=folder, runs=tuple(runs), world=_absolute(world), rounds=rounds,
+        recommenders=contenders(recommenders), settings=settings if world else {},
+        plans=tuple(Plan.of(one, sheet, seed, **given) for one in found),
+        writer=scribe, triples=triples, seed=seed, questionnaire=content if asked else b"",
+        urls=frozenset(urls) - {""},
+    )  # fmt: skip
+
+
+def _judge(name: str, minds: Mapping[str, Any], base_url: str) -> Judge:
+    """BadJudge where there is none of that name."""
+    from recarena.evaluation.explaining.judges import judge
+
+    settings: dict[str, Any] = {table: dict(values) for table, values in minds.items()}
+    if base_url and name.startswith("openai-compatible"):
+        settings["llm"] = {**settings.get("llm", {}), "base_url": base_url}
+    return judge(name, settings)
+
+
+def _capped(one: Judge, cap: float) -> Judge:
+    from dataclasses import replace
+
+    if not one.is_llm:
+        return one
+    llm = {**dict(one.settings["llm"]), "max_cost": cap}
+    return replace(one, settings={**one.settings, "llm": llm})
+
+
+def _settings(config: Path | None) -> dict[str, Any]:
+    """The file's tables, without what a study says itself. BadOrder where it cannot be read."""
+    import tomllib
+
+    from recarena.evaluation.explaining.conduct import BadOrder
+
+    if config is None:
+        return {}
+    try:
+        settings = tomllib.loads(config.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadOrder(f"--config: {config} cannot be read ({error})") from None
+    for name in ("seed", "rounds", "arms"):
+        settings.pop(name, None)
+    return settings
+
+
+def _absolute(world: str) -> str:
+    """A folder as the server finds it; other worlds as they are."""
+    return str(Path(world).absolute()) if world and Path(world).is_dir() else world

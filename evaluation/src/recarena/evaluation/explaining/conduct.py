@@ -1,0 +1,286 @@
+"""A study from its runs to its findings: what is played, told, asked and made of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from recarena.evaluation.explaining.asking import Heard, Spent, ask, compose
+from recarena.evaluation.explaining.catalogue import Catalogue
+from recarena.evaluation.explaining.delivery import delivered
+from recarena.evaluation.explaining.faithfulness import check
+from recarena.evaluation.explaining.folder import (
+    QUESTIONNAIRE,
+    CheckedClaims,
+    Study,
+    add_replies,
+    run_record,
+    write_study,
+)
+from recarena.evaluation.explaining.generated import briefs, with_generated
+from recarena.evaluation.explaining.inquiries import Ask, Quizzes, Wordings, build
+from recarena.evaluation.explaining.judges import Judge
+from recarena.evaluation.explaining.output import Output
+from recarena.evaluation.explaining.past import Past
+from recarena.evaluation.explaining.plan import Plan
+from recarena.evaluation.explaining.quiz import quiz
+from recarena.evaluation.explaining.sampling import Sample, sample
+from recarena.evaluation.explaining.wordings import TEMPLATE, wordings
+from recarena.evaluation.playing.arena import Arena, Watch
+from recarena.evaluation.playing.contenders import Contender
+from recarena.evaluation.playing.mirrored import Bout
+from recarena.evaluation.playing.stage import Stage, staged
+from recarena.evaluation.runs.run_log import RunLog
+
+ORDER = "order.json"
+RUNS = "runs"
+SPENT = "spent.json"
+
+
+class BadOrder(Exception):
+    """A study that cannot be made as it is ordered; the text is one line with the remedy."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What determines a study."""
+
+    folder: Path
+    runs: tuple[Path, ...]
+    """Run folders; none: they are played first."""
+    world: str
+    """As CreateRun takes it; "" with run folders."""
+    recommenders: tuple[Contender, ...]
+    """Each plays the world by itself."""
+    rounds: int
+    settings: Mapping[str, Any]
+    """Of the runs that are played."""
+    plans: tuple[Plan, ...]
+    """One for each judge."""
+    writer: Judge | None
+    """Who writes the texts that are not the recommenders'; None: templates."""
+    triples: int
+    seed: int
+    questionnaire: bytes = b""
+    """The file of the statements that are asked; empty: none are."""
+    urls: frozenset[str] = field(default_factory=frozenset[str])
+    """Servers of models that are asked."""
+
+    @property
+    def models(self) -> list[Judge]:
+        """The language models among those who judge and write."""
+        everybody = [plan.judge for plan in self.plans] + ([self.writer] if self.writer else [])
+        return [one for one in everybody if one.is_llm]
+
+    @property
+    def serving(self) -> list[str]:
+        """Options of the server."""
+        urls = [word for url in sorted(self.urls) for word in ("--llm-url", url)]
+        return ["--llm", *urls] if self.models else []
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON values; two orders are the same where these are."""
+        return {
+            "runs": [str(one.absolute()) for one in self.runs],
+            "world": self.world,
+            "recommenders": {one.name: one.command for one in self.recommenders},
+            "rounds": self.rounds if self.world else 0,
+            "settings": dict(self.settings),
+            "judges": [dict(plan.as_json()) for plan in self.plans],
+            "writer": self.writer.name if self.writer else "",
+            "triples": self.triples,
+            "seed": self.seed,
+        }
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A study before anybody was asked."""
+
+    logs: Sequence[RunLog]
+    sample: Sample
+    told: Wordings
+    quizzes: Quizzes
+
+    def asks(self, plan: Plan) -> list[Ask]:
+        """Everything that a plan's judge is asked."""
+        return build(plan, self.sample.triples, self.told, self.quizzes)
+
+
+def open_folder(order: Order) -> None:
+    """Makes the study's folder, or finds in it an order that is the same, which is gone on with.
+    BadOrder for any other folder that is not empty."""
+    file, wanted = order.folder / ORDER, order.as_json()
+    if file.is_file():
+        try:
+            there: Any = json.loads(file.read_text("utf-8"))
+        except ValueError:
+            there = {}
+        changed = sorted(name for name, one in wanted.items() if there.get(name) != one)
+        if changed:
+            raise BadOrder(
+                f"{order.folder} holds a study with other {', '.join(changed)}. Name another "
+                "folder with --out"
+            )
+        return
+    if order.folder.exists() and any(order.folder.iterdir()):
+        raise BadOrder(f"{order.folder} is not empty. Name another folder with --out")
+    (order.folder / RUNS).mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(wanted, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def prepare(logs: Sequence[RunLog], count: int, seed: int) -> Prepared:
+    """Draws triples and words what is told of them. BadSample."""
+    drawn = sample(logs, count, seed)
+    catalogues = {log.run_id: Catalogue.of(log) for log in logs}
+    quizzes = {
+        one.id: quiz(catalogues[one.run_id], catalogues[one.run_id].number_of[one.item_id], seed)
+        for one in drawn.triples
+    }
+    return Prepared(logs, drawn, wordings(drawn.triples, logs, seed), quizzes)
+
+
+async def carry_out(order: Order, output: Output) -> Study:
+    """Plays what is to be played, asks every judge, and keeps everything in the order's folder.
+    BadOrder, BadSample, and what `stage.EXPECTED` names."""
+    runs = order.folder / RUNS
+    for path in order.runs:
+        _link(runs / RunLog.open(path).run_id, path)
+    async with staged(
+        runs, order.recommenders, len(order.recommenders), output.starting(), order.serving
+    ) as stage:
+        folders = await _played(order, stage, output) if order.world else list(order.runs)
+        logs = [RunLog.open(folder) for folder in folders]
+        prepared = prepare(logs, order.triples, order.seed)
+        output.prepared(prepared.sample)
+        prepared, texts, spent = await _worded(order, prepared, stage, output)
+        heard: list[Heard] = []
+        for plan in order.plans:
+            asks = prepared.asks(plan)
+            with output.asking(plan.judge.name, len(asks)) as progress:
+                asking = ask(stage.channel, plan, asks, progress)
+                heard.append(await stage.programs.while_alive(asking))
+    write_study(
+        order.folder, _manifest(order, prepared, texts, heard), prepared.sample.triples,
+        prepared.told, _checked(prepared),
+    )  # fmt: skip
+    if order.questionnaire:
+        (order.folder / QUESTIONNAIRE).write_bytes(order.questionnaire)
+    add_replies(order.folder, [reply for one in heard for reply in one.replies])
+    costs = {one.judge: one.spent.as_json() for one in heard}
+    if order.writer:
+        costs[f"{order.writer.name} (writer)"] = spent.as_json()
+    (order.folder / SPENT).write_text(json.dumps(costs, indent=2) + "\n", "utf-8")
+    return Study.open(order.folder)
+
+
+async def _played(order: Order, stage: Stage, output: Output) -> list[Path]:
+    """The folders of a run for each recommender, in their order."""
+    bouts = [
+        Bout(one.name, (one.name,), order.world, order.seed, order.settings, explained=True)
+        for one in order.recommenders
+    ]
+    arena = Arena(dict.fromkeys(stage.at_once, stage.channel), stage.at_once, goes_on=True)
+    with output.playing(len(bouts) * order.rounds) as progress:
+        watch = Watch(round=lambda _bout, _round: progress(1))
+        played = await stage.programs.while_alive(arena.play(bouts, order.rounds, watch))
+    for one in played:
+        if one.error:
+            raise BadOrder(
+                f"the run of {one.bout.recommender} {one.error} (kept in {one.folder}), so that "
+                "there is nothing to ask about"
+            )
+    return [one.folder for one in played]
+
+
+async def _worded(
+    order: Order, prepared: Prepared, stage: Stage, output: Output
+) -> tuple[Prepared, dict[str, Any], Spent]:
+    """The texts of a writer in the place of templates, where there is one; where texts come from;
+    and what that took."""
+    if order.writer is None:
+        return prepared, {"source": TEMPLATE}, Spent()
+    triples, logs = prepared.sample.triples, prepared.logs
+    wanted = briefs(triples, logs, prepared.told, order.seed)
+    with output.asking(f"{order.writer.name} (writer)", len(wanted)) as progress:
+        writing = compose(stage.channel, logs[0].run_id, order.writer, wanted, progress)
+        written = await stage.programs.while_alive(writing)
+    made = with_generated(triples, logs, prepared.told, written, order.seed)
+    texts = {
+        "source": order.writer.name,
+        "kept": dict(made.kept),
+        "templates_instead": {name: dict(why) for name, why in made.fallbacks.items()},
+    }
+    return (
+        Prepared(logs, prepared.sample, made.wordings, prepared.quizzes),
+        texts,
+        written.spent,
+    )
+
+
+def _checked(prepared: Prepared) -> CheckedClaims:
+    """What every text claims, held against the run as it stood."""
+    logs = {log.run_id: log for log in prepared.logs}
+    users = {
+        log.run_id: {user_id: number for number, user_id in enumerate(log.user_ids)}
+        for log in prepared.logs
+    }
+    found: CheckedClaims = {
+        (one.id, str(condition)): check(
+            words,
+            Catalogue.of(logs[one.run_id]).number_of[one.item_id],
+            users[one.run_id][one.user_id],
+            one.round,
+            Past.of(logs[one.run_id]),
+        )
+        for one in prepared.sample.triples
+        for condition, words in prepared.told[one.id].items()
+        if words is not None
+    }
+    return found
+
+
+def _manifest(
+    order: Order, prepared: Prepared, texts: Mapping[str, Any], heard: Sequence[Heard]
+) -> dict[str, Any]:
+    """What makes the study what it is; nothing of where or when it was made."""
+    drawn = prepared.sample
+    return {
+        "code_version": metadata.version("recarena-evaluation"),
+        "seed": order.seed,
+        "triples": {
+            "wanted": order.triples,
+            "bad_items_by": dict(drawn.bad_by),
+            "offered": dict(drawn.offered),
+            "short": dict(drawn.short),
+        },
+        "texts": dict(texts),
+        "runs": [run_record(log) for log in prepared.logs],
+        "delivery": [
+            {
+                "recommender": one.recommender, "shown": one.shown, "withheld": one.withheld,
+                "rate_shown": one.rate_shown, "rate_withheld": one.rate_withheld,
+                "effect": one.effect.mean, "low": one.effect.low, "high": one.effect.high,
+            }
+            for one in delivered(prepared.logs)
+        ],
+        "judges": [
+            {**plan.as_json(), "settings": dict(plan.judge.settings), "called": one.called,
+             "prompts": dict(one.prompts)}
+            for plan, one in zip(order.plans, heard, strict=True)
+        ],
+    }  # fmt: skip
+
+
+def _link(link: Path, target: Path) -> None:
+    """Shows a run folder to the server under its own name. BadOrder where another has it."""
+    if link.is_symlink():
+        if link.resolve() == target.resolve():
+            return
+        raise BadOrder(f"two runs are called {link.name}: a study can hold one of them")
+    os.symlink(target.absolute(), link, target_is_directory=True)

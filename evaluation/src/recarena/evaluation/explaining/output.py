@@ -1,0 +1,148 @@
+"""How a study speaks while it is made: to people, or one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from recarena.evaluation.explaining.sampling import Sample
+
+EVERY_S = 1.0
+"""Between two lines of progress."""
+Advance = Callable[[int], None]
+
+
+class Output(Protocol):
+    """Told of what goes on."""
+
+    def starting(self) -> AbstractContextManager[None]:
+        """While the programs start."""
+        ...
+
+    def playing(self, rounds: int) -> AbstractContextManager[Advance]:
+        """While runs are played; what is entered is told of rounds."""
+        ...
+
+    def prepared(self, sample: Sample) -> None:
+        """The triples are drawn."""
+        ...
+
+    def asking(self, who: str, inquiries: int) -> AbstractContextManager[Advance]:
+        """While somebody is asked; what is entered is told of answers."""
+        ...
+
+    def error(self, text: str) -> None:
+        """Something went wrong, or was stopped."""
+        ...
+
+
+class Terminal:
+    """For people, on stderr; bars on a terminal alone."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self._err = Console(stderr=True, highlight=False)
+
+    @contextmanager
+    def starting(self) -> Generator[None]:
+        """A spinner."""
+        with self._err.status("Starting a server"):
+            yield
+
+    def playing(self, rounds: int) -> AbstractContextManager[Advance]:
+        """One bar over all rounds."""
+        return self._bar("playing", rounds, "rounds")
+
+    def prepared(self, sample: Sample) -> None:
+        """A line, and one for each recommender with less than was wanted."""
+        extra = sum(one.extra for one in sample.triples)
+        whole = len(sample.triples) - extra
+        more = f", and {extra} more with bad items" if extra else ""
+        self.note(f"{whole} triples of a user, an item and a moment{more}")
+        for name, missing in sample.short.items():
+            self.note(f"{name}: {missing} triples fewer than wanted; it explained no more")
+
+    def asking(self, who: str, inquiries: int) -> AbstractContextManager[Advance]:
+        """One bar over all answers."""
+        return self._bar(f"asking {who}", inquiries, "answers")
+
+    def error(self, text: str) -> None:
+        """In red."""
+        from rich.text import Text
+
+        self._err.print(Text(text, "red"), soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        """A line."""
+        self._err.print(text, markup=False, soft_wrap=True)
+
+    @contextmanager
+    def _bar(self, what: str, total: int, unit: str) -> Generator[Advance]:
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        columns = (
+            TextColumn("{task.description}"), BarColumn(30), MofNCompleteColumn(),
+            TextColumn(unit), TimeRemainingColumn(),
+        )  # fmt: skip
+        shown = self._err.is_terminal
+        with Progress(*columns, console=self._err, disable=not shown, transient=True) as bars:
+            task = bars.add_task(what, total=total)
+            yield lambda count: bars.advance(task, count)
+
+
+class Lines:
+    """For machines: one JSON object a line on stdout."""
+
+    def say(self, event: str, **values: object) -> None:
+        """A line."""
+        sys.stdout.write(json.dumps({"event": event, **values}, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+
+    @contextmanager
+    def starting(self) -> Generator[None]:
+        """Nothing is said."""
+        yield
+
+    def playing(self, rounds: int) -> AbstractContextManager[Advance]:
+        """Lines `playing`."""
+        return self._progress("playing", rounds)
+
+    def prepared(self, sample: Sample) -> None:
+        """A line `prepared`."""
+        extra = sum(one.extra for one in sample.triples)
+        self.say(
+            "prepared", triples=len(sample.triples) - extra, extra=extra, short=dict(sample.short)
+        )
+
+    def asking(self, who: str, inquiries: int) -> AbstractContextManager[Advance]:
+        """Lines `asking`."""
+        return self._progress("asking", inquiries, who=who)
+
+    def error(self, text: str) -> None:
+        """A line `error`."""
+        self.say("error", message=text)
+
+    @contextmanager
+    def _progress(self, event: str, total: int, **values: object) -> Generator[Advance]:
+        done, said = 0, time.monotonic()
+
+        def advance(count: int) -> None:
+            nonlocal done, said
+            done += count
+            if done >= total or time.monotonic() - said >= EVERY_S:
+                said = time.monotonic()
+                self.say(event, done=done, of=total, **values)
+
+        yield advance
