@@ -92,7 +92,8 @@ async def test_a_share_of_the_explanations_is_withheld_and_told_to_nobody(server
     for row in range(len(log)):
         at = int(log.round[row]), people[log.user[row]], items[log.item[row]]
         assert (*at, not held[row]) in told
-        assert (*at, bool(held[row])) not in told
+        assert not held[row] or (*at, True) not in told
+    assert sum(one[-1] for one in told) == int((~held).sum())
     (arm,) = summary(RunFolder.open(run.folder.path))["arms"]
     assert (arm["explained"], arm["withheld"]) == (int((~held).sum()), int(held.sum()))
 
