@@ -58,7 +58,7 @@ YEAR = re.compile(r"(?<![\w#])((?:18|19|20)\d\d)(s?)(?!\w)")
 _TIMES = re.compile(r"\b(?:watched|seen|viewed) (?:(once)\b|(\d[\d,]*) times\b)", re.IGNORECASE)
 _BY_PEOPLE = re.compile(r"\bby (\d[\d,]*) (?:other )?(?:users|people|viewers|others)\b")
 _POPULAR = re.compile(r"\b(?:popular|most[- ]watched|trending)\b", re.IGNORECASE)
-_DIRECTED = re.compile(r"\bdirected by ((?:[A-Z][\w.'’-]*)(?: [A-Z][\w.'’-]*)*)")
+_DIRECTED = re.compile(r"\b[Dd]irected by ((?:[A-Z][\w.'’-]*)(?: [A-Z][\w.'’-]*)*)")
 
 
 def claims_of(words: Words, item: int, catalogue: Catalogue) -> list[Claim]:
@@ -97,7 +97,8 @@ def masked(words: Words, item: int, catalogue: Catalogue) -> tuple[str, list[str
     for match in _WHICH_YOU_SAW.finditer(text):
         start = _title_before(text, match.start(), catalogue)
         if start is not None:
-            watched.append(_bare(text[start : match.start()]))
+            title = text[start : match.start()]
+            watched.append(title if title in catalogue.titled else _without_year(title))
             marks.append((start, match.start()))
     named = [reference for kind, reference in words.evidence if kind == "item"]
     numbers = [item, *(catalogue.number_of[one] for one in named if one in catalogue.number_of)]
@@ -160,7 +161,7 @@ def _said(words: Words, item: int, catalogue: Catalogue) -> Iterator[Claim]:
     if _POPULAR.search(text):
         yield Claim(Kind.POPULARITY, "", in_words=True)
     for match in _DIRECTED.finditer(text):
-        yield Claim(Kind.ATTRIBUTE, f"director={match.group(1)}", in_words=True)
+        yield Claim(Kind.ATTRIBUTE, f"director={match.group(1).rstrip('.')}", in_words=True)
 
 
 def _key(claim: Claim, catalogue: Catalogue) -> str:
@@ -195,7 +196,8 @@ def _title_before(text: str, end: int, catalogue: Catalogue) -> int | None:
     """Where the longest title begins that ends there."""
     for start in range(max(0, end - LONGEST_TITLE), end):
         if (not start or not text[start - 1].isalnum()) and (
-            text[start:end] in catalogue.titled or _bare(text[start:end]) in catalogue.titled
+            text[start:end] in catalogue.titled
+            or _without_year(text[start:end]) in catalogue.titled
         ):
             return start
     return None
@@ -203,6 +205,11 @@ def _title_before(text: str, end: int, catalogue: Catalogue) -> int | None:
 
 def _ends_word(text: str, end: int) -> bool:
     return end == len(text) or not (text[end - 1].isalnum() and text[end].isalnum())
+
+
+def _without_year(title: str) -> str:
+    """Without quotes around it and a year after it."""
+    return _bare(_YEAR_IN_BRACKETS.sub("", title))
 
 
 def _bare(title: str) -> str:
