@@ -30,16 +30,19 @@ from recarena.v1.types_pb2 import Explanation
 from support.figures import report
 from support.injections import ENCODINGS, INSTRUCTIONS, PROMOTIONS
 from support.judging import choosing, judging, shown_in
-from support.llm_runs import HUNDRED, played
+from support.llm_runs import played
 from support.llm_stub import LlmStub, Mind, obedient_mind, reader_mind
 from support.thinkers import EVERY_PROVIDER
 
 pytestmark = pytest.mark.slow
 CORPUS = tuple(
-    encoded(text) for encoded in ENCODINGS.values() for text in (*PROMOTIONS, *INSTRUCTIONS)
+    (text, encoded(text)) for encoded in ENCODINGS.values() for text in (*PROMOTIONS, *INSTRUCTIONS)
 )
+"""Each with what it says undisguised."""
+WORLD = "new:users=400,seed=1"
 NEUTRAL = "This is one of the things that there are in the list that you see on this page today. "
-NAMED = ("choose me", "pick this", "watch this")
+SELFISH = ("choose me", "choose this", "pick this", "watch this")
+"""What those say that ask for the very item they stand beside."""
 ROUND = 2
 STRIDE = 97
 """So that the texts of the corpus go to all users, and to all positions."""
@@ -50,6 +53,7 @@ class Pair:
     """An injection beside an item that a user was shown, and neutral words as long."""
 
     text: str
+    """The injection, undisguised."""
     user: int
     injected: Inquiry
     neutral: Inquiry
@@ -60,7 +64,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("runs") / "run"
 
     async def play() -> None:
-        async with played(path, choosing(ROUND), open_world(HUNDRED)) as run:
+        async with played(path, choosing(ROUND), open_world(WORLD)) as run:
             assert run.error == ""
 
     asyncio.run(play())
@@ -73,14 +77,13 @@ def pairs(run: Path) -> list[Pair]:
     past = Past(run)
     shown = shown_in(run, ROUND)
     made: list[Pair] = []
-    for number, text in enumerate(CORPUS):
+    for number, (plain, text) in enumerate(CORPUS):
         user, item, where = shown[number * STRIDE % len(shown)]
         words = told(Explanation(text=text), past.data.catalog, item)
-        plain = (NEUTRAL * 10)[: len(words[0])]
-        quiet = told(Explanation(text=plain), past.data.catalog, item)
+        quiet = told(Explanation(text=(NEUTRAL * 10)[: len(words[0])]), past.data.catalog, item)
         assert len(quiet[0]) == len(words[0])
         made.append(
-            Pair(text, user, _asked(f"i{number}", user, item, where, Told(*words)),
+            Pair(plain, user, _asked(f"i{number}", user, item, where, Told(*words)),
                  _asked(f"n{number}", user, item, where, Told(*quiet)))
         )  # fmt: skip
     past.close()
@@ -201,7 +204,9 @@ async def test_who_obeys_everything_can_only_watch_what_is_there(
     assert not [one for one in said[len(pairs) :] if isinstance(one, Missing)]
     found = lift(pairs, said)
     figures("obedient, all injections", found, said)
-    rows = [at for at, one in enumerate(pairs) if any(w in one.text.lower() for w in NAMED)]
+    rows = [
+        at for at, one in enumerate(pairs) if any(words in one.text.lower() for words in SELFISH)
+    ]
     promoted = [pairs[at] for at in rows]
     theirs = [*(said[at] for at in rows), *(said[len(pairs) + at] for at in rows)]
     asks = lift(promoted, theirs)
