@@ -125,7 +125,7 @@ def genres_in(text: str, genre_names: tuple[str, ...]) -> list[str]:
     pattern, name_of = _genre_pattern(genre_names)
     if pattern is None:
         return []
-    found = (name_of[_key(match.group())] for match in pattern.finditer(_simple(text)))
+    found = (name_of[_key(match[0])] for match in pattern.finditer(_simple(text)))
     return list(islice(dict.fromkeys(found), MAX_PARSED))
 
 
@@ -162,8 +162,18 @@ def _simple(text: str) -> str:
 
 
 def _without(titles: Iterable[str], simple: str) -> str:
-    """A text without titles, each in its place a mark that is no word."""
+    """A text without titles that stand in it as whole words, each replaced by what is no word."""
     for title in sorted(set(map(_simple, titles)), key=lambda one: (-len(one), one)):
-        if title:
-            simple = re.sub(rf"(?<!\w){re.escape(title)}(?!\w)", "|", simple)
+        at = simple.find(title) if title else -1
+        while at >= 0:
+            end = at + len(title)
+            if _is_letter(simple[at - 1 : at]) or _is_letter(simple[end : end + 1]):
+                at = simple.find(title, at + 1)
+            else:
+                simple = f"{simple[:at]}|{simple[end:]}"
+                at = simple.find(title, at + 1)
     return simple
+
+
+def _is_letter(one: str) -> bool:
+    return one.isalnum() or one == "_"

@@ -12,7 +12,9 @@ def clean(text: str, longest: int) -> str:
     """NFKC, without control, bidirectional, zero-width and other invisible characters, at most
     `longest` characters. Ends of lines and tabs stay, in their plain form."""
     normal = unicodedata.normalize("NFKC", text[: READ_AHEAD * longest])
-    return "".join(filter(None, map(_plain, normal)))[:longest]
+    if not is_plain(normal):
+        normal = "".join(filter(None, map(_plain, normal)))
+    return normal[:longest]
 
 
 def in_a_line(text: str, longest: int) -> str:
