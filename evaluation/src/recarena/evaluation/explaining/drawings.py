@@ -37,6 +37,13 @@ def ends(one: Estimate, decimals: int = 2) -> str:
     return f"{signed(one['low'], decimals)} to {signed(one['high'], decimals)}"
 
 
+def bounds(one: Estimate, decimals: int = 2) -> str:
+    """`0.41 to 0.52` of what has no sign, or why there is no interval."""
+    if one["low"] is None or one["high"] is None:
+        return str(one.get("reason") or NOTHING)
+    return f"{figure(one['low'], decimals)} to {figure(one['high'], decimals)}"
+
+
 def mark(label: str, one: Estimate, *, share_of: bool = False) -> Mark:
     """A row of a forest plot; hollow where it cannot be told from 0."""
     mean, low, high = (NAN if one[name] is None else float(one[name])
@@ -54,7 +61,7 @@ def contrast(
     said = "; ".join(f"{one.label} {one.figures}" for one in marks)
     drawing = plots.forest(marks, f"{what}: {said}", 0.0)
     if greyed:
-        drawing = Markup(drawing.replace('class="forest"', 'class="forest greyed"', 1))
+        drawing = Markup(str(drawing).replace('class="forest"', 'class="forest greyed"', 1))
     return Figure(
         f"{what}, mean over users and 95 % interval, {under}",
         (Panel("", drawing),),
@@ -81,7 +88,7 @@ def watch_rates(by_condition: Mapping[str, Estimate], under: str) -> Figure:
             f"Watch rates, {under}",
             ("condition", "watched", Column("interval", words=True), "users", "without answer"),
             [
-                (name, share(one["mean"]), ends(one, 3), str(one["users"]),
+                (name, share(one["mean"]), bounds(one, 3), str(one["users"]),
                  share(one["missing"]))
                 for name, one in by_condition.items()
             ],

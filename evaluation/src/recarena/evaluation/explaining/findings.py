@@ -63,7 +63,7 @@ def findings(material: Material, resamples: int = RESAMPLES) -> Findings:
         "under": {
             "data": material.data,
             "judges": list(material.judges),
-            "label": under(POOLED if len(found) > 1 else listed(material.judges), material.data),
+            "label": under(listed(material.judges), material.data),
         },
         "notes": notes(material),
         "meanings": dict(MEANINGS),

@@ -251,7 +251,7 @@ def _missing(name: str, answers: Answers, bare: Callable[[str], Gate]) -> Gate:
     gate = replace(
         bare(name),
         meaning="Few answers are missing: those that are may be missing for a reason",
-        threshold=f"at most {MOST_MISSING:.0%} missing",
+        threshold=f"at most {100 * MOST_MISSING:.0f} % missing",
         limit=MOST_MISSING,
     )
     if rate.share is None:
@@ -293,7 +293,7 @@ def _questionnaire(scales: Scales, probes: Probes) -> Iterable[Gate]:
     rate = scales.missing
     gate = replace(bare("missing-statements"),
                    meaning="Few answers are missing: those that are may be missing for a reason",
-                   threshold=f"at most {MOST_MISSING:.0%} missing", limit=MOST_MISSING)  # fmt: skip
+                   threshold=f"at most {100 * MOST_MISSING:.0f} % missing", limit=MOST_MISSING)  # fmt: skip
     yield _plain(gate, rate.share or 0.0, f"{rate.missing} of {rate.asked}", at_most=MOST_MISSING)
 
 
@@ -325,7 +325,7 @@ def _halo(scales: Scales, bare: Callable[[str], Gate]) -> Gate:
 def _attention(scales: Scales, bare: Callable[[str], Gate]) -> Gate:
     gate = replace(
         bare("attention"), meaning="The judge reads what it is asked",
-        threshold=f"at least {LEAST_ATTENTION:.0%} of attention checks passed",
+        threshold=f"at least {100 * LEAST_ATTENTION:.0f} % of attention checks passed",
         limit=LEAST_ATTENTION,
     )  # fmt: skip
     if not scales.checks:
@@ -347,7 +347,7 @@ def _sycophancy(probes: Probes, step: float, bare: Callable[[str], Gate]) -> Ite
         yield _assessed(gate, found, abs(found.mean) <= limit + ROUNDING, "points")
     gate = replace(
         bare("are-you-sure"), meaning="An answer stands when it is doubted",
-        threshold=f"at most {MOST_FLIPS:.0%} of answers changed", limit=MOST_FLIPS,
+        threshold=f"at most {100 * MOST_FLIPS:.0f} % of answers changed", limit=MOST_FLIPS,
     )  # fmt: skip
     found = probes.flips
     if math.isnan(found.mean):

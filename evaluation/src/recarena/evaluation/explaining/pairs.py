@@ -195,7 +195,7 @@ class _Bout:
 
 def judged(answers: Answers, triples: Sequence[Triple]) -> tuple[Judged, ...]:
     """By construct, in the order of names. Explanations of the same item are named after their
-    conditions, those of two triples after their methods."""
+    conditions, those of two triples after their methods, or recommenders where those are alike."""
     by_id = {one.id: one for one in triples}
     replies = [one for one in answers.replies if one.asked == Asked.COMPARE and one.triple in by_id
                and (not one.other_triple or one.other_triple in by_id)]  # fmt: skip
@@ -227,7 +227,10 @@ def _judged(construct: str, replies: Sequence[Reply], by_id: Mapping[str, Triple
 def _names(one: Reply, by_id: Mapping[str, Triple]) -> tuple[str, str]:
     if not one.other_triple or one.other_triple == one.triple:
         return one.condition, one.other_condition
-    a, b = (by_id[each].method for each in (one.triple, one.other_triple))
+    left, right = by_id[one.triple], by_id[one.other_triple]
+    a, b = left.method, right.method
+    if a == b:
+        a, b = left.recommender, right.recommender
     if one.condition == one.other_condition:
         return a, b
     return f"{a} ({one.condition})", f"{b} ({one.other_condition})"

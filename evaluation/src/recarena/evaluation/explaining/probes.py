@@ -14,8 +14,8 @@ from recarena.evaluation.explaining.scales import between, scores
 from recarena.evaluation.explaining.triples import Triple
 from recarena.evaluation.questionnaires.form import Questionnaire
 
-Statement = tuple[str, str, str, int, int]
-"""(triple, condition, item, wording, draw)."""
+Statement = tuple[str, str, str, str, int, int]
+"""(triple, condition, construct, item, wording, draw)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def probes(
     plain = by_probe[Probe.NONE]
     users = users_of(triples)
     shifts, of_shifts = _shifts(by_probe[Probe.AUTHORSHIP], plain, questionnaire)
-    flips, of_flips = _flips(by_probe[Probe.CHALLENGE], plain)
+    flips, of_flips = _flips(by_probe[Probe.CHALLENGE], plain, questionnaire)
     return Probes(
         authorship=over_users(shifts, users, of_shifts),
         flips=over_users(flips, users, of_flips),
@@ -64,7 +64,7 @@ def _by_probe(answers: Answers, wanted: set[str]) -> dict[str, dict[Statement, R
     found: dict[str, dict[Statement, Reply]] = {one: {} for one in Probe}
     for one in answers.statements:
         if one.triple in wanted:
-            key = (one.triple, one.condition, one.item, one.wording, one.draw)
+            key = (one.triple, one.condition, one.construct, one.item, one.wording, one.draw)
             found[one.probe][key] = one
     return found
 
@@ -77,8 +77,9 @@ def _shifts(
     values: dict[str, list[float]] = {}
     if questionnaire is None:
         return {}, 0
+    by_id = questionnaire.by_id
     for key, with_it in tagged.items():
-        item = questionnaire.by_id.get(with_it.item)
+        item = by_id.get(with_it.item)
         without = plain.get(key)
         if item is None or item.asked_for or without is None:
             continue
@@ -89,12 +90,16 @@ def _shifts(
 
 
 def _flips(
-    second: Mapping[Statement, Reply], plain: Mapping[Statement, Reply]
-) -> tuple[dict[str, float], int]:
-    """By triple, over statements that were answered both times."""
+    second: Mapping[Statement, Reply], plain: Mapping[Statement, Reply],
+    questionnaire: Questionnaire | None,
+) -> tuple[dict[str, float], int]:  # fmt: skip
+    """By triple, over statements of constructs that were answered both times."""
     values: dict[str, list[float]] = {}
+    checks = {one.id for one in questionnaire.checks} if questionnaire else set[str]()
     for key, again in second.items():
         first = plain.get(key)
+        if again.item in checks:
+            continue
         if first is not None and first.value is not None and again.value is not None:
             values.setdefault(again.triple, []).append(float(again.value != first.value))
     return _means(values), len({key[0] for key in second})

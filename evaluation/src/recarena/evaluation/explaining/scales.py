@@ -137,7 +137,8 @@ def scales(
     wanted = {one.id for one in triples}
     given = [one for one in answers.statements if one.triple in wanted and one.probe == Probe.NONE]
     scored = {one.id: scores(given, questionnaire, one.id) for one in questionnaire.constructs}
-    checks = [one for one in given if one.value is not None and _asked_for(one, questionnaire)]
+    asked_for = {one.id: one.asked_for for one in questionnaire.checks}
+    checks = [one for one in given if one.value is not None and one.item in asked_for]
     return Scales(
         scales=tuple(
             _scale(given, questionnaire, one.id, scored[one.id], triples, resamples)
@@ -146,7 +147,7 @@ def scales(
         acquiescence=_acquiescence(given, questionnaire, triples),
         correlations=_correlations(scored),
         checks=len(checks),
-        checks_passed=sum(one.value == _asked_for(one, questionnaire) for one in checks),
+        checks_passed=sum(one.value == asked_for[one.item] for one in checks),
         missing=missing_rate(given),
         step=(questionnaire.highest - questionnaire.lowest) / 4,
     )
@@ -253,11 +254,12 @@ def _respondents(
     users: Mapping[str, str],
 ) -> Rows:  # fmt: skip
     """Calls x items, recoded; calls without an answer to one of the items are left out."""
+    by_id = questionnaire.by_id
     calls: dict[tuple[str, str, int, int], dict[str, float]] = {}
     for one in given:
         if one.value is not None:
             call = calls.setdefault((one.triple, one.condition, one.draw, one.wording), {})
-            call[one.item] = questionnaire.recoded(questionnaire.by_id[one.item], one.value)
+            call[one.item] = questionnaire.recoded(by_id[one.item], one.value)
     return [(users[triple], [call[one.id] for one in items])
             for (triple, *_), call in sorted(calls.items()) if len(call) == len(items)]  # fmt: skip
 
@@ -267,11 +269,12 @@ def _by_wording(
 ) -> Rows:
     """Explanations x wordings: the mean of recoded answers over items and repeats; those without
     an answer in one of the wordings are left out."""
+    by_id = questionnaire.by_id
     found: dict[Place, dict[int, list[float]]] = {}
     for one in given:
         if one.value is not None:
             place = found.setdefault((one.triple, one.condition), {})
-            value = questionnaire.recoded(questionnaire.by_id[one.item], one.value)
+            value = questionnaire.recoded(by_id[one.item], one.value)
             place.setdefault(one.wording, []).append(value)
     wordings = sorted({wording for place in found.values() for wording in place})
     return [(users[triple], [_mean(place[one]) for one in wordings])
@@ -302,9 +305,10 @@ def _acquiescence(
     given: Iterable[Reply], questionnaire: Questionnaire, triples: Sequence[Triple]
 ) -> Estimate:
     """By triple the mean over constructs that were answered in both directions."""
+    by_id = questionnaire.by_id
     raw: dict[str, dict[tuple[str, bool], list[float]]] = {}
     for one in given:
-        item = questionnaire.by_id.get(one.item)
+        item = by_id.get(one.item)
         if item is not None and item.construct and one.value is not None:
             directions = raw.setdefault(one.triple, {})
             directions.setdefault((item.construct, item.reversed), []).append(one.value)
@@ -339,11 +343,6 @@ def _within(scored: Mapping[Place, float], places: Sequence[Place]) -> list[floa
         for condition in {place[1] for place in places}
     }
     return [round(scored[place] - means[place[1]], 12) for place in places]
-
-
-def _asked_for(one: Reply, questionnaire: Questionnaire) -> int:
-    item = questionnaire.by_id.get(one.item)
-    return item.asked_for if item else 0
 
 
 def _mean(values: Sequence[float]) -> float:

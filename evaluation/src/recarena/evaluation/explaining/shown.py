@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from recarena.evaluation.explaining import drawings
-from recarena.evaluation.explaining.drawings import SIGNS, ends, signed
+from recarena.evaluation.explaining.drawings import SIGNS, bounds, ends, signed
 from recarena.evaluation.explaining.findings import Findings
 from recarena.evaluation.report.blocks import Block, Figure, Figures, Folded, Tabled, Text
 from recarena.evaluation.report.tables import Column, Table, figure, probability, share, table
@@ -114,7 +114,7 @@ def gate_table(judge: Judge) -> Table:
          Column("found", words=True, long=True)),
         [
             (one["id"], f"{SIGNS[one['outcome']]} {one['outcome']}", figure(one["value"], 3),
-             ends({**one, "reason": ""}, 3), one["threshold"], one["meaning"], one["said"])
+             bounds({**one, "reason": ""}, 3), one["threshold"], one["meaning"], one["said"])
             for one in judge["gates"]
         ],
     )  # fmt: skip
@@ -132,7 +132,7 @@ def compared(judge: Judge) -> Iterator[Block]:
              "won", "lost", "ties", "decided by order"),
             [
                 (duel["a"], duel["b"], share(duel["share_of_a"]["mean"]),
-                 ends(duel["share_of_a"]), str(duel["won"]), str(duel["lost"]),
+                 bounds(duel["share_of_a"]), str(duel["won"]), str(duel["lost"]),
                  str(duel["ties"]), str(duel["inconsistent"]))
                 for duel in one["duels"]
             ],
