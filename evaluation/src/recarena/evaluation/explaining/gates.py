@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from recarena.evaluation.explaining.answers import BEHAVIOUR, Answers, missing_rate
+from recarena.evaluation.explaining.answers import BEHAVIOUR, Answers, Rate, missing_rate
 from recarena.evaluation.explaining.contrasts import chosen, users_of
 from recarena.evaluation.explaining.estimates import (
     Estimate,
@@ -177,7 +177,8 @@ def _behaviour(answers: Answers, material: Material) -> Iterable[Gate]:
     ):  # fmt: skip
         yield _order(answers, claiming, (one, other), replace(bare(name), meaning=meaning))
     yield _hype(answers, [one for one in material.triples if one.bad], bare)
-    yield _missing("missing-behaviour", answers, bare)
+    asked = [one for one in answers.replies if one.asked in BEHAVIOUR]
+    yield _missing(bare("missing-behaviour"), missing_rate(asked))
 
 
 def _placebo(answers: Answers, triples: Sequence[Triple], bare: Callable[[str], Gate]) -> Gate:
@@ -244,12 +245,9 @@ def _hype(answers: Answers, bad: Sequence[Triple], bare: Callable[[str], Gate]) 
     return _assessed(gate, found, passed, "not above 0" if passed else "oversells bad items")
 
 
-def _missing(name: str, answers: Answers, bare: Callable[[str], Gate]) -> Gate:
-    """Of behaviour, or of statements."""
-    wanted = BEHAVIOUR if name == "missing-behaviour" else (Asked.STATEMENT,)
-    rate = missing_rate(one for one in answers.replies if one.asked in wanted)
+def _missing(gate: Gate, rate: Rate) -> Gate:
     gate = replace(
-        bare(name),
+        gate,
         meaning="Few answers are missing: those that are may be missing for a reason",
         threshold=f"at most {100 * MOST_MISSING:.0f} % missing",
         limit=MOST_MISSING,
@@ -290,11 +288,7 @@ def _questionnaire(scales: Scales, probes: Probes) -> Iterable[Gate]:
     yield _halo(scales, bare)
     yield _attention(scales, bare)
     yield from _sycophancy(probes, scales.step, bare)
-    rate = scales.missing
-    gate = replace(bare("missing-statements"),
-                   meaning="Few answers are missing: those that are may be missing for a reason",
-                   threshold=f"at most {100 * MOST_MISSING:.0f} % missing", limit=MOST_MISSING)  # fmt: skip
-    yield _plain(gate, rate.share or 0.0, f"{rate.missing} of {rate.asked}", at_most=MOST_MISSING)
+    yield _missing(bare("missing-statements"), scales.missing)
 
 
 def _acquiescence(scales: Scales, bare: Callable[[str], Gate]) -> Gate:

@@ -52,8 +52,8 @@ def gates_table(judge: Mapping[str, Any]) -> Table:
     """A row a gate that is not passed."""
     from rich.text import Text
 
-    made = _table(f"Gates that {judge['judge']} does not pass", ("gate", "", "value", "threshold", "found"),
-                  numbers=("value",))  # fmt: skip
+    columns = ("gate", "", "value", "threshold", "found")
+    made = _table(f"Gates that {judge['judge']} does not pass", columns, numbers=("value",))
     for one in judge["gates"]:
         outcome = one["outcome"]
         if outcome == "passed":
