@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from recarena.server.assembly import recorded_mind_of
 from recarena.server.errors import InputError
+from recarena.server.founding import settings_of
 from recarena.server.inquiring.composing import Wanted, compose
 from recarena.server.inquiring.questions import (
     UNKNOWN,
@@ -36,6 +38,7 @@ from recarena.server.inquiring.questions import (
 from recarena.server.llm.budget import CapReached
 from recarena.server.llm.failures import NotRecorded
 from recarena.server.llm.recorder import FILE, Recorder
+from recarena.server.minds.llm.mind import LlmMind
 from recarena.server.minds.llm.prompts import ASKED, prompt_file
 from recarena.server.store.run_folder import RunFolder
 from recarena.server.types import NOTHING
@@ -49,7 +52,7 @@ from support.judging import (
     judging,
     shown_in,
 )
-from support.llm_runs import ExplainingDoor, played
+from support.llm_runs import ExplainingDoor, played, settings
 from support.llm_stub import Asked as Request
 from support.llm_stub import LlmStub, Mind, Switches, random_mind, reader_mind, scripted_mind
 from support.thinkers import EVERY_PROVIDER
@@ -86,6 +89,23 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
             assert run.error == ""
 
     asyncio.run(play())
+    return path
+
+
+@pytest.fixture(scope="module")
+def thought(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of users with LLM minds, four rounds, so that things come to their minds."""
+    path = tmp_path_factory.mktemp("runs") / "thought"
+
+    async def play() -> None:
+        async with LlmStub(random_mind(4)) as stub:
+            made = settings(stub, rounds=4, memory={"recent": 1, "strength": 2.0})
+            async with played(path, made) as run:
+                assert run.error == ""
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("ANTHROPIC_API_KEY", "k")
+        asyncio.run(play())
     return path
 
 
@@ -149,6 +169,14 @@ async def test_a_choice_is_made_on_the_page_that_was_shown(run: Path):
     }
     assert "may" not in asked[0].data
     assert said == Chosen(True, (picks["watch"][1] - 1,))
+
+
+async def test_another_item_of_the_page_is_not_the_one_in_question(run: Path):
+    user, item, where = shown_in(run, 2)[0]
+    other = 1 if where.position else 2
+    async with noted(says({"watch": [other]})) as (stub, _), judging(run, stub) as one:
+        asks = inquiry(Choose(), user, item, impression=where)
+        assert (await one.ask(asks)).said == [Chosen(False, (other - 1,))]
 
 
 async def test_nothing_watched_is_an_answer(run: Path):
@@ -272,22 +300,50 @@ async def test_users_of_a_choice_mind_s_run_remember_what_its_log_says(run: Path
         assert folder.digest == before
 
 
-async def test_who_is_asked_later_remembers_as_if_asked_from_the_start(run: Path):
-    users = range(6)
+@pytest.mark.parametrize("name", ["run", "thought"])
+async def test_who_is_asked_later_remembers_as_if_asked_from_the_start(
+    name: str, run: Path, thought: Path
+):
+    path = {"run": run, "thought": thought}[name]
 
-    async def told(in_steps: bool) -> list[str]:
-        async with noted() as (stub, asked), judging(run, stub) as one:
+    async def remembered(in_steps: bool) -> list[str]:
+        """By everybody at the end: what they are shown, and how firmly it is kept."""
+        async with noted() as (stub, asked), judging(path, stub) as one:
             if in_steps:
-                await one.ask(*(inquiry(Rate(), user, ITEM) for user in users if user % 2))
-            await one.ask(*(inquiry(Expect(), user, ITEM, before=4) for user in users))
+                await one.ask(*(inquiry(Rate(), u, ITEM) for u in range(20) if u % 4 == 1))
+                await one.ask(*(inquiry(Rate(), u, ITEM, before=4) for u in range(20) if u % 2))
+            await one.ask(*(inquiry(Expect(), user, ITEM, before=4) for user in range(20)))
+            views, _ = await one.respondent._open()
+            bank = views.bank
+            order = np.argsort(bank.column("id"), kind="stable")
+            columns = [bank.column(n)[order].tolist() for n in ("recalls", "last_access", "layer")]
         shown = [one.data for one in asked if one.task == "ask_expect"]
         for one in shown:
             del one["mark"]
-        return sorted(json.dumps(one) for one in shown)
+        return [*sorted(json.dumps(one) for one in shown), json.dumps(columns)]
 
-    at_once, later = await told(False), await told(True)
-    assert len(at_once) == 6
+    at_once, later = await remembered(False), await remembered(True)
+    assert len(at_once) == 21
     assert at_once == later
+
+
+async def test_users_of_a_run_with_a_model_of_its_own_remember_as_in_the_run(thought: Path):
+    with RunFolder.open(thought) as folder:
+        settings_then = settings_of(folder)
+        mind = recorded_mind_of(settings_then, folder.world(), folder)
+        assert isinstance(mind, LlmMind)
+        for round, (_, memories) in enumerate(folder.rounds(1, 3), 1):
+            mind.committed(round, memories)
+    async with noted() as (stub, _), judging(thought, stub) as one:
+        await one.ask(*(inquiry(Expect(), user, ITEM, before=4) for user in range(20)))
+        views, _ = await one.respondent._open()
+        for user in range(20):
+            assert views.bank.recent(user, 4) == mind.bank.recent(user, 4)
+            assert views.bank.recall(user, 4, views.bank._vectors[:1]) == mind.bank.recall(
+                user, 4, views.bank._vectors[:1]
+            )
+    assert mind.bank.column("recalls").any()
+    await mind.close()
 
 
 # ------------------------------------------------------------------ recordings
