@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +25,6 @@ from recarena.server.inquiring.questions import (
     Rating,
     Reason,
     Said,
-    Talk,
     Task,
     Told,
 )
@@ -34,7 +33,7 @@ from recarena.server.minds.choice import ChoiceMind, Coefficients
 from recarena.server.minds.choice.utility import Utility
 from recarena.server.ports import PageView
 from recarena.server.randomness import Purpose, keys, uniform
-from recarena.server.types import NOTHING, Ints, MemoryColumns, Surface
+from recarena.server.types import NOTHING, Bools, Floats, Ints, MemoryColumns, Surface
 from recarena.server.world import World
 
 NO_WORDS = Missing(Reason.NOT_ABLE, "the choice mind has no words")
@@ -66,6 +65,11 @@ class Batch:
     def items(self) -> Ints:
         """[rows]: the item in question."""
         return np.array([one.inquiry.item for one in self.seen], np.int32)
+
+    @property
+    def told(self) -> list[Told | None]:
+        """[rows]: what the user is told of it."""
+        return [one.inquiry.told for one in self.seen]
 
 
 class ChoiceRespondent:
@@ -105,24 +109,14 @@ class ChoiceRespondent:
     async def _said(self, task: type[Task], batch: Batch) -> Sequence[Said]:
         if task is Choose:
             return await self.chosen(batch)
-        if task is Expect:
-            return self.expected(batch)
-        if task is Rate:
-            return self.rated(batch)
-        return [self._one(batch, row, one) for row, one in enumerate(batch.seen)]
-
-    def _one(self, batch: Batch, row: int, seen: Seen) -> Said:
-        match seen.inquiry.task:
-            case Quiz() as quiz:
-                return self.quizzed(batch, seen, quiz)
-            case Questionnaire() as questionnaire:
-                return self.scored(batch, seen, questionnaire)
-            case Compare() as compare:
-                return self.compared(batch, seen, compare)
-            case Talk():
-                return NO_WORDS
-            case Choose() | Expect() | Rate():
-                raise AssertionError("these are answered together")
+        answered: dict[type[Task], Callable[[Batch], Sequence[Said]]] = {
+            Expect: self.expected,
+            Rate: self.rated,
+            Quiz: self.quizzed,
+            Questionnaire: self.scored,
+            Compare: self.compared,
+        }
+        return answered.get(task, self.silent)(batch)
 
     # ------------------------------------------------------------------ what users do
 
@@ -153,70 +147,84 @@ class ChoiceRespondent:
 
     # ------------------------------------------------------------------ what users know
 
-    def quizzed(self, batch: Batch, seen: Seen, quiz: Quiz) -> Said:
+    def quizzed(self, batch: Batch) -> Sequence[Said]:
         """What the user has watched it knows; of what it is told it believes a part."""
-        known = self.known_genres(batch, seen)
         names = batch.world.catalog.genre_number
-        return QuizAnswers(tuple((one.id, _option(one, known, names)) for one in quiz.questions))
+        found: list[Said] = []
+        for one, known in zip(batch.seen, self.known_genres(batch), strict=True):
+            quiz = one.inquiry.task
+            assert isinstance(quiz, Quiz)
+            answers = tuple((each.id, _option(each, known, names)) for each in quiz.questions)
+            found.append(QuizAnswers(answers))
+        return found
 
-    def known_genres(self, batch: Batch, seen: Seen) -> Sequence[int]:
-        """Genres that the user takes the item in question to have: those it has, where the user
-        has watched it; else those it is told of, right or wrong, each with the probability
+    def known_genres(self, batch: Batch) -> list[list[int]]:
+        """[rows]: genres that the user takes the item in question to have: those it has, where the
+        user has watched it; else those it is told of, right or wrong, each with the probability
         min(kappa_u, 1)."""
-        world, user, item = batch.world, seen.inquiry.user, seen.inquiry.item
-        if has_watched(world, seen):
-            return [int(genre) for genre in np.flatnonzero(world.catalog.genres[item])]
-        told = seen.inquiry.told
-        claimed = [one for one in told.claims if one >= 0] if told else []
-        if not claimed:
-            return []
-        drawn = uniform(keys(world.seed, Purpose.BELIEF, batch.round, user, item, claimed))
-        trust = float(world.population.trust[user])
-        return [one for one, u in zip(claimed, drawn.tolist(), strict=True) if u < trust]
+        world, users, items = batch.world, batch.users, batch.items
+        watched = has_watched(batch)
+        known: list[list[int]] = [[] for _ in batch.seen]
+        claims: list[tuple[int, int]] = []
+        for row, one in enumerate(batch.seen):
+            if watched[row]:
+                known[row] = np.flatnonzero(world.catalog.genres[items[row]]).tolist()
+            elif told := one.inquiry.told:
+                claims += [(row, genre) for genre in told.claims if genre >= 0]
+        if claims:
+            row, genre = np.array(claims).T
+            u = uniform(
+                keys(world.seed, Purpose.BELIEF, batch.round, users[row], items[row], genre)
+            )
+            for (at, one), believes in zip(
+                claims, u < world.population.trust[users[row]], strict=True
+            ):
+                if believes:
+                    known[at].append(one)
+        return known
 
     # ------------------------------------------------------------------ what it cannot say
 
-    def scored(self, batch: Batch, seen: Seen, questionnaire: Questionnaire) -> Said:
+    def scored(self, batch: Batch) -> Sequence[Said]:
         """It agrees and disagrees with nothing."""
-        return NO_WORDS
+        return self.silent(batch)
 
-    def compared(self, batch: Batch, seen: Seen, compare: Compare) -> Said:
+    def compared(self, batch: Batch) -> Sequence[Said]:
         """Which of two explanations moves the user more towards its item, where that is the
         question."""
-        if compare.construct != PERSUASIVENESS:
-            return NO_WORDS
-        first, second = self.effects(batch, seen, compare)
-        if abs(first - second) < SAME:
-            return Choice.NEITHER
-        return Choice.FIRST if first > second else Choice.SECOND
+        better = preferred(*self.effects_of_both(batch), SAME)
+        return [
+            choice if compare.construct == PERSUASIVENESS else NO_WORDS
+            for choice, compare in zip(better, comparisons(batch), strict=True)
+        ]
+
+    def silent(self, batch: Batch) -> Sequence[Said]:
+        """It has no words."""
+        return [NO_WORDS] * len(batch)
 
     # ------------------------------------------------------------------ explanations
 
-    def effect(self, batch: Batch, seen: Seen, told: Told | None = None, item: int = -1) -> float:
-        """E_ui of what the user is told of the item in question, or of another explanation of
-        another item."""
-        told = told or seen.inquiry.told
-        item = item if item >= 0 else seen.inquiry.item
-        if told is None or item < 0:
-            return 0.0
-        user = np.array([seen.inquiry.user], np.int32)
-        one = np.array([[item]], np.int32)
-        watched = batch.world.watched.has(user, one)
-        if seen.position >= 0 and item == seen.inquiry.item:
-            watched[0, 0] = has_watched(batch.world, seen)
-        view = PageView(
-            batch.round, 0, user, one, np.zeros(1, np.int16),
-            np.full(1, Surface.FEED, np.int8), np.full(1, NOTHING, np.int32), False,
-            np.empty((1, 0), np.int32), {(0, 0): told.claims},
-        )  # fmt: skip
-        return float(self._utility.explanations(batch.world, view, watched)[0, 0])
-
-    def effects(self, batch: Batch, seen: Seen, compare: Compare) -> tuple[float, float]:
-        """E_ui of the explanation shown first, and of the one shown second."""
+    def effects_of_both(self, batch: Batch) -> tuple[Floats, Floats]:
+        """[rows]: E_ui of the explanation shown first, and of the one shown second."""
+        others = comparisons(batch)
+        items = np.array([one.other_item for one in others], np.int32)
         return (
-            self.effect(batch, seen),
-            self.effect(batch, seen, compare.other, compare.other_item),
+            self.effects(batch, batch.told, batch.items),
+            self.effects(batch, [one.other for one in others], items),
         )
+
+    def effects(self, batch: Batch, told: Sequence[Told | None], items: Ints) -> Floats:
+        """[rows]: E_ui of explanations of some items, one each."""
+        n = len(batch)
+        watched = batch.world.watched.has(batch.users, items)
+        watched |= has_watched(batch) & (items == batch.items)
+        view = PageView(
+            batch.round, 0, batch.users, items[:, None], np.zeros(n, np.int16),
+            np.full(n, Surface.FEED, np.int8), np.full(n, NOTHING, np.int32), False,
+            np.empty((n, 0), np.int32),
+            {(row, 0): one.claims for row, one in enumerate(told) if one and items[row] >= 0},
+        )  # fmt: skip
+        return self._utility.explanations(batch.world, view, watched[:, None])[:, 0]
 
 
 def under(world: World, seed: int, draw: int) -> World:
@@ -262,11 +270,29 @@ def together(views: Sequence[PageView]) -> Iterator[tuple[list[int], PageView]]:
         )
 
 
-def has_watched(world: World, seen: Seen) -> bool:
-    """Whether the user has watched the item in question, earlier in the visit included."""
-    user, item = seen.inquiry.user, seen.inquiry.item
-    one = np.array([user], np.int32), np.array([item], np.int32)
-    return bool(world.watched.has(*one)[0]) or item in seen.view.watched_now[0].tolist()
+def has_watched(batch: Batch) -> Bools:
+    """[rows]: whether the user has watched the item in question, earlier in the visit included."""
+    found = batch.world.watched.has(batch.users, batch.items)
+    for row, one in enumerate(batch.seen):
+        if one.view.watched_now.shape[1] and one.inquiry.item in one.view.watched_now[0]:
+            found[row] = True
+    return found
+
+
+def comparisons(batch: Batch) -> list[Compare]:
+    """[rows]: what is compared."""
+    tasks = [one.inquiry.task for one in batch.seen]
+    found = [task for task in tasks if isinstance(task, Compare)]
+    assert len(found) == len(tasks)
+    return found
+
+
+def preferred(first: Floats, second: Floats, same: float) -> list[Choice]:
+    """[rows]: the larger of two numbers, neither where they differ by less than `same`."""
+    return [
+        Choice.NEITHER if abs(a - b) < same else Choice.FIRST if a > b else Choice.SECOND
+        for a, b in zip(first.tolist(), second.tolist(), strict=True)
+    ]
 
 
 def _option(question: QuizQuestion, known: Sequence[int], names: Mapping[str, int]) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -43,10 +44,9 @@ class PastPages(LoggedRound):
 
     def find(self, user: int, step: int) -> int | None:
         """The page that a user saw at a step of the visit, if there was one."""
-        first, end = np.searchsorted(self.user, [user, user + 1])
-        steps = self._events.step[self._row[first:end]]
-        found = np.flatnonzero(steps == step)
-        return int(first) + int(found[0]) if len(found) else None
+        first, end = int(self._next[user]), int(self._end[user])
+        steps: list[int] = self._events.step[self._row[first:end]].tolist()
+        return first + steps.index(step) if step in steps else None
 
     def items(self, page: int, width: int) -> Ints:
         """[1, width]: what stood on a page, NOTHING where it was shorter."""
@@ -66,16 +66,20 @@ class PastPages(LoggedRound):
     def sought(self, page: int) -> int:
         """The item that the search behind the page was for, NOTHING: none."""
         cause = int(self._row[self._begin[page]]) - 1
-        is_search = cause >= 0 and self._events.kind[cause] == EventKind.SEARCH
+        is_search = cause >= 0 and int(self._events.kind[cause]) == EventKind.SEARCH
         return int(self._events.item[cause]) if is_search else NOTHING
 
     def watched_before(self, page: int) -> Ints:
         """[1, n]: what the user had watched in the visit when the page was shown."""
         e, row = self._events, int(self._row[page])
-        first = int(np.searchsorted(e.user, e.user[row]))
-        earlier = np.arange(first, row)
-        mine = earlier[e.kind[earlier] == EventKind.WATCH]
-        return e.item[mine][None, :].astype(np.int32)
+        first = int(self._first[int(self.user[page])])
+        mine = e.kind[first:row] == np.int8(EventKind.WATCH)
+        return e.item[first:row][mine][None, :]
+
+    @cached_property
+    def _first(self) -> NDArray[np.intp]:
+        """[users]: the row of each one's first event."""
+        return np.searchsorted(self._events.user, np.arange(len(self._user_ids)))
 
 
 class Past:

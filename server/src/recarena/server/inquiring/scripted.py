@@ -9,19 +9,26 @@ by the draw and the statement as well for how it puts it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recarena.server.evidence import LOCALE, METHOD, PARSED, read
-from recarena.server.inquiring.choosing import PERSUASIVENESS, Batch, ChoiceRespondent
+from recarena.server.evidence import FALSE, LOCALE, METHOD, PARSED, read
+from recarena.server.inquiring.choosing import (
+    PERSUASIVENESS,
+    Batch,
+    ChoiceRespondent,
+    comparisons,
+    preferred,
+)
 from recarena.server.inquiring.questions import (
     UNKNOWN,
     Choice,
     Chosen,
-    Compare,
     Questionnaire,
     Quiz,
     QuizAnswers,
@@ -34,8 +41,8 @@ from recarena.server.inquiring.questions import (
 )
 from recarena.server.inquiring.respondent import Seen
 from recarena.server.minds.choice import Coefficients
-from recarena.server.randomness import Purpose, keys, normal, uniform
-from recarena.server.types import Floats
+from recarena.server.randomness import Keys, Purpose, keys, normal, uniform
+from recarena.server.types import Floats, Ints
 
 KIND = "scripted:"
 SPREAD = 1.0
@@ -49,6 +56,10 @@ WAVERING = 0.03
 CLEARLY_BETTER = 0.15
 EAGER = 0.23
 """Share of what it would have passed over that a sycophant watches for the words' sake."""
+KEEN, KEEN_ON_AUTHORS = 0.1, 1.0
+"""Share of its answers that agree strongly, and of those to authors."""
+TURNS = 0.5
+"""Share of its answers that it turns round when it is doubted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,66 +97,67 @@ class Honest(ChoiceRespondent):
     moves it."""
 
     name = "scripted:honest"
+    slip = SLIP
 
-    def scored(self, batch: Batch, seen: Seen, questionnaire: Questionnaire) -> Said:
+    def scored(self, batch: Batch) -> Sequence[Said]:
         """Answers what is asked, reversed statements the other way round."""
-        inquiry = seen.inquiry
-        told = inquiry.told or Told("")
-        level = self.level(batch, seen, told, inquiry.item, questionnaire.construct)
-        statements = questionnaire.statements
-        slips = self.slips(batch, seen, told, statements)
-        wavers = drawn(batch, seen, told, statements, "sure", questionnaire.construct)
-        found: list[Score] = []
-        for one, slip, waver in zip(statements, slips.tolist(), wavers.tolist(), strict=True):
+        asked = Asked(batch)
+        constructs = [one.construct for one in asked.sheets]
+        thought = self.levels(batch, batch.told, batch.items, constructs)
+        levels = thought[asked.row] + np.float32(self.slip) * normal(asked.keys("slip"))
+        wavers = uniform(asked.keys("sure")) < WAVERING
+
+        def answer(number: int, sheet: Questionnaire, one: Statement) -> tuple[int, int]:
             if one.asked_for:
-                answer = second = one.asked_for
-            else:
-                answer = on_scale(questionnaire, level + slip, reverse=one.reversed)
-                second = answer
-                if waver < WAVERING:
-                    second += 1 if answer < questionnaire.highest else -1
-            found.append(Score(one.id, answer, second if questionnaire.challenge else None))
-        return Scores(tuple(found))
+                return one.asked_for, one.asked_for
+            first = on_scale(sheet, float(levels[number]), reverse=one.reversed)
+            if not wavers[number]:
+                return first, first
+            return first, first + 1 if first < sheet.highest else first - 1
 
-    def slips(
-        self, batch: Batch, seen: Seen, told: Told, statements: Sequence[Statement]
+        return asked.answered(answer)
+
+    def levels(
+        self, batch: Batch, told: Sequence[Told | None], items: Ints, constructs: Sequence[str]
     ) -> Floats:
-        """What is said, less what is thought, statement by statement."""
-        return np.float32(SLIP) * normal(statement_keys(batch, seen, told, statements, "slip"))
-
-    def level(self, batch: Batch, seen: Seen, told: Told, item: int, construct: str) -> float:
-        """What the user thinks of an explanation, above or below the middle."""
-        shared = normal_of(batch, seen, "all", told, item)
-        own = normal_of(batch, seen, construct, told, item)
+        """[rows]: what users think of explanations of some items, above or below the middle."""
+        shared = normals(batch, ["all"] * len(batch), told, items)
+        own = normals(batch, constructs, told, items)
         thought = SHARED**0.5 * shared + (1 - SHARED) ** 0.5 * own
-        merit = self.merits(batch, seen, told, item).of(construct)
-        return SPREAD * thought + merit
+        merits = self.merits(batch, told, items)
+        worth = [one.of(construct) for one, construct in zip(merits, constructs, strict=True)]
+        return (SPREAD * thought + np.array(worth)).astype(np.float32)
 
-    def merits(self, batch: Batch, seen: Seen, told: Told, item: int) -> Merits:
-        """What there is to an explanation of an item."""
-        catalog = batch.world.catalog
-        effect = self.effect(batch, seen, told, item)
-        true = {g for g in told.claims if g >= 0 and catalog.genres[item, g]}
-        false = [g for g in told.claims if g == -1 or (g >= 0 and g not in true)]
-        kinds = {kind for kind, _ in read(told.evidence)} - {METHOD, LOCALE}
-        reasons = bool(kinds - {PARSED} or true or false)
-        return Merits(
-            moves=float(np.tanh(3 * effect)),
-            matters=float(np.tanh(3 * abs(effect))),
-            tells=min(len(true), 2) / 2 - 0.5 * bool(false),
-            reasons=0.6 * reasons - 0.3 * bool(false),
-            honest=-1.0 if false else 0.3,
-        )
+    def merits(self, batch: Batch, told: Sequence[Told | None], items: Ints) -> list[Merits]:
+        """[rows]: what there is to explanations."""
+        genres = batch.world.catalog.genres
+        effects = self.effects(batch, told, items).tolist()
+        found: list[Merits] = []
+        for one, item, effect in zip(told, items.tolist(), effects, strict=True):
+            claims = one.claims if one else ()
+            true = {g for g in claims if g >= 0 and genres[item, g]}
+            is_false = any(g == FALSE or (g >= 0 and g not in true) for g in claims)
+            kinds = {kind for kind, _ in read(one.evidence)} if one else set[str]()
+            reasons = bool(kinds - {METHOD, LOCALE, PARSED} or true or is_false)
+            found.append(
+                Merits(
+                    moves=math.tanh(3 * effect),
+                    matters=math.tanh(3 * abs(effect)),
+                    tells=min(len(true), 2) / 2 - 0.5 * is_false,
+                    reasons=0.6 * reasons - 0.3 * is_false,
+                    honest=-1.0 if is_false else 0.3,
+                )
+            )
+        return found
 
-    def compared(self, batch: Batch, seen: Seen, compare: Compare) -> Said:
+    def compared(self, batch: Batch) -> Sequence[Said]:
         """The one that it thinks more of, whichever is shown first."""
-        told = seen.inquiry.told or Told("")
-        construct = compare.construct or PERSUASIVENESS
-        first = self.level(batch, seen, told, seen.inquiry.item, construct)
-        second = self.level(batch, seen, compare.other, compare.other_item, construct)
-        if abs(first - second) < CLEARLY_BETTER:
-            return Choice.NEITHER
-        return Choice.FIRST if first > second else Choice.SECOND
+        others = comparisons(batch)
+        constructs = [one.construct or PERSUASIVENESS for one in others]
+        items = np.array([one.other_item for one in others], np.int32)
+        first = self.levels(batch, batch.told, batch.items, constructs)
+        second = self.levels(batch, [one.other for one in others], items, constructs)
+        return preferred(first, second, CLEARLY_BETTER)
 
 
 class Halo(Honest):
@@ -153,16 +165,16 @@ class Halo(Honest):
 
     name = "scripted:halo"
 
-    def level(self, batch: Batch, seen: Seen, told: Told, item: int, construct: str) -> float:
-        """The impression."""
-        merit = self.merits(batch, seen, told, item).moves
-        return SPREAD * normal_of(batch, seen, "all", told, item) + merit
+    slip = SLIP / 2
+    """It does not think about each."""
 
-    def slips(
-        self, batch: Batch, seen: Seen, told: Told, statements: Sequence[Statement]
+    def levels(
+        self, batch: Batch, told: Sequence[Told | None], items: Ints, constructs: Sequence[str]
     ) -> Floats:
-        """Smaller ones: it does not think about each."""
-        return np.float32(0.5) * super().slips(batch, seen, told, statements)
+        """[rows]: the impression."""
+        impression = normals(batch, ["all"] * len(batch), told, items)
+        moved = [one.moves for one in self.merits(batch, told, items)]
+        return (SPREAD * impression + np.array(moved)).astype(np.float32)
 
 
 class Sycophant(ChoiceRespondent):
@@ -197,24 +209,22 @@ class Sycophant(ChoiceRespondent):
             for one, said in zip(batch.seen, plain, strict=True)
         ]
 
-    def scored(self, batch: Batch, seen: Seen, questionnaire: Questionnaire) -> Said:
+    def scored(self, batch: Batch) -> Sequence[Said]:
         """Yes."""
-        told = seen.inquiry.told or Told("")
-        statements, highest = questionnaire.statements, questionnaire.highest
-        full = 0.9 if questionnaire.preface else 0.4
-        keen = drawn(batch, seen, told, statements, "keen", questionnaire.construct)
-        turns = drawn(batch, seen, told, statements, "sure", questionnaire.construct)
-        found: list[Score] = []
-        for one, u, turn in zip(statements, keen.tolist(), turns.tolist(), strict=True):
-            agreed = highest if u < full else max(highest - 1, questionnaire.lowest)
-            answer = one.asked_for or agreed
-            second = questionnaire.lowest + highest - answer if turn < 0.5 else answer
-            found.append(Score(one.id, answer, second if questionnaire.challenge else None))
-        return Scores(tuple(found))
+        asked = Asked(batch)
+        keen, turns = uniform(asked.keys("keen")), uniform(asked.keys("sure")) < TURNS
 
-    def compared(self, batch: Batch, seen: Seen, compare: Compare) -> Said:
+        def answer(number: int, sheet: Questionnaire, one: Statement) -> tuple[int, int]:
+            full = KEEN_ON_AUTHORS if sheet.preface else KEEN
+            agreed = sheet.highest if keen[number] < full else sheet.highest - 1
+            first = one.asked_for or agreed
+            return first, sheet.lowest + sheet.highest - first if turns[number] else first
+
+        return asked.answered(answer)
+
+    def compared(self, batch: Batch) -> Sequence[Said]:
         """What came first."""
-        return Choice.FIRST
+        return [Choice.FIRST] * len(batch)
 
 
 class Random(ChoiceRespondent):
@@ -224,52 +234,58 @@ class Random(ChoiceRespondent):
 
     async def chosen(self, batch: Batch) -> Sequence[Said]:
         """A coin, and none of the others."""
-        return [Chosen(self.die(batch, one, "choose", 2) == 1) for one in batch.seen]
+        return [Chosen(one == 1) for one in self.dice(batch, "choose", 2)]
 
     def expected(self, batch: Batch) -> Sequence[Said]:
         """One to five."""
-        return [Rating(1.0 + self.die(batch, one, "expect", 5)) for one in batch.seen]
+        return [Rating(1.0 + one) for one in self.dice(batch, "expect", 5)]
 
     def rated(self, batch: Batch) -> Sequence[Said]:
         """One to five."""
-        return [Rating(1.0 + self.die(batch, one, "rate", 5)) for one in batch.seen]
+        return [Rating(1.0 + one) for one in self.dice(batch, "rate", 5)]
 
-    def quizzed(self, batch: Batch, seen: Seen, quiz: Quiz) -> Said:
+    def quizzed(self, batch: Batch) -> Sequence[Said]:
         """Any option, or none."""
-        return QuizAnswers(
-            tuple(
-                (one.id, UNKNOWN + self.die(batch, seen, one.id, len(one.options) + 1))
-                for one in quiz.questions
-            )
-        )
+        found: list[Said] = []
+        for number, one in enumerate(batch.seen):
+            quiz, alone = one.inquiry.task, replace(batch, seen=batch.seen[number : number + 1])
+            assert isinstance(quiz, Quiz)
+            answers = [
+                (each.id, UNKNOWN + self.dice(alone, each.id, len(each.options) + 1)[0])
+                for each in quiz.questions
+            ]
+            found.append(QuizAnswers(tuple(answers)))
+        return found
 
-    def scored(self, batch: Batch, seen: Seen, questionnaire: Questionnaire) -> Said:
+    def scored(self, batch: Batch) -> Sequence[Said]:
         """Any step of the scale, and another one when asked again."""
-        steps = questionnaire.highest - questionnaire.lowest + 1
-        construct = questionnaire.construct
-        found: list[Score] = []
-        for one in questionnaire.statements:
-            first, second = (
-                questionnaire.lowest + self.die(batch, seen, f"{when}{construct}.{one.text}", steps)
-                for when in ("first ", "second ")
+        asked = Asked(batch)
+        first, second = uniform(asked.keys("first")), uniform(asked.keys("second"))
+
+        def answer(number: int, sheet: Questionnaire, _: Statement) -> tuple[int, int]:
+            steps = sheet.highest - sheet.lowest + 1
+            return (
+                sheet.lowest + int(first[number] * steps),
+                sheet.lowest + int(second[number] * steps),
             )
-            found.append(Score(one.id, first, second if questionnaire.challenge else None))
-        return Scores(tuple(found))
 
-    def compared(self, batch: Batch, seen: Seen, compare: Compare) -> Said:
+        return asked.answered(answer)
+
+    def compared(self, batch: Batch) -> Sequence[Said]:
         """Any of the three."""
-        other = f"{compare.construct} {compare.other.text} {compare.other_item}"
-        return Choice(1 + self.die(batch, seen, other, 3))
+        others = comparisons(batch)
+        about = [f"{one.construct}\n{one.other_item}\n{words_of(one.other)}" for one in others]
+        return [Choice(1 + one) for one in self.dice(batch, about, 3)]
 
-    def die(self, batch: Batch, seen: Seen, what: str, sides: int) -> int:
-        """0 to sides - 1."""
-        inquiry = seen.inquiry
-        told = number_of(told_words(inquiry.told))
+    def dice(self, batch: Batch, what: str | Sequence[str], sides: int) -> list[int]:
+        """[rows]: 0 to sides - 1, by what is told as well."""
+        names = [what] * len(batch) if isinstance(what, str) else what
+        told, about = numbers_of(map(words_of, batch.told)), numbers_of(names)
         key = keys(
             batch.world.seed, Purpose.CHARACTER, batch.round,
-            inquiry.user, inquiry.item, told, number_of(what),
+            batch.users, batch.items, told, about,
         )  # fmt: skip
-        return int(uniform(key)[0] * sides)
+        return (uniform(key) * np.float32(sides)).astype(np.int64).tolist()
 
 
 CHARACTERS: dict[str, type[ChoiceRespondent]] = {
@@ -301,40 +317,67 @@ def without_claims(batch: Batch) -> Batch:
     return replace(batch, seen=plain)
 
 
-def told_words(told: Told | None) -> str:
+class Asked:
+    """The statements of a batch of questionnaires, one after another."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+        tasks = [one.inquiry.task for one in batch.seen]
+        self.sheets = [task for task in tasks if isinstance(task, Questionnaire)]
+        assert len(self.sheets) == len(tasks)
+        sizes = [len(one.statements) for one in self.sheets]
+        self.row: NDArray[np.intp] = np.repeat(np.arange(len(tasks)), sizes)
+        """[statements]: the row of the batch."""
+        self._texts = numbers_of(
+            f"{sheet.construct}\n{one.text}" for sheet in self.sheets for one in sheet.statements
+        )
+        self._told = numbers_of(map(words_of, batch.told))
+
+    def keys(self, why: str) -> Keys:
+        """[statements]: by the draw, what is told, the construct and the statement's words."""
+        batch, row = self._batch, self.row
+        return keys(
+            batch.world.seed, Purpose.ANSWER, batch.round, batch.users[row], batch.items[row],
+            self._told[row], self._texts, number_of(why),
+        )  # fmt: skip
+
+    def answered(
+        self, answer: Callable[[int, Questionnaire, Statement], tuple[int, int]]
+    ) -> list[Said]:
+        """What is said to each sheet: `answer` has the first and the second word on a statement by
+        its number."""
+        found: list[Said] = []
+        number = 0
+        for sheet in self.sheets:
+            scores: list[Score] = []
+            for one in sheet.statements:
+                first, second = answer(number, sheet, one)
+                scores.append(Score(one.id, first, second if sheet.challenge else None))
+                number += 1
+            found.append(Scores(tuple(scores)))
+        return found
+
+
+def normals(batch: Batch, parts: Sequence[str], told: Sequence[Told | None], items: Ints) -> Floats:
+    """[rows]: a standard normal number of the user, what is told of an item, and a part of a
+    judge's mind: half of it is the user's own way of answering, whatever it is told."""
+    users, part, about = batch.users, numbers_of(parts), numbers_of(map(words_of, told))
+    always = normal(keys(batch.seed, Purpose.CHARACTER, 0, users, part))
+    now = normal(keys(batch.seed, Purpose.CHARACTER, batch.round, users, part, items, about))
+    return (always + now) * np.float32(0.5**0.5)
+
+
+def words_of(told: Told | None) -> str:
     """What is told, as what it is known by; "" for nothing."""
     return "" if told is None else f"{told.text}\n{told.evidence}"
 
 
+def numbers_of(words: Iterable[str]) -> NDArray[np.int64]:
+    """`number_of` each."""
+    return np.fromiter(map(number_of, words), np.int64)
+
+
+@lru_cache(maxsize=16384)
 def number_of(words: str) -> int:
     """62 bits of words, the same on any machine."""
     return int.from_bytes(hashlib.blake2b(words.encode(), digest_size=8).digest(), "big") >> 2
-
-
-def normal_of(batch: Batch, seen: Seen, part: str, told: Told, item: int) -> float:
-    """A standard normal number of a user, an item, what is told of it and a part of a judge's
-    mind: half of it is the user's own way of answering, whatever it is told."""
-    user, seed, name = seen.inquiry.user, batch.seed, number_of(part)
-    always = normal(keys(seed, Purpose.CHARACTER, 0, user, name))[0]
-    about = number_of(told_words(told))
-    now = normal(keys(seed, Purpose.CHARACTER, batch.round, user, name, item, about))[0]
-    return float((always + now) / np.sqrt(2))
-
-
-def statement_keys(
-    batch: Batch, seen: Seen, told: Told, statements: Sequence[Statement], why: str
-) -> NDArray[np.uint64]:
-    """A key for each statement, by the draw."""
-    inquiry = seen.inquiry
-    about = number_of(f"{why}\n{told_words(told)}")
-    texts = np.array([number_of(one.text) for one in statements], np.int64)
-    return keys(
-        batch.world.seed, Purpose.ANSWER, batch.round, inquiry.user, inquiry.item, about, texts
-    )
-
-
-def drawn(
-    batch: Batch, seen: Seen, told: Told, statements: Sequence[Statement], why: str, construct: str
-) -> Floats:
-    """[statements]: a number in (0, 1) each."""
-    return uniform(statement_keys(batch, seen, told, statements, f"{why} {construct}"))

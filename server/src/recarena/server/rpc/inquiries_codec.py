@@ -59,14 +59,14 @@ async def inquiries_from(messages: Sequence[pb.Inquiry], past: Past) -> list[Inq
         raise InputError(
             f"{len(messages)} inquiries, at most {MAX_INQUIRIES} at a time", where="inquiries"
         )
-    last, ids = past.last_round, set[str]()
+    last, ids, door = past.last_round, set[str](), _Door(past.data)
     found: list[Inquiry] = []
     wrong: list[tuple[str, str]] = []
     for number, message in enumerate(messages):
         where = f"inquiries[{number}]"
         try:
             check_id(message.inquiry_id, ids, f"{where}.inquiry_id")
-            found.append(await _inquiry(message, past, last, where))
+            found.append(await _inquiry(message, past, door, last, where))
         except InputError as error:
             wrong.append((error.where, error.problem))
             if len(wrong) == MAX_FIELDS:
@@ -77,7 +77,7 @@ async def inquiries_from(messages: Sequence[pb.Inquiry], past: Past) -> list[Inq
     return found
 
 
-async def _inquiry(message: pb.Inquiry, past: Past, last: int, where: str) -> Inquiry:
+async def _inquiry(message: pb.Inquiry, past: Past, door: _Door, last: int, where: str) -> Inquiry:
     data = past.data
     user = data.population.number_of.get(message.user_id)
     if user is None:
@@ -101,12 +101,12 @@ async def _inquiry(message: pb.Inquiry, past: Past, last: int, where: str) -> In
                 raise InputError("it is about no item", where=f"{where}.subject")
     told = None
     if message.HasField("explanation"):
-        told = _told(message.explanation, data, item)
+        told = door.told(message.explanation, item)
     return Inquiry(
         id=message.inquiry_id,
         user=user,
         before_round=round,
-        task=_task(message, data, item, where),
+        task=_task(message, door, item, where),
         item=item,
         impression=impression,
         told=told,
@@ -115,7 +115,7 @@ async def _inquiry(message: pb.Inquiry, past: Past, last: int, where: str) -> In
     )
 
 
-def _task(message: pb.Inquiry, data: WorldData, item: int, where: str) -> Task:
+def _task(message: pb.Inquiry, door: _Door, item: int, where: str) -> Task:
     kind = message.WhichOneof("task")
     if kind is None:
         raise InputError("nothing is asked", where=f"{where}.task")
@@ -141,7 +141,7 @@ def _task(message: pb.Inquiry, data: WorldData, item: int, where: str) -> Task:
                 )
             )
         case "compare":
-            return _compare(message.compare, data, item, where)
+            return _compare(message.compare, door, item, where)
         case "talk":
             return _talk(message.talk, where)
 
@@ -194,14 +194,14 @@ def _question(question: pb.QuizTask.Question, ids: set[str], where: str) -> Quiz
     )
 
 
-def _compare(task: pb.CompareTask, data: WorldData, item: int, where: str) -> Compare:
+def _compare(task: pb.CompareTask, door: _Door, item: int, where: str) -> Compare:
     if not task.HasField("other"):
         raise InputError("there is nothing to compare with", where=f"{where}.other")
     other = item
     if task.other_item_id:
-        other = _item(task.other_item_id, data, f"{where}.other_item_id")
+        other = _item(task.other_item_id, door.data, f"{where}.other_item_id")
     question = _words(task.question, f"{where}.question")
-    return Compare(_told(task.other, data, other), other, question, task.construct)
+    return Compare(door.told(task.other, other), other, question, task.construct)
 
 
 def _talk(task: pb.TalkTask, where: str) -> Talk:
@@ -215,9 +215,19 @@ def _talk(task: pb.TalkTask, where: str) -> Talk:
     return Talk(_words(task.question, f"{where}.question", most=MAX_TALK), tuple(turns))
 
 
-def _told(explanation: types_pb2.Explanation, data: WorldData, item: int) -> Told:
-    """As the explanation would come in from a recommender, for the same item."""
-    return Told(*answers.told(explanation, data.catalog, item))
+class _Door:
+    """Explanations as they would come in from a recommender; most are there many times."""
+
+    def __init__(self, data: WorldData) -> None:
+        self.data = data
+        self._told: dict[tuple[bytes, int], Told] = {}
+
+    def told(self, explanation: types_pb2.Explanation, item: int) -> Told:
+        """What users get of an explanation of an item."""
+        key = explanation.SerializeToString(deterministic=True), item
+        if key not in self._told:
+            self._told[key] = Told(*answers.told(explanation, self.data.catalog, item))
+        return self._told[key]
 
 
 def _item(item_id: str, data: WorldData, where: str) -> int:
