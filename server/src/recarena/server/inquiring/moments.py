@@ -112,7 +112,7 @@ class Past:
         """An inquiry with its page. InputError as `item_at`."""
         shown = inquiry.impression
         if shown is None:
-            return _by_itself(inquiry)
+            return by_itself(inquiry)
         user, round = inquiry.user, inquiry.before_round
         pages, page, items = await self._page(user, round, shown, where)
         view = _view(
@@ -201,7 +201,7 @@ class Walk:
         return number, memories
 
 
-def _by_itself(inquiry: Inquiry) -> Seen:
+def by_itself(inquiry: Inquiry) -> Seen:
     """An item on a page of its own, at home; without an item, a page of nothing."""
     items = np.array([[inquiry.item] if inquiry.item >= 0 else []], np.int32).reshape(1, -1)
     at = 0 if inquiry.item >= 0 else -1
