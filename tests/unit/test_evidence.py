@@ -69,7 +69,7 @@ def test_a_genre_with_an_apostrophe_is_found_with_any():
     "text",
     ["A masterpiece.", "MUST-SEE", "a must see", "The best film ever made",
      "best movie of all time", "You will love it!", "you\u2019ll absolutely love this",
-     "Unforgettable", "Five stars!", "5-star fun", "10/10"],
+     "Unforgettable", "Five stars!", "5-star fun", "10/10", "Superb.", "Wow!"],
 )  # fmt: skip
 def test_words_of_praise_are_one_claim(text: str):
     assert claimed(text) == (PRAISE,)

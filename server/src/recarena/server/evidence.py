@@ -42,6 +42,8 @@ _PRAISES = (
     r"must[ -](?:see|watch)",
     r"un(?:missable|forgettable)",
     r"breath[ -]?taking",
+    r"superb",
+    r"wow",
     r"(?:best|greatest) (?:(?:film|movie|show|thing) )?(?:ever|of all times?)",
     r"(?:best|greatest) (?:film|movie|show|thing) (?:you|that you)(?:'ll| will| have)? ever",
     r"you(?:'ll| will|'re going to| are going to) (?:absolutely |simply |just )?love (?:it|this)",
