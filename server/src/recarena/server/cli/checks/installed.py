@@ -16,6 +16,7 @@ NEEDED = ("recarena-protocol", "recarena-server")
 GENERATED = (
     "recarena.v1.recommender_service_pb2_grpc",
     "recarena.v1.simulation_control_service_pb2_grpc",
+    "recarena.v1.simulation_inquiry_service_pb2_grpc",
     "recarena.v1.simulation_observe_service_pb2_grpc",
 )
 OLDEST_PYTHON = (3, 11)
