@@ -60,7 +60,7 @@ def test_no_sentence_of_a_text_comes_twice_before_all_have_come():
     assert len(parts) == len(set(parts)) > 5
 
 
-def test_the_server_reads_praise_from_every_longer_praise_and_nothing_from_empty_words():
+def test_the_server_reads_praise_from_every_praise_and_nothing_from_empty_words():
     catalog = tiny_world().catalog
 
     def said(sentence):
@@ -68,7 +68,7 @@ def test_the_server_reads_praise_from_every_longer_praise_and_nothing_from_empty
 
     for sentence in PRAISE:
         pieces = server_evidence.read(said(sentence))
-        assert pieces == ([("parsed", "praise")] if len(sentence) >= 9 else []), sentence
+        assert pieces == [("parsed", "praise")], sentence
     for sentence in EMPTY:
         assert not said(sentence), sentence
 
@@ -132,6 +132,23 @@ def test_years_beside_genres_become_wrong_ones(said):
     assert int(found[:4]) // 10 not in (199, int(said[:4]) // 10)
     (year,) = [value for kind, value in lie.evidence if value.startswith("year=")]
     assert year[5:8] != "199"
+
+
+@given(st.integers(1900, 2029), st.booleans(), st.integers(1900, 2029), st.integers(0, 99))
+def test_a_false_year_is_of_another_decade_than_the_named_and_the_true_one(said, decade, true, key):
+    named = f"{said // 10 * 10}s" if decade else str(said)
+    lie = told(Words(f"A comedy of {named}."), "Comedy", key=key, year=true)
+    (found,) = re.findall(r"\b\d{4}s?\b", lie.text)
+    assert found.endswith("s") == decade
+    assert int(found[:4]) // 10 not in (said // 10, true // 10)
+    assert 1850 <= int(found[:4]) <= 2029
+
+
+@given(st.integers(8, 300), st.integers(0, 99))
+def test_false_facts_in_the_place_of_words_without_a_genre_are_as_long(length, key):
+    lie = told(Words("x" * length), "War", key=key)
+    assert near(lie.text, length), (length, lie.text)
+    assert genres_in(lie.text, NAMES)
 
 
 def test_words_without_a_genre_become_a_sentence_that_claims_false_ones():
@@ -304,3 +321,14 @@ def test_why_a_model_wrote_nothing_is_counted():
     assert wanted[0].material == ""
     assert wanted[2].material == "It is a comedy, really."
     assert re.search(r"only these genres.*: \w+", wanted[2].brief)
+
+
+def test_no_false_facts_are_written_where_they_are_not_asked_about():
+    rows = [row for user in range(9) for row in explained_page(user, {0: "A.", 1: "B.", 2: "C."})]
+    log = explained_log(rows, users="u" * 9, quality=[-1.0, 0.5, 0.4, 0.3, 0.2])
+    triples = sample([log], 6, 1, least=1, extra=0.5).triples
+    asked = [one.text_id for one in briefs(triples, [log], wordings(triples, [log], 1), 1)]
+    assert [name for name in asked if name[0] == "b"]
+    assert not [name for name in asked if name[0] == "b" and name.endswith("false-fact")]
+    found = with_generated(triples, [log], wordings(triples, [log], 1), Written({}, {}), 1)
+    assert found.fallbacks["false-fact"] == {"UNREADABLE": 6}

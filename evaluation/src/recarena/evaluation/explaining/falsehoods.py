@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from recarena.evaluation.explaining.catalogue import Catalogue
@@ -22,8 +22,8 @@ FORMS = (
 """Sentences that claim so many genres."""
 YEARS_OFF = (12, 31)
 """By at least and at most how many years a false year is off: never the same decade."""
-FILLED_FROM = 6
-"""Letters from which on what is missing in length is filled up."""
+FILLED_FROM = 4
+"""Letters from which on what is missing in length can be filled up."""
 
 
 def false_fact(
@@ -106,21 +106,20 @@ class _Lie:
 
 def _planted(real: Words, lie: _Lie, empty: Sequence[str]) -> Words:
     genres, length = lie.genres(), len(real.text)
+    turned = [[*genres[at:], *genres[:at]] for at in range(len(genres))]
     sentences = [
-        (form.format(*genres[:count]), genres[:count])
+        (form.format(*order[:count]), order[:count])
         for form, count in FORMS
         if count <= len(genres)
+        for order in turned
     ]
-    said, claimed = _longest_within(sentences, length)
-    missing = length - len(said) - 1
+    said, claimed = min(sentences, key=lambda one: (_off(length - len(one[0])), -len(one[0])))
+    missing = length - len(said)
     if missing >= FILLED_FROM:
-        said += " " + composed(empty, missing, "filled", *lie.key)
+        said += " " + composed(empty, missing - 1, "filled", *lie.key)
     return replace(real, text=said, evidence=tuple(("feature", f"genre={g}") for g in claimed))
 
 
-def _longest_within(
-    sentences: Iterable[tuple[str, list[str]]], length: int
-) -> tuple[str, list[str]]:
-    """The longest that is no longer, else the shortest."""
-    ordered = sorted(sentences, key=lambda one: len(one[0]))
-    return next((one for one in reversed(ordered) if len(one[0]) <= length), ordered[0])
+def _off(missing: int) -> int:
+    """By how many letters a sentence is off, once it is filled up."""
+    return abs(missing) if missing < FILLED_FROM else 0

@@ -42,7 +42,7 @@ class Generated:
 def briefs(
     triples: Sequence[Triple], runs: Sequence[RunLog], wordings: Wordings, seed: int
 ) -> list[ComposeTextsRequest.Wanted]:
-    """What the writer is asked for, three texts for each triple."""
+    """What the writer is asked for: a text for each triple and condition that is written."""
     catalogues = {log.run_id: Catalogue.of(log) for log in runs}
     found: list[ComposeTextsRequest.Wanted] = []
     for one in triples:
@@ -71,9 +71,14 @@ def briefs(
                 material=material, max_chars=min(most, LONGEST),
             )
             for condition, (brief, material) in asked.items()
-            if condition in WRITTEN
+            if condition in written_for(one)
         ]  # fmt: skip
     return found
+
+
+def written_for(triple: Triple) -> tuple[Condition, ...]:
+    """Conditions of WRITTEN that are asked about a triple: of extra ones, no false facts."""
+    return tuple(one for one in WRITTEN if not (triple.extra and one == Condition.FALSE_FACT))
 
 
 def text_id(triple: Triple, condition: Condition) -> str:
@@ -93,7 +98,7 @@ def with_generated(
     kept, fallen = Counter[str](), dict[str, Counter[str]]()
     for one in triples:
         told = dict(wordings[one.id])
-        for condition in WRITTEN:
+        for condition in written_for(one):
             template, text = told[condition], written.texts.get(text_id(one, condition))
             if template is None:
                 continue

@@ -25,6 +25,8 @@ LEAST = 5
 RATINGS = 5
 """Fewest ratings from which an item's mean is told."""
 BAD_SHARE = 0.25
+MADE_UP = ("generated", "planted")
+"""Sources of worlds whose hidden columns are the truth."""
 
 
 class BadSample(Exception):
@@ -35,7 +37,9 @@ class Known(StrEnum):
     """By what items are known to be bad."""
 
     TRUTH = "truth"
-    """The quality that the world gives them."""
+    """The quality that they have in a world that was made up or planted."""
+    ESTIMATE = "estimate"
+    """The quality that was estimated when the world was imported."""
     RATINGS = "ratings"
     """What they were rated, before the run and in it."""
     NOTHING = ""
@@ -113,7 +117,8 @@ def bad_items(log: RunLog) -> tuple[Known, Bools]:
     quality where the folder has it, else of mean ratings, of which an item needs RATINGS."""
     none = np.zeros(len(log.item_ids), np.bool_)
     if log.truth is not None:
-        return Known.TRUTH, _lowest(log.truth.quality.astype(np.float64))
+        known = Known.TRUTH if _source(log) in MADE_UP else Known.ESTIMATE
+        return known, _lowest(log.truth.quality.astype(np.float64))
     watches = log.events.of(EventKind.WATCH)
     item = np.concatenate([log.history.item, watches.item])
     rating = np.concatenate([log.history.rating, watches.value]).astype(np.float64)
@@ -210,8 +215,8 @@ def _why_none(log: RunLog) -> str:
     if not len(exposures) and _asked_for(log):
         return (
             f"{log.path}: explanations were asked for, and none came from "
-            f"{', '.join(arm.recommender for arm in log.arms)}. Let the recommender send some "
-            "(reference recommenders do with --encoding rich)"
+            f"{', '.join(arm.recommender for arm in log.arms)}. Let the recommender say that it "
+            "can explain, and send some"
         )
     if not len(exposures):
         return (
@@ -223,6 +228,13 @@ def _why_none(log: RunLog) -> str:
         f"{log.path}: of {len(exposures)} explained exposures none is of a feed and of an item "
         "that was new to the user. Play longer, or with more users"
     )
+
+
+def _source(log: RunLog) -> str:
+    """Where the world came from."""
+    dataset: Any = log.manifest.get("dataset")
+    origin: Any = dataset.get("origin") if isinstance(dataset, Mapping) else None
+    return str(origin.get("source", "")) if isinstance(origin, Mapping) else ""
 
 
 def _asked_for(log: RunLog) -> bool:
