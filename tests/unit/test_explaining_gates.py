@@ -19,18 +19,18 @@ from tests.support.explained import (
 
 from recarena.evaluation.explaining.answers import Answers, Rate
 from recarena.evaluation.explaining.estimates import Estimate
-from recarena.evaluation.explaining.gates import (
+from recarena.evaluation.explaining.gates import gates
+from recarena.evaluation.explaining.material import Claims, Material
+from recarena.evaluation.explaining.probes import Probes, probes
+from recarena.evaluation.explaining.replies import Asked, Condition, Reply
+from recarena.evaluation.explaining.scales import Coefficient, Scale, Scales, scales
+from recarena.evaluation.explaining.standing import (
     Family,
     Gate,
     Gates,
     Outcome,
     Standing,
-    gates,
 )
-from recarena.evaluation.explaining.material import Claims, Material
-from recarena.evaluation.explaining.probes import Probes, probes
-from recarena.evaluation.explaining.replies import Asked, Condition, Reply
-from recarena.evaluation.explaining.scales import Coefficient, Scale, Scales, scales
 from recarena.evaluation.explaining.triples import Triple, Words
 
 NAN = float("nan")
@@ -59,7 +59,7 @@ def test_each_character_fails_by_what_it_is() -> None:
     failed = {judge: gates_of(judge, made).not_passed(*Family) for judge in JUDGES}
     assert failed[HALO] == ("halo",)
     assert {"placebo-is-nothing", "acquiescence", "are-you-sure"} <= {*failed[SYCOPHANT]}
-    assert {"real-above-shuffled", "cronbach", "attention", "are-you-sure"} <= {*failed[RANDOM]}
+    assert {"real-above-false", "cronbach", "attention", "are-you-sure"} <= {*failed[RANDOM]}
 
 
 def test_a_random_judge_hardly_ever_passes_by_chance() -> None:
@@ -100,9 +100,10 @@ def test_the_order_is_assessed_where_a_claim_is_supported_and_else_not() -> None
     made = material(HONEST, study=replace(SMALL, statements=False))
     without = {key: Claims(1, 0, 1) for key in made.claims}
     found = gates_of(HONEST, replace(made, claims=without))
-    order = next(one for one in found.gates if one.id == "real-above-shuffled")
-    assert order.outcome is Outcome.NOT_ASSESSED
-    assert "claim" in order.said
+    for name in ("real-above-false", "order"):
+        order = next(one for one in found.gates if one.id == name)
+        assert order.outcome is Outcome.NOT_ASSESSED
+        assert "claim" in order.said
     assert not found.publishes_behaviour
 
 
@@ -156,12 +157,38 @@ def test_a_placebo_is_nothing_inside_five_points(values: list[float], outcome: O
     [([0.01] * 3, Outcome.PASSED), ([0.0] * 3, Outcome.FAILED),
      ([1.0, -0.9, 0.0], Outcome.FAILED), ([-0.01] * 3, Outcome.FAILED)],
 )  # fmt: skip
-def test_an_order_is_one_that_the_interval_shows(values: list[float], outcome: Outcome) -> None:
-    for one, other, name in (
-        (Condition.REAL, Condition.SHUFFLED, "real-above-shuffled"),
-        (Condition.SHUFFLED, Condition.FALSE_FACT, "shuffled-above-false"),
-    ):
-        assert gate(by_user(values, one, other), name).outcome is outcome
+def test_truth_is_above_falsehood_by_the_interval(values: list[float], outcome: Outcome) -> None:
+    made = by_user(values, Condition.REAL, Condition.FALSE_FACT)
+    assert gate(made, "real-above-false").outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("real", "shuffled", "outcome"),
+    [(0.2, 0.1, Outcome.PASSED), (0.2, 0.2, Outcome.FAILED), (0.2, 0.0, Outcome.FAILED),
+     (0.1, 0.2, Outcome.FAILED), (0.2, -0.1, Outcome.FAILED)],
+)  # fmt: skip
+def test_the_order_is_by_means_and_both_steps_count(
+    real: float, shuffled: float, outcome: Outcome
+) -> None:
+    made = by_user([real] * 3, Condition.REAL, Condition.FALSE_FACT)
+    replies = [Reply("j", one.id, Condition.SHUFFLED, Asked.CHOOSE, shuffled)
+               for one in made.triples]  # fmt: skip
+    made = replace(made, replies=[*made.replies, *replies])
+    assert gate(made, "order").outcome is outcome
+
+
+def test_another_users_explanation_is_held_against_where_it_claims_less() -> None:
+    """Of four users the last two got another's explanation that is as true as their own."""
+    made = by_user([0.2] * 4, Condition.REAL, Condition.FALSE_FACT)
+    replies = [Reply("j", one.id, Condition.SHUFFLED, Asked.CHOOSE, 0.1 if at < 2 else 0.4)
+               for at, one in enumerate(made.triples)]  # fmt: skip
+    made = replace(made, replies=[*made.replies, *replies])
+    assert gate(made, "order").outcome is Outcome.FAILED
+    shuffled = {(one.id, Condition.SHUFFLED): Claims(1, int(at > 1), 1)
+                for at, one in enumerate(made.triples)}  # fmt: skip
+    found = gate(replace(made, claims={**made.claims, **shuffled}), "order")
+    assert found.outcome is Outcome.PASSED
+    assert found.parts["real − shuffled"] == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from recarena.evaluation.explaining.estimates import number
 from recarena.evaluation.explaining.replies import Asked, Condition, Probe, Reply
+from recarena.evaluation.questionnaires.form import Item
 
 BEHAVIOUR = (Asked.CHOOSE, Asked.EXPECT, Asked.RATE, Asked.QUIZ)
 NOT_ABLE = "NOT_ABLE"
@@ -59,6 +60,11 @@ class Answers:
     )
     """By (asked, condition, triple)."""
     replies: list[Reply] = field(default_factory=list[Reply])
+    by_triple: dict[str, list[Reply]] = field(default_factory=dict[str, list[Reply]])
+    by_item: dict[str, list[Reply]] = field(default_factory=dict[str, list[Reply]])
+    """Answers to a statement that no probe was about, by the questionnaire's item."""
+    statements: list[Reply] = field(default_factory=list[Reply])
+    """All answers to statements, probes included."""
 
     @classmethod
     def of(cls, judge: str, replies: Iterable[Reply]) -> Answers:
@@ -68,15 +74,29 @@ class Answers:
             if one.judge != judge:
                 continue
             found.replies.append(one)
+            found.by_triple.setdefault(one.triple, []).append(one)
+            if one.asked == Asked.STATEMENT:
+                found.statements.append(one)
+                if one.probe == Probe.NONE:
+                    found.by_item.setdefault(one.item, []).append(one)
             if one.asked in BEHAVIOUR and one.probe == Probe.NONE:
                 cell = found.cells.setdefault((one.asked, one.condition, one.triple), {})
                 cell[one.draw, one.item] = one.value
         return found
 
-    @property
-    def statements(self) -> Sequence[Reply]:
-        """All answers to statements, probes included."""
-        return [one for one in self.replies if one.asked == Asked.STATEMENT]
+    def said_of(self, items: Iterable[Item], triples: Container[str] | None = None) -> list[Reply]:
+        """Answers to these statements that no probe was about, of these triples or all."""
+        return [
+            one
+            for item in items
+            for one in self.by_item.get(item.id, ())
+            if triples is None or one.triple in triples
+        ]
+
+    def about(self, triples: Iterable[str]) -> Iterator[Reply]:
+        """All answers on these triples."""
+        for triple in triples:
+            yield from self.by_triple.get(triple, ())
 
     @property
     def takes_statements(self) -> bool:

@@ -134,7 +134,7 @@ def contrasts(answers: Answers, triples: Sequence[Triple], material: Material, l
                   if _asked_under(answers, Asked.EXPECT, one, ids)},
         unknown=_unknown(answers, asked, ids, users),
         accuracy=_levels(answers, Asked.QUIZ, asked, ids, users),
-        missing=_missing(answers, set(ids)),
+        missing=_missing(answers, ids),
         calibration=_calibration(answers, ids),
     )  # fmt: skip
 
@@ -180,6 +180,8 @@ def pooled(judges: Sequence[Answers], name: str) -> Answers:
             for (draw, item), value in cell.items():
                 into[draw * len(judges) + at, item] = value
         found.replies += one.replies
+        for triple, replies in one.by_triple.items():
+            found.by_triple.setdefault(triple, []).extend(replies)
     return found
 
 
@@ -271,10 +273,9 @@ def _put(
 def _unknown(
     answers: Answers, conditions: Iterable[Condition], ids: Sequence[str], users: Mapping[str, str]
 ) -> dict[str, Estimate]:
-    wanted = set(ids)
     said: dict[tuple[str, str], list[float]] = {}
-    for one in answers.replies:
-        if one.asked == Asked.QUIZ and one.triple in wanted and one.value is not None:
+    for one in answers.about(ids):
+        if one.asked == Asked.QUIZ and one.value is not None:
             said.setdefault((one.condition, one.triple), []).append(float(one.said == "unknown"))
     found: dict[str, Estimate] = {}
     for condition in conditions:
@@ -286,11 +287,10 @@ def _unknown(
     return found
 
 
-def _missing(answers: Answers, ids: set[str]) -> dict[str, dict[str, object]]:
+def _missing(answers: Answers, ids: Iterable[str]) -> dict[str, dict[str, object]]:
     rows: dict[tuple[str, str], list[Reply]] = {}
-    for one in answers.replies:
-        if one.triple in ids:
-            rows.setdefault((one.asked, one.condition), []).append(one)
+    for one in answers.about(ids):
+        rows.setdefault((one.asked, one.condition), []).append(one)
     found: dict[str, dict[str, object]] = {}
     for asked in Asked:
         by_condition: dict[str, object] = {one.value: missing_rate(rows[asked, one]).as_json()

@@ -19,18 +19,19 @@ from recarena.evaluation.explaining.contrasts import (
     NAIVE,
     SCORED,
     Contrasts,
+    chosen,
     contrasts,
     grouped,
     persuasion,
     pooled,
     user_means,
 )
-from recarena.evaluation.explaining.estimates import number
-from recarena.evaluation.explaining.gates import Family, Gates, Standing, gates
+from recarena.evaluation.explaining.estimates import Estimate, number
+from recarena.evaluation.explaining.gates import gates
 from recarena.evaluation.explaining.material import Material
 from recarena.evaluation.explaining.pairs import ByName, judged, pairs, places
 from recarena.evaluation.explaining.probes import probes
-from recarena.evaluation.explaining.replies import Asked, Condition, Probe
+from recarena.evaluation.explaining.replies import Asked, Condition
 from recarena.evaluation.explaining.scales import (
     RESAMPLES,
     Scales,
@@ -39,6 +40,7 @@ from recarena.evaluation.explaining.scales import (
     scores,
 )
 from recarena.evaluation.explaining.sentences import notes, verdict
+from recarena.evaluation.explaining.standing import Family, Gates, Standing
 from recarena.evaluation.explaining.triples import Triple
 from recarena.evaluation.report.tables import listed
 from recarena.evaluation.statistics.reliability import correlations, krippendorff
@@ -150,8 +152,7 @@ class _Judge:
     def _differences(self, construct: str) -> ByName:
         sheet = self.material.questionnaire
         assert sheet is not None
-        given = [one for one in self.answers.statements if one.probe == Probe.NONE]
-        scored = scores(given, sheet, construct)
+        scored = scores(self.answers.said_of(sheet.of(construct)), sheet, construct)
         values = {
             triple: value - scored[triple, Condition.PLACEBO]
             for (triple, condition), value in scored.items()
@@ -225,9 +226,8 @@ def _not_to_be_used(
     naive = _persuasion(answers, material, by_recommender, naive=True)
     means = {name: sum(one.values()) / len(one) for name, one in naive.items() if one}
     first = min(means, key=lambda name: (-means[name], name)) if means else None
-    groups = by_recommender(material.triples)
-    found = {name: contrasts(answers, triples, material, name).measures
-             for name, triples in groups.items()}  # fmt: skip
+    found = {name: _both(answers, triples)
+             for name, triples in by_recommender(material.triples).items()}  # fmt: skip
     why = (
         "real − none counts what empty words do: it ranks who talks most, and who is judged by "
         "those that agree to anything"
@@ -239,6 +239,15 @@ def _not_to_be_used(
         "naive_first": first if len(means) > 1 else None,
         "naive": {name: one[NAIVE].as_json() for name, one in found.items()},
         "scored": {name: one[SCORED].as_json() for name, one in found.items()} if blocking else {},
+    }
+
+
+def _both(answers: Answers, triples: Sequence[Triple]) -> dict[str, Estimate]:
+    """The naive contrast and the scored one."""
+    plain = [one for one in triples if not one.extra]
+    return {
+        NAIVE: chosen(answers, Condition.REAL, Condition.NONE, plain),
+        SCORED: chosen(answers, Condition.REAL, Condition.PLACEBO, plain),
     }
 
 
@@ -262,8 +271,7 @@ def _contrasts(answers: Answers, material: Material) -> dict[str, Any]:
 def _naive(answers: Sequence[Answers], material: Material) -> dict[str, Any]:
     """What each judge would be moved by over all explanations: the contrast that is not to be used
     beside the one that is."""
-    found = {one.judge: contrasts(one, material.triples, material, "all").measures
-             for one in answers}  # fmt: skip
+    found = {one.judge: _both(one, material.triples) for one in answers}
     first = {
         name: max(found, key=lambda judge: _or_least(found[judge][name].mean), default=None)
         for name in (NAIVE, SCORED)

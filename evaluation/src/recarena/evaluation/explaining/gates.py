@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 
 from recarena.evaluation.explaining.answers import BEHAVIOUR, Answers, Rate, missing_rate
 from recarena.evaluation.explaining.contrasts import chosen, users_of
 from recarena.evaluation.explaining.estimates import (
     Estimate,
     by_user,
-    number,
     over_users,
     users_needed,
 )
@@ -24,6 +22,7 @@ from recarena.evaluation.explaining.material import Material
 from recarena.evaluation.explaining.probes import Probes
 from recarena.evaluation.explaining.replies import Asked, Condition
 from recarena.evaluation.explaining.scales import Coefficient, Scales
+from recarena.evaluation.explaining.standing import Family, Gate, Gates, Outcome
 from recarena.evaluation.explaining.triples import Triple
 from recarena.evaluation.statistics.equivalence import equivalence
 from recarena.evaluation.statistics.worlds import NAN
@@ -31,7 +30,7 @@ from recarena.evaluation.statistics.worlds import NAN
 MARGIN = 0.05
 """Of the placebo: what is inside is nothing."""
 ONE_SIDED = 0.90
-"""Confidence of a two-sided interval each of whose ends errs in 5 %: of TOST, and of an order."""
+"""Confidence of a two-sided interval each of whose ends errs in 5 %: that of TOST."""
 MOST_MISSING = 0.10
 LEAST_ALPHA = 0.70
 LEAST_ICC = 0.60
@@ -43,118 +42,11 @@ MOST_SHIFT = 0.25
 MOST_FLIPS = 0.20
 ROUNDING = 1e-9
 """Values that are at a threshold but for what binary fractions add are at it."""
-
-
-class Outcome(StrEnum):
-    """Of a gate."""
-
-    PASSED = "passed"
-    FAILED = "failed"
-    NOT_ASSESSED = "not assessed"
-
-
-class Family(StrEnum):
-    """Of gates."""
-
-    BEHAVIOUR = "behaviour"
-    QUESTIONNAIRE = "questionnaire"
-
-
-class Standing(StrEnum):
-    """Of a judge in a family."""
-
-    PASSED = "passed"
-    FAILED = "failed"
-    NOT_ASKED = "not asked"
-    """The judge answers no statements."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """One condition on a judge."""
-
-    id: str
-    family: Family
-    meaning: str
-    threshold: str
-    """In words, with its number."""
-    limit: float
-    value: float
-    """NaN: not assessed."""
-    low: float
-    """NaN: no interval."""
-    high: float
-    outcome: Outcome
-    said: str
-    """What was found; of one that is not assessed, what would make it so."""
-    parts: Mapping[str, float]
-    """The values that it is the worst of, by construct; or none."""
-
-    @property
-    def passed(self) -> bool:
-        """Whether it holds; what is not assessed does not."""
-        return self.outcome is Outcome.PASSED
-
-    def as_json(self) -> dict[str, object]:
-        """JSON values."""
-        return {
-            "id": self.id, "family": self.family.value, "outcome": self.outcome.value,
-            "meaning": self.meaning, "threshold": self.threshold, "limit": self.limit,
-            "value": number(self.value), "low": number(self.low), "high": number(self.high),
-            "said": self.said, "parts": {name: number(one) for name, one in self.parts.items()},
-        }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Gates:
-    """All gates of one judge."""
-
-    judge: str
-    gates: tuple[Gate, ...]
-    asked: bool
-    """Whether it answers statements: else the gates of the questionnaire are not asked."""
-
-    def of(self, family: Family) -> tuple[Gate, ...]:
-        """In their order."""
-        return tuple(one for one in self.gates if one.family is family)
-
-    def standing(self, family: Family) -> Standing:
-        """Passed where every gate of the family is."""
-        if family is Family.QUESTIONNAIRE and not self.asked:
-            return Standing.NOT_ASKED
-        passed = all(one.passed for one in self.of(family))
-        return Standing.PASSED if passed else Standing.FAILED
-
-    @property
-    def publishes_behaviour(self) -> bool:
-        """Whether recommenders are ranked by what this judge does."""
-        return self.standing(Family.BEHAVIOUR) is Standing.PASSED
-
-    @property
-    def publishes_scales(self) -> bool:
-        """Whether recommenders are ranked by what this judge says."""
-        return (self.publishes_behaviour
-                and self.standing(Family.QUESTIONNAIRE) is Standing.PASSED)  # fmt: skip
-
-    @property
-    def passed(self) -> bool:
-        """Whether nothing that was asked of it is withheld."""
-        return self.publishes_behaviour and self.standing(Family.QUESTIONNAIRE) is not (
-            Standing.FAILED
-        )
-
-    def not_passed(self, *families: Family) -> tuple[str, ...]:
-        """Ids of gates that are failed or not assessed."""
-        return tuple(one.id for one in self.gates if one.family in families and not one.passed)
-
-    def as_json(self) -> dict[str, object]:
-        """JSON values."""
-        return {
-            "judge": self.judge, "passed": self.passed,
-            "behaviour": self.standing(Family.BEHAVIOUR).value,
-            "questionnaire": self.standing(Family.QUESTIONNAIRE).value,
-            "gates": [one.as_json() for one in self.gates],
-        }  # fmt: skip
+CLAIMING = "triples whose real explanation claims what the catalogue supports"
+UNCLAIMED = (
+    "no real explanation carries a claim that the catalogue supports: have the recommender send "
+    "evidence, or name genres in its words"
+)
 
 
 def gates(answers: Answers, material: Material, scales: Scales | None, probes: Probes) -> Gates:
@@ -169,13 +61,8 @@ def _behaviour(answers: Answers, material: Material) -> Iterable[Gate]:
     bare = _bare(Family.BEHAVIOUR)
     yield _placebo(answers, triples, bare)
     claiming = [one for one in triples if material.has_claims(one.id)]
-    for name, one, other, meaning in (
-        ("real-above-shuffled", Condition.REAL, Condition.SHUFFLED,
-         "The user's own explanation persuades more than another user's"),
-        ("shuffled-above-false", Condition.SHUFFLED, Condition.FALSE_FACT,
-         "Another user's explanation persuades more than claims that are false"),
-    ):  # fmt: skip
-        yield _order(answers, claiming, (one, other), replace(bare(name), meaning=meaning))
+    yield _truth(answers, claiming, bare)
+    yield _order(answers, claiming, material, bare)
     yield _hype(answers, [one for one in material.triples if one.bad], bare)
     asked = [one for one in answers.replies if one.asked in BEHAVIOUR]
     yield _missing(bare("missing-behaviour"), missing_rate(asked))
@@ -201,32 +88,58 @@ def _placebo(answers: Answers, triples: Sequence[Triple], bare: Callable[[str], 
     return _assessed(gate, found, inside, said)
 
 
-def _order(
-    answers: Answers, claiming: Sequence[Triple], conditions: tuple[str, str], gate: Gate
-) -> Gate:
-    one, other = conditions
+def _truth(answers: Answers, claiming: Sequence[Triple], bare: Callable[[str], Gate]) -> Gate:
+    """The ends of the order, told apart."""
     gate = replace(
-        gate,
-        meaning=f"{gate.meaning} (triples whose explanation claims what the catalogue supports)",
-        threshold=f"{one} − {other} above 0 (one-sided at 5 %)",
+        bare("real-above-false"),
+        meaning=f"The recommender's own explanation persuades more than false claims ({CLAIMING})",
+        threshold="real − false-fact above 0 (lower end of the interval)",
         limit=0.0,
     )
     if not claiming:
-        return _unassessed(
-            gate, None, "no real explanation carries a claim that the catalogue supports: have the "
-            "recommender send evidence, or name genres in its words",
-        )  # fmt: skip
-    found = chosen(answers, one, other, claiming, ONE_SIDED)
+        return _unassessed(gate, None, UNCLAIMED)
+    found = chosen(answers, Condition.REAL, Condition.FALSE_FACT, claiming)
     if not found.bounded:
-        return _unassessed(gate, found, f"ask under {one} and {other}, of at least two users")
+        return _unassessed(gate, found, "ask under real and false-fact, of at least two users")
     if found.low > 0:
         return _assessed(gate, found, True, "above 0")
-    values, _ = answers.compared(Asked.CHOOSE, one, other, [each.id for each in claiming])
+    ids = [each.id for each in claiming]
+    values, _ = answers.compared(Asked.CHOOSE, Condition.REAL, Condition.FALSE_FACT, ids)
     need = users_needed(values, users_of(claiming))
     said = "not above 0" if need is None else (
         f"not told apart from 0; if the difference is as it looks, about {need} users tell it "
         f"({found.users} here)")  # fmt: skip
     return _assessed(gate, found, False, said)
+
+
+def _order(
+    answers: Answers, claiming: Sequence[Triple], material: Material, bare: Callable[[str], Gate]
+) -> Gate:
+    """The steps between the ends, by their means: the smaller one decides."""
+    gate = replace(
+        bare("order"),
+        meaning="Real explanations persuade more than another user's, and those more than false "
+        f"claims ({CLAIMING}; another user's where it claims less that holds)",
+        threshold="real − shuffled and shuffled − false-fact above 0, by their means",
+        limit=0.0,
+    )
+    if not claiming:
+        return _unassessed(gate, None, UNCLAIMED)
+    lesser = [one for one in claiming if material.claims_less(one.id)]
+    lesser = lesser if len({*users_of(lesser).values()}) > 1 else claiming
+    steps = {
+        "real − shuffled": chosen(answers, Condition.REAL, Condition.SHUFFLED, lesser),
+        "shuffled − false-fact": chosen(
+            answers, Condition.SHUFFLED, Condition.FALSE_FACT, claiming
+        ),
+    }
+    gate = replace(gate, parts={name: one.mean for name, one in steps.items()})
+    for one in steps.values():
+        if not one.bounded:
+            return _unassessed(gate, one, "ask under real, shuffled and false-fact, of two users")
+    name = min(steps, key=lambda step: steps[step].mean)
+    found = steps[name]
+    return _assessed(gate, found, found.mean > ROUNDING, f"smaller step: {name}")
 
 
 def _hype(answers: Answers, bad: Sequence[Triple], bare: Callable[[str], Gate]) -> Gate:

@@ -61,6 +61,13 @@ class Material:
         claims = self.claims.get((triple, Condition.REAL))
         return claims is not None and claims.by_catalogue > 0
 
+    def claims_less(self, triple: str) -> bool:
+        """Whether another user's explanation claims less that the catalogue supports, or nobody
+        counted: one that claims as much that holds persuades about as much."""
+        real, other = (self.claims.get((triple, one)) for one in (Condition.REAL,
+                                                                  Condition.SHUFFLED))  # fmt: skip
+        return real is None or other is None or other.by_catalogue < real.by_catalogue
+
     def family(self, judge: str) -> str:
         """Of a judge's model: what it was told, else the part of its name before the colon."""
         return self.families.get(judge) or judge.partition(":")[0]

@@ -3,6 +3,7 @@ lines say whether the gates passed."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from recarena.evaluation.explaining.drawings import ends, signed
 from recarena.evaluation.explaining.findings import CAVEAT, Findings
 from recarena.evaluation.report.blocks import (
     Block,
+    Code,
     Facts,
     Figures,
     Folded,
@@ -182,8 +184,13 @@ def _about(findings: Findings) -> Iterator[Block]:
         ("replies", str(sample["replies"])),
         ("questionnaire", f"{sheet['title']} ({sheet['id']} {sheet['version']}, {sheet['source']})"
          if sheet else "none"),
-        *((str(name), str(value)) for name, value in findings["about"].items()),
+        *((str(name), str(value)) for name, value in findings["about"].items()
+          if not isinstance(value, (dict, list))),
     ))  # fmt: skip
+    more = {name: value for name, value in findings["about"].items()
+            if isinstance(value, (dict, list))}  # fmt: skip
+    if more:
+        yield Code("About the study", json.dumps(more, ensure_ascii=False, indent=1))
     yield Folded("What measures mean", table(
         "Measures", ("measure", Column("meaning", words=True, long=True)),
         [(shown.WORDS[name], meaning) for name, meaning in findings["meanings"].items()],

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from recarena.evaluation.explaining.answers import Answers, Rate, missing_rate
 from recarena.evaluation.explaining.contrasts import users_of
 from recarena.evaluation.explaining.estimates import Estimate, number, over_users
-from recarena.evaluation.explaining.replies import Condition, Probe, Reply
+from recarena.evaluation.explaining.replies import Condition, Reply
 from recarena.evaluation.explaining.triples import Triple
 from recarena.evaluation.questionnaires.form import Item, Questionnaire
 from recarena.evaluation.statistics.clustered import bootstrap_over_clusters
@@ -33,7 +33,7 @@ Place = tuple[str, str]
 """(triple, condition)."""
 
 
-RESAMPLES = 300
+RESAMPLES = 200
 """Of users, for the interval of a coefficient."""
 SEED = 1
 LEAST_ROWS = 2
@@ -135,20 +135,23 @@ def scales(
     """All of it over these triples, without answers that a probe was about. Coefficients have
     intervals from so many resamples of users; 0: they have none."""
     wanted = {one.id for one in triples}
-    given = [one for one in answers.statements if one.triple in wanted and one.probe == Probe.NONE]
-    scored = {one.id: scores(given, questionnaire, one.id) for one in questionnaire.constructs}
+    given = {one.id: answers.said_of(questionnaire.of(one.id), wanted)
+             for one in questionnaire.constructs}  # fmt: skip
+    scored = {name: scores(said, questionnaire, name) for name, said in given.items()}
+    checked = answers.said_of(questionnaire.checks, wanted)
+    everything = [*(one for said in given.values() for one in said), *checked]
     asked_for = {one.id: one.asked_for for one in questionnaire.checks}
-    checks = [one for one in given if one.value is not None and one.item in asked_for]
+    checks = [one for one in checked if one.value is not None]
     return Scales(
         scales=tuple(
-            _scale(given, questionnaire, one.id, scored[one.id], triples, resamples)
+            _scale(given[one.id], questionnaire, one.id, scored[one.id], triples, resamples)
             for one in questionnaire.constructs
         ),
-        acquiescence=_acquiescence(given, questionnaire, triples),
+        acquiescence=_acquiescence(everything, questionnaire, triples),
         correlations=_correlations(scored),
         checks=len(checks),
         checks_passed=sum(one.value == asked_for[one.item] for one in checks),
-        missing=missing_rate(given),
+        missing=missing_rate(everything),
         step=(questionnaire.highest - questionnaire.lowest) / 4,
     )
 
@@ -191,7 +194,7 @@ def agreement_over_judges(
     for construct in questionnaire.constructs:
         units: dict[Place, list[float]] = {}
         for judge in answers:
-            given = [one for one in judge.statements if one.probe == Probe.NONE]
+            given = judge.said_of(questionnaire.of(construct.id))
             for place, value in scores(given, questionnaire, construct.id).items():
                 units.setdefault(place, []).append(value)
         found[construct.id] = _krippendorff(units.values())
@@ -199,12 +202,10 @@ def agreement_over_judges(
 
 
 def _scale(
-    given: Sequence[Reply], questionnaire: Questionnaire, construct: str,
+    mine: Sequence[Reply], questionnaire: Questionnaire, construct: str,
     scored: Mapping[Place, float], triples: Sequence[Triple], resamples: int,
 ) -> Scale:  # fmt: skip
     items = questionnaire.of(construct)
-    ids = {one.id for one in items}
-    mine = [one for one in given if one.item in ids]
     users = users_of(triples)
     asked = {(one.triple, one.condition) for one in mine}
     rows = _respondents(mine, items, questionnaire, users)
