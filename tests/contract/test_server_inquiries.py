@@ -354,6 +354,12 @@ async def test_at_most_a_thousand_are_asked_at_once(place, shown):
     assert fields_of(found) == ["inquiries"]
 
 
+async def test_steps_of_a_scale_may_be_without_a_name(place, shown):
+    task = {**TASKS["questionnaire"], "labels": ["no", "", "", "", "yes"]}
+    answers = await asked(place, [shown.inquiry(0, "questionnaire", PLACEBO, questionnaire=task)])
+    assert answers[0].missing.reason == pb.Missing.REASON_NOT_ABLE
+
+
 async def test_a_run_that_is_not_there_is_not_found(place, shown):
     for name, code in (("none", CODE.NOT_FOUND), ("../up", INVALID), ("", INVALID)):
         async with refused(code):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -49,6 +50,8 @@ MAX_STEPS = 11
 MAX_OPTIONS = 8
 MAX_WORDS, MAX_TALK = 500, 1000
 MAX_ANSWER, MAX_DETAIL = 2000, 200
+TURN = 100
+"""Inquiries after which others of the server have their turn."""
 MAX_FIELDS = 16
 """Wrong fields that are told at once."""
 
@@ -71,6 +74,8 @@ async def inquiries_from(messages: Sequence[pb.Inquiry], past: Past) -> list[Inq
             wrong.append((error.where, error.problem))
             if len(wrong) == MAX_FIELDS:
                 break
+        if number % TURN == TURN - 1:
+            await asyncio.sleep(0)
     if wrong:
         text = "; ".join(f"{field}: {problem}" for field, problem in wrong)
         raise InputError(text, fields=tuple(wrong))
@@ -172,7 +177,9 @@ def _questionnaire(task: pb.QuestionnaireTask, where: str) -> Questionnaire:
         statements=tuple(statements),
         lowest=lowest,
         highest=highest,
-        labels=tuple(_words(one, f"{where}.labels[{at}]") for at, one in enumerate(task.labels)),
+        labels=tuple(
+            _words(one, f"{where}.labels[{at}]", least=0) for at, one in enumerate(task.labels)
+        ),
         labels_from_highest=task.labels_from_highest,
         preface=_words(task.preface, f"{where}.preface", least=0),
         challenge=task.challenge,
