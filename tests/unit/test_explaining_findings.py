@@ -14,7 +14,15 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from tests.support.explained import (
+
+from recarena.evaluation.explaining.findings import Findings, findings
+from recarena.evaluation.explaining.forms import as_csv, as_json, as_json_lines, records
+from recarena.evaluation.explaining.material import Material
+from recarena.evaluation.explaining.page import render
+from recarena.evaluation.explaining.replies import Asked
+from recarena.evaluation.explaining.sentences import notes
+from recarena.evaluation.explaining.terminal import show
+from support.explained import (
     CHATTY,
     FAITHFUL,
     HALO,
@@ -25,14 +33,6 @@ from tests.support.explained import (
     Study,
     material,
 )
-
-from recarena.evaluation.explaining.findings import Findings, findings
-from recarena.evaluation.explaining.forms import as_csv, as_json, as_json_lines, records
-from recarena.evaluation.explaining.material import Material
-from recarena.evaluation.explaining.page import render
-from recarena.evaluation.explaining.replies import Asked
-from recarena.evaluation.explaining.sentences import notes
-from recarena.evaluation.explaining.terminal import show
 
 SMALL = Study(users=24, per_user=2, draws=4, repeats=2)
 CAVEAT = "simulated preference is not human preference"

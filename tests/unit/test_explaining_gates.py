@@ -6,16 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from tests.support.explained import (
-    HALO,
-    HONEST,
-    JUDGES,
-    RANDOM,
-    SYCOPHANT,
-    Effects,
-    Study,
-    material,
-)
 
 from recarena.evaluation.explaining.answers import Answers, Rate
 from recarena.evaluation.explaining.estimates import Estimate
@@ -32,6 +22,16 @@ from recarena.evaluation.explaining.standing import (
     Standing,
 )
 from recarena.evaluation.explaining.triples import Triple, Words
+from support.explained import (
+    HALO,
+    HONEST,
+    JUDGES,
+    RANDOM,
+    SYCOPHANT,
+    Effects,
+    Study,
+    material,
+)
 
 NAN = float("nan")
 SMALL = Study(users=30, per_user=2, draws=4)

@@ -6,13 +6,13 @@ import math
 from dataclasses import replace
 
 import pytest
-from tests.support.explained import HALO, HONEST, SYCOPHANT, Study, material, questionnaire
 
 from recarena.evaluation.explaining.answers import Answers
 from recarena.evaluation.explaining.probes import Probes, probes
 from recarena.evaluation.explaining.replies import Asked, Condition, Probe, Reply
 from recarena.evaluation.explaining.scales import Scale, Scales, agreement_over_judges, scales
 from recarena.evaluation.explaining.triples import Triple, Words
+from support.explained import HALO, HONEST, SYCOPHANT, Study, material, questionnaire
 
 REAL, PLACEBO, HYPE = Condition.REAL, Condition.PLACEBO, Condition.HYPE
 SHEET = questionnaire()

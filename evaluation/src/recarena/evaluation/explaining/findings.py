@@ -65,7 +65,7 @@ def findings(material: Material, resamples: int = RESAMPLES) -> Findings:
         "under": {
             "data": material.data,
             "judges": list(material.judges),
-            "label": under(listed(material.judges), material.data),
+            "label": under(material.judges, material.data),
         },
         "notes": notes(material),
         "meanings": dict(MEANINGS),
@@ -80,9 +80,10 @@ def findings(material: Material, resamples: int = RESAMPLES) -> Findings:
     }
 
 
-def under(judge: str, data: str) -> str:
+def under(judges: Sequence[str], data: str) -> str:
     """What numbers are of."""
-    return f"under judge {judge}, data {data}: {CAVEAT}"
+    who = f"judge{'s' if len(judges) > 1 else ''} {listed(judges) or 'none'}"
+    return f"under {who}, data {data}: {CAVEAT}"
 
 
 class _Judge:
@@ -105,7 +106,7 @@ class _Judge:
         return {
             "judge": self.name,
             "family": material.family(self.name),
-            "under": under(self.name, material.data),
+            "under": under([self.name], material.data),
             **self.gates.as_json(),
             "ranking": ranking(self.answers, material, by_recommender, blocking),
             "ranking_of_methods": ranking(self.answers, material, by_method, blocking),
@@ -301,7 +302,7 @@ def _pooled(
     whole = pooled([one.answers for one in passed], POOLED)
     return {
         "judges": names,
-        "under": under(listed(names), material.data),
+        "under": under(names, material.data),
         "ranking": ranking(whole, material, by_recommender, ()),
         "ranking_of_methods": ranking(whole, material, by_method, ()),
         "contrasts": _contrasts(whole, material),

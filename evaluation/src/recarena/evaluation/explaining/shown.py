@@ -76,8 +76,8 @@ def said(judge: Judge, findings: Findings) -> Iterator[Block]:
         return
     under = judge["under"]
     rows = scales["constructs"]
+    yield Figures((drawings.constructs(rows, sheet["lowest"], sheet["highest"], under),))
     yield Figures((
-        drawings.constructs(rows, sheet["lowest"], sheet["highest"], under),
         drawings.contrast({one["title"]: one["real_less_placebo"] for one in rows},
                           "Real − placebo by construct", under),
     ))  # fmt: skip
