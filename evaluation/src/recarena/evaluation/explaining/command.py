@@ -50,8 +50,8 @@ def command(
     config: Annotated[
         Path | None,
         typer.Option(
-            help="Settings file: [llm], [memory] and [choice] of judges; all tables but [llm] and "
-            "[memory] of runs that are played."
+            help="Settings file: [llm], [memory] and [choice] of judges, and [judges.\"NAME\".llm] "
+            "of one; all other tables of runs that are played."
         ),
     ] = None,
     triples: Annotated[
@@ -136,15 +136,11 @@ def command(
 
 def _make(order: Order, output: Lines | Terminal) -> int:
     """Makes the study and its report."""
-    import asyncio
-
-    from recarena.evaluation.explaining.conduct import carry_out, open_folder
+    from recarena.evaluation.explaining.conduct import make
     from recarena.evaluation.explaining.output import Lines
     from recarena.evaluation.explaining.results import write_results
 
-    open_folder(order)
-    study = asyncio.run(carry_out(order, output))
-    results = write_results(study)
+    results = write_results(make(order, output))
     if isinstance(output, Lines):
         output.say("findings", folder=str(order.folder), **results.findings)
     else:
@@ -215,10 +211,12 @@ def _order(
     if (texts == GENERATED) != bool(writer):
         raise BadOrder("--texts generated and --writer PROVIDER:MODEL go together")
     settings = _settings(config)
-    minds = {name: settings.pop(name) for name in ("llm", "memory") if name in settings}
+    named = list(dict.fromkeys(judges))
+    minds = {name: settings.pop(name) for name in ("llm", "memory", "judges") if name in settings}
     if "choice" in settings:
         minds["choice"] = settings["choice"]
-    named = list(dict.fromkeys(judges))
+    if unknown := sorted(set(minds.get("judges", {})) - {*named, writer}):
+        raise BadOrder(f"--config: [judges.{unknown[0]!r}] is of nobody who is asked")
     scribe = _judge(writer, minds, base_url) if writer else None
     found = [_judge(one, minds, base_url) for one in named]
     check_writer(scribe, found)
@@ -246,7 +244,11 @@ def _judge(name: str, minds: Mapping[str, Any], base_url: str) -> Judge:
     """BadJudge where there is none of that name."""
     from recarena.evaluation.explaining.judges import judge
 
-    settings: dict[str, Any] = {table: dict(values) for table, values in minds.items()}
+    tables = {table: values for table, values in minds.items() if table != "judges"}
+    own: Mapping[str, Any] = minds.get("judges", {}).get(name, {})
+    settings: dict[str, Any] = {
+        table: {**tables.get(table, {}), **own.get(table, {})} for table in {*tables, *own}
+    }
     if base_url and name.startswith("openai-compatible"):
         settings["llm"] = {**settings.get("llm", {}), "base_url": base_url}
     return judge(name, settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -145,18 +146,29 @@ def prepare(logs: Sequence[RunLog], count: int, seed: int) -> Prepared:
     return Prepared(logs, drawn, wordings(drawn.triples, logs, seed), quizzes)
 
 
-async def carry_out(order: Order, output: Output) -> Study:
-    """Plays what is to be played, asks every judge, and keeps everything in the order's folder.
-    BadOrder, BadSample, and what `stage.EXPECTED` names."""
+def make(order: Order, output: Output) -> Study:
+    """Plays what is to be played, asks every judge, and keeps everything in the order's folder,
+    which is not touched where its runs cannot be asked about. BadOrder, BadSample, and what
+    `stage.EXPECTED` names."""
+    drawn = None
+    if order.runs:
+        drawn = prepare([RunLog.open(one) for one in order.runs], order.triples, order.seed)
+    open_folder(order)
+    return asyncio.run(_made(order, drawn, output))
+
+
+async def _made(order: Order, drawn: Prepared | None, output: Output) -> Study:
     runs = order.folder / RUNS
-    for path in order.runs:
-        _link(runs / RunLog.open(path).run_id, path)
+    for log in drawn.logs if drawn else ():
+        _link(runs / log.run_id, log.path)
     async with staged(
         runs, order.recommenders, len(order.recommenders), output.starting(), order.serving
     ) as stage:
-        folders = await _played(order, stage, output) if order.world else list(order.runs)
-        logs = [RunLog.open(folder) for folder in folders]
-        prepared = prepare(logs, order.triples, order.seed)
+        prepared = drawn or prepare(
+            [RunLog.open(one) for one in await _played(order, stage, output)],
+            order.triples,
+            order.seed,
+        )
         output.prepared(prepared.sample)
         prepared, texts, spent = await _worded(order, prepared, stage, output)
         heard: list[Heard] = []
