@@ -53,6 +53,13 @@ def test_genres_are_the_catalogues():
     assert verdict(("feature", "genre=Comedy"), genres=[()] * 5) == OPEN
 
 
+def test_genres_are_found_with_a_hyphen_or_a_blank_and_the_longer_name_is_meant():
+    genres = [(), ("Sci-Fi", "War Drama"), ("War", "Drama"), (), ()]
+    assert checked("A sci fi film.", genres=genres) == [("genre", "Sci-Fi", YES)]
+    assert checked("A war-drama.", genres=genres) == [("genre", "War Drama", YES)]
+    assert checked("Not wars, nor dramatic.", genres=genres) == []
+
+
 def test_years_and_decades_are_the_catalogues_where_it_tells_them():
     assert verdict(("feature", "year=1994"), item=ALPHA) == YES
     assert verdict(("feature", "year=1995"), item=ALPHA) == NO
