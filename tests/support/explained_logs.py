@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from recarena.evaluation.explaining.triples import Triple, Words
@@ -143,8 +142,3 @@ def a_triple(number: int = 1, text: str = "Because of its genre: Comedy.", **fie
 def numbers(log: RunLog, triple: Triple) -> tuple[int, int]:
     """(user, item) of a triple."""
     return list(log.user_ids).index(triple.user_id), list(log.item_ids).index(triple.item_id)
-
-
-def shuffled_rows(seed: int, things: Sequence[Any]) -> list[Any]:
-    """In another order."""
-    return [things[at] for at in np.random.default_rng(seed).permutation(len(things)).tolist()]
