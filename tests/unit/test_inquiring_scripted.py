@@ -338,3 +338,18 @@ def test_praise_and_genres_that_there_are_not_tell_nothing_in_a_quiz():
     told = [Told("x", "", (PRAISE, FALSE))] * len(USERS)
     genres = CATALOG.genre_names[:4]
     assert {known(one) for one in ask("choice", quiz_on(*genres), told)} == {UNKNOWN}
+
+
+@pytest.mark.parametrize("when", ["before", "in the visit", "never"])
+def test_a_true_claim_of_what_was_watched_persuades_nobody(when):
+    seen = []
+    for user in USERS:
+        item = int(WORLD.watched.of(user)[0]) if when == "before" else new_to(user)
+        task = Compare(PLACEBO, item, "Which?", "persuasiveness")
+        one = by_itself(Inquiry(f"i{user}", user, 1, task, item, None, claiming(item)))
+        if when == "in the visit":
+            watched_now = np.array([[item]], np.int32)
+            one = replace(one, view=replace(one.view, watched_now=watched_now))
+        seen.append(one)
+    found = set(asyncio.run(plain().answer(Moment(WORLD, 1), seen, 1)).said)
+    assert found == ({Choice.FIRST, Choice.SECOND} if when == "never" else {Choice.NEITHER})

@@ -173,14 +173,10 @@ class ChoiceRespondent:
                 claims += [(row, genre) for genre in told.claims if genre >= 0]
         if claims:
             row, genre = np.array(claims).T
-            u = uniform(
-                keys(world.seed, Purpose.BELIEF, batch.round, users[row], items[row], genre)
-            )
-            for (at, one), believes in zip(
-                claims, u < world.population.trust[users[row]], strict=True
-            ):
-                if believes:
-                    known[at].append(one)
+            key = keys(world.seed, Purpose.BELIEF, batch.round, users[row], items[row], genre)
+            believed = uniform(key) < world.population.trust[users[row]]
+            for at in np.flatnonzero(believed).tolist():
+                known[claims[at][0]].append(claims[at][1])
         return known
 
     # ------------------------------------------------------------------ what it cannot say
