@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recarena.evaluation.explaining.answers import Answers, missing_rate
-from recarena.evaluation.explaining.contrasts import Contrasts, contrasts, pooled
+from recarena.evaluation.explaining.contrasts import Contrasts, contrasts, persuasion, pooled
 from recarena.evaluation.explaining.estimates import users_needed
 from recarena.evaluation.explaining.material import Claims, Material
 from recarena.evaluation.explaining.replies import Asked, Condition, Reply
@@ -140,6 +140,7 @@ def test_extra_triples_count_for_the_hype_index_alone() -> None:
     assert found.measures["hype_index"].users == 2
     assert found.measures["persuasiveness"].mean == 0.0
     assert found.triples == 2
+    assert persuasion(Answers.of("j", replies), triples) == {"a": 0.0, "b": 0.0}
 
 
 def test_expected_beyond_found_is_oversold_and_forecasts_are_judged_by_their_errors() -> None:
