@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from recarena.evaluation.explaining.findings import findings
-from recarena.evaluation.explaining.page import render
+from recarena.evaluation.judging.findings import findings
+from recarena.evaluation.judging.page import render
 from support.explained import HONEST, SYCOPHANT, Study, material
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

@@ -7,19 +7,20 @@ from typing import Any
 import pytest
 
 from recarena.evaluation.explaining.asking import ask
-from recarena.evaluation.explaining.catalogue import Catalogue
-from recarena.evaluation.explaining.faithfulness import Verdict, check
 from recarena.evaluation.explaining.inquiries import build
 from recarena.evaluation.explaining.judges import judge
-from recarena.evaluation.explaining.past import Past
 from recarena.evaluation.explaining.plan import Plan
-from recarena.evaluation.explaining.quiz import quiz
-from recarena.evaluation.explaining.replies import Asked, Condition
-from recarena.evaluation.explaining.sampling import sample
-from recarena.evaluation.explaining.wordings import wordings
+from recarena.evaluation.judging.replies import Asked
 from recarena.evaluation.playing.channels import open_channel
 from recarena.evaluation.questionnaires.reading import load
 from recarena.evaluation.runs.run_log import RunLog
+from recarena.evaluation.stimuli.catalogue import Catalogue
+from recarena.evaluation.stimuli.conditions import Condition
+from recarena.evaluation.stimuli.faithfulness import Verdict, check
+from recarena.evaluation.stimuli.past import Past
+from recarena.evaluation.stimuli.quiz import quiz
+from recarena.evaluation.stimuli.sampling import sample
+from recarena.evaluation.stimuli.wordings import wordings
 from support.answering import explained
 from support.explained_logs import numbers
 from support.shadows import recorded

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from recarena.evaluation.explaining.material import Claims, Material
-from recarena.evaluation.explaining.replies import Asked, Condition, Probe, Reply
-from recarena.evaluation.explaining.triples import Triple, Words
+from recarena.evaluation.judging.material import Material
+from recarena.evaluation.judging.replies import Asked, Probe, Reply
 from recarena.evaluation.questionnaires.form import Construct, Item, Questionnaire
+from recarena.evaluation.stimuli.conditions import Condition
+from recarena.evaluation.stimuli.faithfulness import Claims
+from recarena.evaluation.stimuli.triples import Triple, Words
 
 FAITHFUL, CHATTY = "faithful", "chatty"
 HONEST, SYCOPHANT, HALO, RANDOM = (

@@ -9,9 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from recarena.evaluation.explaining.triples import Triple, Words
 from recarena.evaluation.runs.events import EventKind as Kind
 from recarena.evaluation.runs.run_log import Arm, RunLog
+from recarena.evaluation.stimuli.triples import Triple, Words
 from support.made_logs import made_log
 from support.run_logs import Row, page
 

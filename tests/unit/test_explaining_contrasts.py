@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recarena.evaluation.explaining.answers import Answers, missing_rate
-from recarena.evaluation.explaining.contrasts import Contrasts, contrasts, persuasion, pooled
-from recarena.evaluation.explaining.estimates import users_needed
-from recarena.evaluation.explaining.material import Claims, Material
-from recarena.evaluation.explaining.replies import Asked, Condition, Reply
-from recarena.evaluation.explaining.triples import Triple, Words
+from recarena.evaluation.judging.answers import Answers, missing_rate
+from recarena.evaluation.judging.contrasts import Contrasts, contrasts, persuasion, pooled
+from recarena.evaluation.judging.estimates import users_needed
+from recarena.evaluation.judging.material import Material
+from recarena.evaluation.judging.replies import Asked, Reply
+from recarena.evaluation.stimuli.conditions import Condition
+from recarena.evaluation.stimuli.faithfulness import Claims
+from recarena.evaluation.stimuli.triples import Triple, Words
 
 REAL, PLACEBO, NONE, HYPE = (
     Condition.REAL, Condition.PLACEBO, Condition.NONE, Condition.HYPE,

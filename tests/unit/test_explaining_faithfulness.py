@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from recarena.evaluation.explaining.catalogue import Catalogue, spellings
-from recarena.evaluation.explaining.claiming import Claim, Kind, claims_of
-from recarena.evaluation.explaining.faithfulness import Checked, Verdict, check, counted
-from recarena.evaluation.explaining.past import Past
-from recarena.evaluation.explaining.triples import Words
 from recarena.evaluation.runs.events import EventKind
+from recarena.evaluation.stimuli.catalogue import Catalogue, spellings
+from recarena.evaluation.stimuli.claiming import Claim, Kind, claims_of
+from recarena.evaluation.stimuli.faithfulness import Checked, Verdict, check, counted
+from recarena.evaluation.stimuli.past import Past
+from recarena.evaluation.stimuli.triples import Words
 from support.explained_logs import TITLES, explained_log
 from support.run_logs import event, page
 

@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from recarena.evaluation.explaining.findings import Findings, findings
-from recarena.evaluation.explaining.forms import as_csv, as_json, as_json_lines, records
-from recarena.evaluation.explaining.material import Material
-from recarena.evaluation.explaining.page import render
-from recarena.evaluation.explaining.replies import Asked
-from recarena.evaluation.explaining.sentences import notes
-from recarena.evaluation.explaining.terminal import show
+from recarena.evaluation.judging.findings import Findings, findings
+from recarena.evaluation.judging.forms import as_csv, as_json, as_json_lines, records
+from recarena.evaluation.judging.material import Material
+from recarena.evaluation.judging.page import render
+from recarena.evaluation.judging.replies import Asked
+from recarena.evaluation.judging.sentences import notes
+from recarena.evaluation.judging.terminal import show
 from support.explained import (
     CHATTY,
     FAITHFUL,

@@ -7,21 +7,23 @@ from dataclasses import replace
 
 import pytest
 
-from recarena.evaluation.explaining.answers import Answers, Rate
-from recarena.evaluation.explaining.estimates import Estimate
-from recarena.evaluation.explaining.gates import gates
-from recarena.evaluation.explaining.material import Claims, Material
-from recarena.evaluation.explaining.probes import Probes, probes
-from recarena.evaluation.explaining.replies import Asked, Condition, Reply
-from recarena.evaluation.explaining.scales import Coefficient, Scale, Scales, scales
-from recarena.evaluation.explaining.standing import (
+from recarena.evaluation.judging.answers import Answers, Rate
+from recarena.evaluation.judging.estimates import Estimate
+from recarena.evaluation.judging.gates import gates
+from recarena.evaluation.judging.material import Material
+from recarena.evaluation.judging.probes import Probes, probes
+from recarena.evaluation.judging.replies import Asked, Reply
+from recarena.evaluation.judging.scales import Coefficient, Scale, Scales, scales
+from recarena.evaluation.judging.standing import (
     Family,
     Gate,
     Gates,
     Outcome,
     Standing,
 )
-from recarena.evaluation.explaining.triples import Triple, Words
+from recarena.evaluation.stimuli.conditions import Condition
+from recarena.evaluation.stimuli.faithfulness import Claims
+from recarena.evaluation.stimuli.triples import Triple, Words
 from support.explained import (
     HALO,
     HONEST,

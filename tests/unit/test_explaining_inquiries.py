@@ -8,15 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recarena.evaluation.explaining.catalogue import Catalogue
-from recarena.evaluation.explaining.counterparts import beside
 from recarena.evaluation.explaining.inquiries import build, count_calls, explanation
 from recarena.evaluation.explaining.judges import BadJudge, check_writer, judge
 from recarena.evaluation.explaining.plan import Plan
-from recarena.evaluation.explaining.quiz import Question, quiz
-from recarena.evaluation.explaining.replies import Asked, Condition, Probe
-from recarena.evaluation.explaining.triples import Words
+from recarena.evaluation.judging.replies import Asked, Probe
 from recarena.evaluation.questionnaires.reading import load
+from recarena.evaluation.stimuli.catalogue import Catalogue
+from recarena.evaluation.stimuli.conditions import Condition
+from recarena.evaluation.stimuli.counterparts import beside
+from recarena.evaluation.stimuli.quiz import Question, quiz
+from recarena.evaluation.stimuli.triples import Words
 from recarena.v1 import simulation_inquiry_service_pb2 as pb
 from recarena.v1.types_pb2 import Evidence
 from support.explained_logs import a_triple, explained_log

@@ -6,10 +6,11 @@ import math
 
 import pytest
 
-from recarena.evaluation.explaining.answers import Answers
-from recarena.evaluation.explaining.pairs import Judged, judged, pairs, places
-from recarena.evaluation.explaining.replies import Asked, Condition, Reply
-from recarena.evaluation.explaining.triples import Triple, Words
+from recarena.evaluation.judging.answers import Answers
+from recarena.evaluation.judging.pairs import Judged, judged, pairs, places
+from recarena.evaluation.judging.replies import Asked, Reply
+from recarena.evaluation.stimuli.conditions import Condition
+from recarena.evaluation.stimuli.triples import Triple, Words
 
 REAL, PLACEBO = Condition.REAL, Condition.PLACEBO
 

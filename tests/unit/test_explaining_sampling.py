@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from recarena.evaluation.explaining.exposures import Exposures
-from recarena.evaluation.explaining.sampling import BadSample, Known, bad_items, sample
 from recarena.evaluation.runs.events import EventKind as Kind
 from recarena.evaluation.runs.events import Outcome
 from recarena.evaluation.runs.unreadable import UnreadableRun
+from recarena.evaluation.stimuli.exposures import Exposures
+from recarena.evaluation.stimuli.sampling import BadSample, Known, bad_items, sample
 from support.explained_logs import explained_log, explained_page, many_users, numbers
 from support.run_logs import event, page
 

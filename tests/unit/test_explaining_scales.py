@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from recarena.evaluation.explaining.answers import Answers
-from recarena.evaluation.explaining.probes import Probes, probes
-from recarena.evaluation.explaining.replies import Asked, Condition, Probe, Reply
-from recarena.evaluation.explaining.scales import Scale, Scales, agreement_over_judges, scales
-from recarena.evaluation.explaining.triples import Triple, Words
+from recarena.evaluation.judging.answers import Answers
+from recarena.evaluation.judging.probes import Probes, probes
+from recarena.evaluation.judging.replies import Asked, Probe, Reply
+from recarena.evaluation.judging.scales import Scale, Scales, agreement_over_judges, scales
+from recarena.evaluation.stimuli.conditions import Condition
+from recarena.evaluation.stimuli.triples import Triple, Words
 from support.explained import HALO, HONEST, SYCOPHANT, Study, material, questionnaire
 
 REAL, PLACEBO, HYPE = Condition.REAL, Condition.PLACEBO, Condition.HYPE

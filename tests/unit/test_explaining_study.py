@@ -15,7 +15,6 @@ import pytest
 from recarena.evaluation.explaining import asking
 from recarena.evaluation.explaining.asking import AskingFailed, Spent, ask, batches, compose
 from recarena.evaluation.explaining.delivery import delivered
-from recarena.evaluation.explaining.faithfulness import check
 from recarena.evaluation.explaining.folder import (
     Study,
     UnreadableStudy,
@@ -25,14 +24,16 @@ from recarena.evaluation.explaining.folder import (
 )
 from recarena.evaluation.explaining.inquiries import build
 from recarena.evaluation.explaining.judges import judge
-from recarena.evaluation.explaining.past import Past
 from recarena.evaluation.explaining.plan import Plan
-from recarena.evaluation.explaining.replies import Condition, Reply
-from recarena.evaluation.explaining.sampling import sample
-from recarena.evaluation.explaining.triples import Words
-from recarena.evaluation.explaining.wordings import wordings
+from recarena.evaluation.judging.replies import Reply
 from recarena.evaluation.playing.channels import open_channel
 from recarena.evaluation.playing.stage import EXPECTED
+from recarena.evaluation.stimuli.conditions import Condition
+from recarena.evaluation.stimuli.faithfulness import check
+from recarena.evaluation.stimuli.past import Past
+from recarena.evaluation.stimuli.sampling import sample
+from recarena.evaluation.stimuli.triples import Words
+from recarena.evaluation.stimuli.wordings import wordings
 from recarena.v1 import simulation_inquiry_service_pb2 as pb
 from recarena.v1.simulation_inquiry_service_pb2_grpc import (
     SimulationInquiryServiceServicer,

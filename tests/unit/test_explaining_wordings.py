@@ -9,17 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recarena.evaluation.explaining.asking import Written
-from recarena.evaluation.explaining.catalogue import Catalogue
-from recarena.evaluation.explaining.claiming import genres_in
-from recarena.evaluation.explaining.faithfulness import Verdict, check
-from recarena.evaluation.explaining.falsehoods import INVENTED, false_fact
-from recarena.evaluation.explaining.fillers import EMPTY, PRAISE, composed, near, neutral
 from recarena.evaluation.explaining.generated import briefs, text_id, with_generated
-from recarena.evaluation.explaining.past import Past
-from recarena.evaluation.explaining.replies import Condition
-from recarena.evaluation.explaining.sampling import sample
-from recarena.evaluation.explaining.triples import Words
-from recarena.evaluation.explaining.wordings import wordings
+from recarena.evaluation.stimuli.catalogue import Catalogue
+from recarena.evaluation.stimuli.claiming import genres_in
+from recarena.evaluation.stimuli.conditions import Condition
+from recarena.evaluation.stimuli.faithfulness import Verdict, check
+from recarena.evaluation.stimuli.falsehoods import INVENTED, false_fact
+from recarena.evaluation.stimuli.fillers import EMPTY, PRAISE, composed, near, neutral
+from recarena.evaluation.stimuli.past import Past
+from recarena.evaluation.stimuli.sampling import sample
+from recarena.evaluation.stimuli.triples import Words
+from recarena.evaluation.stimuli.wordings import wordings
 from recarena.server import evidence as server_evidence
 from support.explained_logs import explained_log, explained_page, many_users
 from support.worlds import tiny_world

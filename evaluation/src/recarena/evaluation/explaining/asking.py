@@ -12,7 +12,7 @@ import grpc.aio
 from recarena.evaluation.explaining.inquiries import Ask
 from recarena.evaluation.explaining.judges import Judge
 from recarena.evaluation.explaining.plan import Plan
-from recarena.evaluation.explaining.replies import Reply
+from recarena.evaluation.judging.replies import Reply
 from recarena.evaluation.playing.stage import ServerRefused
 from recarena.v1.simulation_inquiry_service_pb2 import (
     AskUsersRequest,

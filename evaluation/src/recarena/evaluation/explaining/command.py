@@ -106,10 +106,10 @@ def command(
     from recarena.evaluation.explaining.conduct import BadOrder
     from recarena.evaluation.explaining.judges import BadJudge
     from recarena.evaluation.explaining.output import Lines, Terminal
-    from recarena.evaluation.explaining.sampling import BadSample
     from recarena.evaluation.playing.contenders import BadContender
     from recarena.evaluation.playing.stage import FAILED, finished
     from recarena.evaluation.questionnaires.reading import BadQuestionnaire
+    from recarena.evaluation.stimuli.sampling import BadSample
 
     output: Lines | Terminal = Lines() if as_json else Terminal()
     folder = out or Path("runs") / f"explain-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
@@ -146,7 +146,7 @@ def _make(order: Order, output: Lines | Terminal) -> int:
     else:
         from rich.console import Console
 
-        from recarena.evaluation.explaining.terminal import show
+        from recarena.evaluation.judging.terminal import show
 
         show(results.findings, Console(highlight=False))
         output.note(f"Report: {results.page}; all answers: {order.folder}")

@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from recarena.evaluation.explaining.asking import Heard, Spent, ask, compose
-from recarena.evaluation.explaining.catalogue import Catalogue
 from recarena.evaluation.explaining.delivery import delivered
-from recarena.evaluation.explaining.faithfulness import check
 from recarena.evaluation.explaining.folder import (
     QUESTIONNAIRE,
     CheckedClaims,
@@ -27,16 +25,18 @@ from recarena.evaluation.explaining.generated import briefs, with_generated
 from recarena.evaluation.explaining.inquiries import Ask, Quizzes, Wordings, build
 from recarena.evaluation.explaining.judges import Judge
 from recarena.evaluation.explaining.output import Output
-from recarena.evaluation.explaining.past import Past
 from recarena.evaluation.explaining.plan import Plan
-from recarena.evaluation.explaining.quiz import quiz
-from recarena.evaluation.explaining.sampling import Sample, sample
-from recarena.evaluation.explaining.wordings import TEMPLATE, wordings
 from recarena.evaluation.playing.arena import Arena, Watch
 from recarena.evaluation.playing.contenders import Contender
 from recarena.evaluation.playing.mirrored import Bout
 from recarena.evaluation.playing.stage import Stage, staged
 from recarena.evaluation.runs.run_log import RunLog
+from recarena.evaluation.stimuli.catalogue import Catalogue
+from recarena.evaluation.stimuli.faithfulness import check
+from recarena.evaluation.stimuli.past import Past
+from recarena.evaluation.stimuli.quiz import quiz
+from recarena.evaluation.stimuli.sampling import Sample, sample
+from recarena.evaluation.stimuli.wordings import TEMPLATE, wordings
 
 ORDER = "order.json"
 RUNS = "runs"

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recarena.evaluation.explaining.exposures import Exposures
 from recarena.evaluation.runs.run_log import RunLog
 from recarena.evaluation.statistics.clustered import difference_of_ratios
 from recarena.evaluation.statistics.worlds import Interval
+from recarena.evaluation.stimuli.exposures import Exposures
 
 INTENTION = (
     "Who was to see an explanation and who was not was drawn for each user, item and round; all "

@@ -12,16 +12,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from recarena.evaluation.explaining.faithfulness import Checked, Verdict, counted
 from recarena.evaluation.explaining.inquiries import Wordings
-from recarena.evaluation.explaining.material import Claims
-from recarena.evaluation.explaining.replies import FILE as REPLIES
-from recarena.evaluation.explaining.replies import Condition, Reply, read_replies, write_replies
-from recarena.evaluation.explaining.triples import Triple, Words
+from recarena.evaluation.judging.replies import FILE as REPLIES
+from recarena.evaluation.judging.replies import Reply, read_replies, write_replies
 from recarena.evaluation.questionnaires.form import Questionnaire
 from recarena.evaluation.questionnaires.reading import read
 from recarena.evaluation.runs.run_log import RunLog
 from recarena.evaluation.runs.unreadable import Unreadable
+from recarena.evaluation.stimuli.conditions import Condition
+from recarena.evaluation.stimuli.faithfulness import Checked, Claims, Verdict, counted
+from recarena.evaluation.stimuli.triples import Triple, Words
 
 MANIFEST = "study.json"
 TRIPLES = "triples.jsonl"

@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from recarena.evaluation.explaining.asking import Written
-from recarena.evaluation.explaining.catalogue import Catalogue, spellings
-from recarena.evaluation.explaining.claiming import genres_in
-from recarena.evaluation.explaining.fillers import names_title, near
 from recarena.evaluation.explaining.inquiries import Wordings
-from recarena.evaluation.explaining.keyed import shuffled
-from recarena.evaluation.explaining.replies import Condition
-from recarena.evaluation.explaining.triples import Triple, Words
 from recarena.evaluation.runs.run_log import RunLog
+from recarena.evaluation.stimuli.catalogue import Catalogue, spellings
+from recarena.evaluation.stimuli.claiming import genres_in
+from recarena.evaluation.stimuli.conditions import Condition
+from recarena.evaluation.stimuli.fillers import names_title, near
+from recarena.evaluation.stimuli.keyed import shuffled
+from recarena.evaluation.stimuli.triples import Triple, Words
 from recarena.v1.simulation_inquiry_service_pb2 import ComposeTextsRequest
 
 WRITTEN = (Condition.PLACEBO, Condition.HYPE, Condition.FALSE_FACT)

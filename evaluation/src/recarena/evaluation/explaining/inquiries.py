@@ -6,13 +6,14 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from recarena.evaluation.explaining.counterparts import beside
 from recarena.evaluation.explaining.plan import Plan
-from recarena.evaluation.explaining.quiz import Question
 from recarena.evaluation.explaining.reading import Reading
-from recarena.evaluation.explaining.replies import Asked, Condition, Probe, Reply
-from recarena.evaluation.explaining.triples import Triple, Words
+from recarena.evaluation.judging.replies import Asked, Probe, Reply
 from recarena.evaluation.questionnaires.administration import Sheet, sheets
+from recarena.evaluation.stimuli.conditions import Condition
+from recarena.evaluation.stimuli.counterparts import beside
+from recarena.evaluation.stimuli.quiz import Question
+from recarena.evaluation.stimuli.triples import Triple, Words
 from recarena.v1.simulation_inquiry_service_pb2 import (
     ChooseTask,
     CompareTask,

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from recarena.evaluation.explaining.sampling import Sample
+    from recarena.evaluation.stimuli.sampling import Sample
 
 EVERY_S = 1.0
 """Between two lines of progress."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from recarena.evaluation.explaining.judges import Judge
-from recarena.evaluation.explaining.replies import Condition
 from recarena.evaluation.questionnaires.form import Questionnaire
+from recarena.evaluation.stimuli.conditions import Condition
 
 PERSUASIVENESS = "persuasiveness"
 

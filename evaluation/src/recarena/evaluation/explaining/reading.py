@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from recarena.evaluation.explaining.quiz import Question
-from recarena.evaluation.explaining.replies import Asked, Probe, Reply
+from recarena.evaluation.judging.replies import Asked, Probe, Reply
+from recarena.evaluation.stimuli.quiz import Question
 from recarena.v1.simulation_inquiry_service_pb2 import InquiryAnswer, Missing, Preference
 
 UNREADABLE = "UNREADABLE"

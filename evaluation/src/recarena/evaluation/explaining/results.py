@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recarena.evaluation.explaining.findings import Findings, findings
 from recarena.evaluation.explaining.folder import Study
-from recarena.evaluation.explaining.forms import as_csv, as_json, as_json_lines
-from recarena.evaluation.explaining.material import Material
-from recarena.evaluation.explaining.page import render
+from recarena.evaluation.judging.findings import Findings, findings
+from recarena.evaluation.judging.forms import as_csv, as_json, as_json_lines
+from recarena.evaluation.judging.material import Material
+from recarena.evaluation.judging.page import render
 
 JSON, LINES, CSV, PAGE = "findings.json", "findings.jsonl", "findings.csv", "report.html"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from recarena.evaluation.explaining.catalogue import Catalogue
-from recarena.evaluation.explaining.keyed import shuffled
+from recarena.evaluation.stimuli.catalogue import Catalogue
+from recarena.evaluation.stimuli.keyed import shuffled
 
 MOST_GENRES = 3
 WRONG = 3

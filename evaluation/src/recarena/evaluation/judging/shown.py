@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from recarena.evaluation.explaining import drawings
-from recarena.evaluation.explaining.drawings import SIGNS, bounds, ends, signed
-from recarena.evaluation.explaining.findings import Findings
+from recarena.evaluation.judging import drawings
+from recarena.evaluation.judging.drawings import SIGNS, bounds, ends, signed
+from recarena.evaluation.judging.findings import Findings
 from recarena.evaluation.report.blocks import Block, Figure, Figures, Folded, Tabled, Text
 from recarena.evaluation.report.tables import Column, Table, figure, probability, share, table
 

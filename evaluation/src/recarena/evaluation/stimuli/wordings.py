@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from recarena.evaluation.explaining.catalogue import Catalogue
-from recarena.evaluation.explaining.exposures import Exposures
-from recarena.evaluation.explaining.falsehoods import false_fact
-from recarena.evaluation.explaining.fillers import EMPTY, PRAISE, composed, neutral
-from recarena.evaluation.explaining.keyed import drawn
-from recarena.evaluation.explaining.replies import Condition
-from recarena.evaluation.explaining.triples import Triple, Words
 from recarena.evaluation.runs.run_log import RunLog
+from recarena.evaluation.stimuli.catalogue import Catalogue
+from recarena.evaluation.stimuli.conditions import Condition
+from recarena.evaluation.stimuli.exposures import Exposures
+from recarena.evaluation.stimuli.falsehoods import false_fact
+from recarena.evaluation.stimuli.fillers import EMPTY, PRAISE, composed, neutral
+from recarena.evaluation.stimuli.keyed import drawn
+from recarena.evaluation.stimuli.triples import Triple, Words
 
 TEMPLATE = "template"
 """Where the texts of this module come from, for a study's manifest."""

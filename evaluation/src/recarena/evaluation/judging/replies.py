@@ -11,22 +11,6 @@ from pathlib import Path
 FILE = "replies.jsonl"
 
 
-class Condition(StrEnum):
-    """What a user is told about the same item at the same moment."""
-
-    NONE = "none"
-    REAL = "real"
-    """The recommender's own explanation."""
-    PLACEBO = "placebo"
-    """Words without content, as long as the real ones."""
-    SHUFFLED = "shuffled"
-    """Another user's explanation."""
-    HYPE = "hype"
-    """Praise without facts, as long as the real words."""
-    FALSE_FACT = "false-fact"
-    """Claims that the catalogue contradicts."""
-
-
 class Asked(StrEnum):
     """What was asked."""
 

@@ -10,22 +10,23 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from recarena.evaluation.explaining.answers import BEHAVIOUR, Answers, Rate, missing_rate
-from recarena.evaluation.explaining.contrasts import chosen, users_of
-from recarena.evaluation.explaining.estimates import (
+from recarena.evaluation.judging.answers import BEHAVIOUR, Answers, Rate, missing_rate
+from recarena.evaluation.judging.contrasts import chosen, users_of
+from recarena.evaluation.judging.estimates import (
     Estimate,
     by_user,
     over_users,
     users_needed,
 )
-from recarena.evaluation.explaining.material import Material
-from recarena.evaluation.explaining.probes import Probes
-from recarena.evaluation.explaining.replies import Asked, Condition
-from recarena.evaluation.explaining.scales import Coefficient, Scales
-from recarena.evaluation.explaining.standing import Family, Gate, Gates, Outcome
-from recarena.evaluation.explaining.triples import Triple
+from recarena.evaluation.judging.material import Material
+from recarena.evaluation.judging.probes import Probes
+from recarena.evaluation.judging.replies import Asked
+from recarena.evaluation.judging.scales import Coefficient, Scales
+from recarena.evaluation.judging.standing import Family, Gate, Gates, Outcome
 from recarena.evaluation.statistics.equivalence import equivalence
 from recarena.evaluation.statistics.worlds import NAN
+from recarena.evaluation.stimuli.conditions import Condition
+from recarena.evaluation.stimuli.triples import Triple
 
 MARGIN = 0.05
 """Of the placebo: what is inside is nothing."""

@@ -10,10 +10,10 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from recarena.evaluation.explaining.triples import Words
 from recarena.evaluation.runs.events import Bools, EventKind, Ints, Surface
 from recarena.evaluation.runs.run_log import RunLog
 from recarena.evaluation.runs.unreadable import UnreadableRun
+from recarena.evaluation.stimuli.triples import Words
 
 SHOWN = 1
 WITHHELD = 2

@@ -14,11 +14,10 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from recarena.evaluation.explaining.answers import Answers, Rate, missing_rate
-from recarena.evaluation.explaining.contrasts import users_of
-from recarena.evaluation.explaining.estimates import Estimate, number, over_users
-from recarena.evaluation.explaining.replies import Condition, Reply
-from recarena.evaluation.explaining.triples import Triple
+from recarena.evaluation.judging.answers import Answers, Rate, missing_rate
+from recarena.evaluation.judging.contrasts import users_of
+from recarena.evaluation.judging.estimates import Estimate, number, over_users
+from recarena.evaluation.judging.replies import Reply
 from recarena.evaluation.questionnaires.form import Item, Questionnaire
 from recarena.evaluation.statistics.clustered import bootstrap_over_clusters
 from recarena.evaluation.statistics.reliability import (
@@ -28,6 +27,8 @@ from recarena.evaluation.statistics.reliability import (
     retest,
 )
 from recarena.evaluation.statistics.worlds import NAN
+from recarena.evaluation.stimuli.conditions import Condition
+from recarena.evaluation.stimuli.triples import Triple
 
 Place = tuple[str, str]
 """(triple, condition)."""

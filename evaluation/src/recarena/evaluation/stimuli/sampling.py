@@ -9,11 +9,11 @@ from typing import Any, cast
 
 import numpy as np
 
-from recarena.evaluation.explaining.exposures import Exposures
-from recarena.evaluation.explaining.keyed import drawn
-from recarena.evaluation.explaining.triples import Triple
 from recarena.evaluation.runs.events import Bools, EventKind
 from recarena.evaluation.runs.run_log import RunLog
+from recarena.evaluation.stimuli.exposures import Exposures
+from recarena.evaluation.stimuli.keyed import drawn
+from recarena.evaluation.stimuli.triples import Triple
 
 PER_USER = 4
 """Most triples of one user and recommender: users are the units, so that more of them count for

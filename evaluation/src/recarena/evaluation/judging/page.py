@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from recarena.evaluation.explaining import drawings, shown
-from recarena.evaluation.explaining.drawings import ends, signed
-from recarena.evaluation.explaining.findings import CAVEAT, Findings
+from recarena.evaluation.judging import drawings, shown
+from recarena.evaluation.judging.drawings import ends, signed
+from recarena.evaluation.judging.findings import CAVEAT, Findings
 from recarena.evaluation.report.blocks import (
     Block,
     Code,
@@ -55,7 +55,7 @@ def _templates() -> Environment:
 
     return Environment(
         loader=ChoiceLoader([
-            PackageLoader("recarena.evaluation.explaining"),
+            PackageLoader("recarena.evaluation.judging"),
             PackageLoader("recarena.evaluation.report"),
         ]),
         autoescape=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from recarena.evaluation.explaining.triples import Triple
+from recarena.evaluation.stimuli.triples import Triple
 
 
 def beside(triples: Sequence[Triple]) -> list[tuple[Triple, Triple]]:

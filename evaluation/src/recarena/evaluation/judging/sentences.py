@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from recarena.evaluation.explaining.material import Material
-from recarena.evaluation.explaining.standing import Family, Gates, Standing
+from recarena.evaluation.judging.material import Material
+from recarena.evaluation.judging.standing import Family, Gates, Standing
 from recarena.evaluation.report.tables import listed
 
 FAMILIES = 2

@@ -10,10 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from recarena.evaluation.explaining.claiming import Claim, Kind, claims_of
-from recarena.evaluation.explaining.material import Claims
-from recarena.evaluation.explaining.past import Past
-from recarena.evaluation.explaining.triples import Words
+from recarena.evaluation.stimuli.claiming import Claim, Kind, claims_of
+from recarena.evaluation.stimuli.past import Past
+from recarena.evaluation.stimuli.triples import Words
 
 NEAR = 0.1
 """By how much a number of watches may be off: recommenders hear of watches a little late."""
@@ -27,6 +26,22 @@ class Verdict(StrEnum):
     SUPPORTED = "supported"
     CONTRADICTED = "contradicted"
     UNVERIFIABLE = "unverifiable"
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What one explanation claims, and how much of it is borne out."""
+
+    made: int
+    by_catalogue: int
+    """Claims that the catalogue supports."""
+    supported: int
+    """Claims that the catalogue or the user's history supports."""
+
+    @property
+    def share(self) -> float | None:
+        """Of claims that are supported; None where nothing is claimed."""
+        return self.supported / self.made if self.made else None
 
 
 @dataclass(frozen=True, slots=True)

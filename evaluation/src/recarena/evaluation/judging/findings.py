@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from recarena.evaluation.explaining.answers import Answers
-from recarena.evaluation.explaining.contrasts import (
+from recarena.evaluation.judging.answers import Answers
+from recarena.evaluation.judging.contrasts import (
     MEANINGS,
     NAIVE,
     SCORED,
@@ -26,25 +26,26 @@ from recarena.evaluation.explaining.contrasts import (
     pooled,
     user_means,
 )
-from recarena.evaluation.explaining.estimates import Estimate, number
-from recarena.evaluation.explaining.gates import gates
-from recarena.evaluation.explaining.material import Material
-from recarena.evaluation.explaining.pairs import ByName, judged, pairs, places
-from recarena.evaluation.explaining.probes import probes
-from recarena.evaluation.explaining.replies import Asked, Condition
-from recarena.evaluation.explaining.scales import (
+from recarena.evaluation.judging.estimates import Estimate, number
+from recarena.evaluation.judging.gates import gates
+from recarena.evaluation.judging.material import Material
+from recarena.evaluation.judging.pairs import ByName, judged, pairs, places
+from recarena.evaluation.judging.probes import probes
+from recarena.evaluation.judging.replies import Asked
+from recarena.evaluation.judging.scales import (
     RESAMPLES,
     Scales,
     agreement_over_judges,
     scales,
     scores,
 )
-from recarena.evaluation.explaining.sentences import notes, verdict
-from recarena.evaluation.explaining.standing import Family, Gates, Standing
-from recarena.evaluation.explaining.triples import Triple
+from recarena.evaluation.judging.sentences import notes, verdict
+from recarena.evaluation.judging.standing import Family, Gates, Standing
 from recarena.evaluation.report.tables import listed
 from recarena.evaluation.statistics.reliability import correlations, krippendorff
 from recarena.evaluation.statistics.worlds import NAN
+from recarena.evaluation.stimuli.conditions import Condition
+from recarena.evaluation.stimuli.triples import Triple
 
 Findings = Mapping[str, Any]
 FORMAT = 1

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
-from recarena.evaluation.explaining.catalogue import Catalogue, spellings
-from recarena.evaluation.explaining.triples import Words
+from recarena.evaluation.stimuli.catalogue import Catalogue, spellings
+from recarena.evaluation.stimuli.triples import Words
 
 
 class Kind(StrEnum):

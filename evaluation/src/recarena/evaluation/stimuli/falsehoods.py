@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from recarena.evaluation.explaining.catalogue import Catalogue
-from recarena.evaluation.explaining.claiming import YEAR, genres_in, masked
-from recarena.evaluation.explaining.fillers import composed
-from recarena.evaluation.explaining.keyed import drawn, shuffled
-from recarena.evaluation.explaining.triples import Words
+from recarena.evaluation.stimuli.catalogue import Catalogue
+from recarena.evaluation.stimuli.claiming import YEAR, genres_in, masked
+from recarena.evaluation.stimuli.fillers import composed
+from recarena.evaluation.stimuli.keyed import drawn, shuffled
+from recarena.evaluation.stimuli.triples import Words
 
 INVENTED = ("Peplum", "Kabuki", "Telenovela", "Bourekas", "Masala", "Cinéma vérité")
 """Genres for items that have every genre of their catalogue."""

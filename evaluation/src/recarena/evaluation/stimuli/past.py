@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from recarena.evaluation.explaining.catalogue import Catalogue
 from recarena.evaluation.runs.events import EventKind, Floats
 from recarena.evaluation.runs.run_log import RunLog
+from recarena.evaluation.stimuli.catalogue import Catalogue
 
 
 @dataclass(frozen=True)

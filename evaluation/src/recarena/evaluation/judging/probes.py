@@ -6,13 +6,14 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from recarena.evaluation.explaining.answers import Answers
-from recarena.evaluation.explaining.contrasts import chosen, users_of
-from recarena.evaluation.explaining.estimates import Estimate, over_users
-from recarena.evaluation.explaining.replies import Condition, Probe, Reply
-from recarena.evaluation.explaining.scales import between, scores
-from recarena.evaluation.explaining.triples import Triple
+from recarena.evaluation.judging.answers import Answers
+from recarena.evaluation.judging.contrasts import chosen, users_of
+from recarena.evaluation.judging.estimates import Estimate, over_users
+from recarena.evaluation.judging.replies import Probe, Reply
+from recarena.evaluation.judging.scales import between, scores
 from recarena.evaluation.questionnaires.form import Questionnaire
+from recarena.evaluation.stimuli.conditions import Condition
+from recarena.evaluation.stimuli.triples import Triple
 
 Statement = tuple[str, str, str, str, int, int]
 """(triple, condition, construct, item, wording, draw)."""

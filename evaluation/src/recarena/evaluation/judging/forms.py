@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from recarena.evaluation.explaining.findings import Findings
+from recarena.evaluation.judging.findings import Findings
 
 COLUMNS = (
     "judge", "group", "name", "measure", "condition", "mean", "low", "high", "users", "triples",

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from recarena.evaluation.explaining.estimates import number
-from recarena.evaluation.explaining.replies import Asked, Condition, Probe, Reply
+from recarena.evaluation.judging.estimates import number
+from recarena.evaluation.judging.replies import Asked, Probe, Reply
 from recarena.evaluation.questionnaires.form import Item
+from recarena.evaluation.stimuli.conditions import Condition
 
 BEHAVIOUR = (Asked.CHOOSE, Asked.EXPECT, Asked.RATE, Asked.QUIZ)
 NOT_ABLE = "NOT_ABLE"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 
-from recarena.evaluation.explaining.catalogue import Catalogue, spellings
-from recarena.evaluation.explaining.claiming import genres_in
-from recarena.evaluation.explaining.keyed import shuffled
+from recarena.evaluation.stimuli.catalogue import Catalogue, spellings
+from recarena.evaluation.stimuli.claiming import genres_in
+from recarena.evaluation.stimuli.keyed import shuffled
 
 LEFT_AT_LEAST = 20
 """Sentences of which so many are free of genres and titles are kept to; else all are used."""

@@ -10,16 +10,15 @@ from itertools import combinations
 
 import numpy as np
 
-from recarena.evaluation.explaining.answers import Answers
-from recarena.evaluation.explaining.contrasts import users_of
-from recarena.evaluation.explaining.estimates import (
+from recarena.evaluation.judging.answers import Answers
+from recarena.evaluation.judging.contrasts import users_of
+from recarena.evaluation.judging.estimates import (
     CONFIDENCE,
     Estimate,
     number,
     over_users,
 )
-from recarena.evaluation.explaining.replies import Asked, Reply
-from recarena.evaluation.explaining.triples import Triple
+from recarena.evaluation.judging.replies import Asked, Reply
 from recarena.evaluation.statistics.bradley_terry import Strength, bradley_terry
 from recarena.evaluation.statistics.multiplicity import holm_adjusted
 from recarena.evaluation.statistics.worlds import (
@@ -28,6 +27,7 @@ from recarena.evaluation.statistics.worlds import (
     paired_difference,
     paired_p_value,
 )
+from recarena.evaluation.stimuli.triples import Triple
 
 ALPHA = 0.05
 ByName = Mapping[str, Mapping[str, float]]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from recarena.evaluation.explaining.estimates import number
+from recarena.evaluation.judging.estimates import number
 
 
 class Outcome(StrEnum):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from recarena.evaluation.explaining.drawings import SIGNS, ends, signed
-from recarena.evaluation.explaining.findings import Findings
+from recarena.evaluation.judging.drawings import SIGNS, ends, signed
+from recarena.evaluation.judging.findings import Findings
 from recarena.evaluation.report.tables import NOTHING, figure, share
 
 if TYPE_CHECKING:

@@ -8,25 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from recarena.evaluation.explaining.replies import Condition, Reply
-from recarena.evaluation.explaining.triples import Triple
+from recarena.evaluation.judging.replies import Reply
 from recarena.evaluation.questionnaires.form import Questionnaire
-
-
-@dataclass(frozen=True, slots=True)
-class Claims:
-    """What one explanation claims, and how much of it is borne out."""
-
-    made: int
-    by_catalogue: int
-    """Claims that the catalogue supports."""
-    supported: int
-    """Claims that the catalogue or the user's history supports."""
-
-    @property
-    def share(self) -> float | None:
-        """Of claims that are supported; None where nothing is claimed."""
-        return self.supported / self.made if self.made else None
+from recarena.evaluation.stimuli.conditions import Condition
+from recarena.evaluation.stimuli.faithfulness import Claims
+from recarena.evaluation.stimuli.triples import Triple
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from recarena.evaluation.explaining.answers import (
+from recarena.evaluation.judging.answers import (
     BEHAVIOUR,
     Answers,
     both,
     differences,
     missing_rate,
 )
-from recarena.evaluation.explaining.estimates import (
+from recarena.evaluation.judging.estimates import (
     Estimate,
     Parts,
     by_user,
@@ -26,9 +26,10 @@ from recarena.evaluation.explaining.estimates import (
     over_users,
     ratio,
 )
-from recarena.evaluation.explaining.material import Material
-from recarena.evaluation.explaining.replies import Asked, Condition, Reply
-from recarena.evaluation.explaining.triples import Triple
+from recarena.evaluation.judging.material import Material
+from recarena.evaluation.judging.replies import Asked, Reply
+from recarena.evaluation.stimuli.conditions import Condition
+from recarena.evaluation.stimuli.triples import Triple
 
 MEANINGS: Mapping[str, str] = {
     "persuasiveness": "E[Y(real) - Y(placebo)]: what the explanation says, beyond its being there",

@@ -1,0 +1,1 @@
+"""What judges replied, and what follows from it: contrasts, scales, gates, the report."""

@@ -1,0 +1,1 @@
+"""What explanations are judged on: triples from real exposures, and what is told of them."""
