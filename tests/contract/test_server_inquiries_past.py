@@ -24,7 +24,8 @@ from recarena.server.rpc.server import Server
 from recarena.server.runs import Run
 from recarena.server.types import EventKind, MemoryColumns, Surface
 from recarena.server.world import World
-from support.arena import log_of
+from recarena.v1 import simulation_inquiry_service_pb2 as pb
+from support.arena import log_of, settings
 from support.operators import Operator
 
 ROUNDS = 3
@@ -158,8 +159,8 @@ async def test_nobody_who_answers_changes_the_world(played):
     past = Past(run.folder.path)
     for kind in ("choice", "scripted:honest", "scripted:sycophant", "scripted:random"):
         judge = Judge(kind)
-        settings = sittings.settings_for(judge, past.settings, MindRules())
-        walk = Walk(past, sittings.open_respondent(judge, settings, past))
+        chosen = sittings.settings_for(judge, past.settings, MindRules())
+        walk = Walk(past, sittings.open_respondent(judge, chosen, past))
         moment = await walk.to(2)
         before = {name: np.copy(value) for name, value in columns(moment.world).items()}
         rows = np.flatnonzero((log.kind == EventKind.SHOWN) & (log.round == 2))[:50]
@@ -258,10 +259,33 @@ async def test_only_so_many_sittings_are_open_and_each_answers_one_request_at_a_
 
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         for number in range(40):
-            group.create_task(ask(judges[number * 7 % 5], 1 + number % 4))
+            group.create_task(ask(judges[number // 3 % 5], 1 + number % 4))
     assert 1 <= diaries.most_open <= 2
     await open.close()
     assert diaries.open == 0
+
+
+async def test_a_server_that_stops_lets_go_of_its_respondents(played, diaries):
+    run, _, _ = played
+    async with Server(run.folder.path.parent) as server:
+        operator = Operator(server)
+        name = run.data.population.user_ids[0]
+        asked = pb.Inquiry(inquiry_id="a", user_id=name, talk={"question": "?"})
+        request = pb.AskUsersRequest(run_id="run", judge={"kind": "choice"}, inquiries=[asked])
+        await operator.inquiry.AskUsers(request)
+        assert diaries.open == 1
+        await operator.channel.close()
+    assert diaries.open == 0
+
+
+def test_of_the_runs_language_model_a_judge_takes_nothing_over():
+    llm = {"provider": "anthropic", "model": "m"}
+    own = settings("raw", llm=llm, choice={"leave": 1.0}, memory={"recent": 4})
+    plain = sittings.settings_for(Judge("choice"), own, MindRules())
+    assert plain.llm.provider is None
+    assert (plain.choice, plain.memory) == (own.choice, own.memory)
+    other = sittings.settings_for(Judge("choice", {"choice": {}}), own, MindRules())
+    assert other.choice == {}
 
 
 async def test_a_recording_is_open_in_one_sitting_at_a_time(played, diaries, tmp_path):

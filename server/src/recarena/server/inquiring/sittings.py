@@ -198,8 +198,6 @@ class Sittings:
                     yield place.sitting
             finally:
                 place.wanted -= 1
-                if place.sitting is None and not place.wanted:
-                    self._places.pop(key, None)
 
     @asynccontextmanager
     async def recording(self, file: Path | None, key: str = "") -> AsyncGenerator[None]:
