@@ -1651,7 +1651,7 @@ func (x *AskUsersResponse) GetPrompts() map[string]string {
 // Asks for texts.
 type ComposeTextsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// In which run's folder the recording goes.
+	// The run that the texts are for: its data say what the items are called.
 	RunId string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
 	// A judge of kind "llm", of which the settings and the recording count.
 	Writer *Judge `protobuf:"bytes,2,opt,name=writer,proto3" json:"writer,omitempty"`

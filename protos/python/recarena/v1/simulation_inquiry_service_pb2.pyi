@@ -1028,7 +1028,7 @@ class ComposeTextsRequest(_message.Message):
     WRITER_FIELD_NUMBER: _builtins.int
     WANTED_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
-    """In which run's folder the recording goes."""
+    """The run that the texts are for: its data say what the items are called."""
     @_builtins.property
     def writer(self) -> Global___Judge:
         """A judge of kind "llm", of which the settings and the recording count."""
