@@ -75,8 +75,21 @@ class Caller:
         return ask(iter([message]) if method.client_streaming else message, metadata=self._metadata)
 
     async def ending(self, method: MethodDescriptor, request: Message | None = None) -> Ending:
-        """How such a call ends; a stream of replies is read to its end."""
-        return await ending(self.call(method, request))
+        """How such a call ends; a stream of replies is read to its end.
+
+        Where a request is still being written when the server has refused the call, gRPC's Python
+        client may say that of itself in place of the server's answer: then it is asked again.
+        """
+        for _ in range(WRITES):
+            call = self.call(method, request)
+            ended = await ending(call)
+            if await call.details() != OWN_ERROR:
+                return ended
+        raise AssertionError(f"{method.full_name}: {OWN_ERROR}, {WRITES} times")
+
+
+WRITES = 5
+OWN_ERROR = "Internal error from Core"
 
 
 async def ending(call: Any) -> Ending:
