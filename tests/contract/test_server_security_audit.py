@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,8 +18,10 @@ from recarena.server.rpc.callers import Role
 from recarena.server.rpc.security import Security
 from recarena.server.rpc.server import Server
 from recarena.v1 import simulation_control_service_pb2 as pb
+from recarena.v1 import simulation_inquiry_service_pb2 as asking
 from recarena.v1.recommender_service_pb2 import ConnectRequest
 from recarena.v1.session_pb2 import CAPABILITY_RANK, Register
+from recarena.v1.types_pb2 import Explanation
 from support.callers import METHODS, Caller, id_of, roles_of, token
 from support.operators import Operator, a_run
 
@@ -83,6 +86,26 @@ async def test_a_large_request_is_kept_as_its_digest(server, operator, tmp_path)
     assert line["request"]["bytes"] > 10_000
     assert len(line["request"]["sha256"]) == 64
     assert len(json.dumps(line)) < 1000
+
+
+async def test_only_a_digest_is_kept_of_what_users_are_asked_and_told(server, tmp_path):
+    told = Explanation(text="Because you loved a film.")
+    ask = asking.AskUsersRequest(
+        run_id="mine",
+        judge=asking.Judge(kind="choice"),
+        inquiries=[asking.Inquiry(inquiry_id="a", user_id="u000001", explanation=told)],
+    )
+    text = asking.ComposeTextsRequest.Wanted(text_id="a", brief="Praise a film.")
+    compose = asking.ComposeTextsRequest(run_id="mine", wanted=[text])
+    async with Caller(server.address) as caller:
+        for name, request in (("AskUsers", ask), ("ComposeTexts", compose)):
+            await caller.ending(BY_NAME[name], request)
+    asked, composed = await lines(tmp_path, 2)
+    assert "film" not in json.dumps([asked, composed])
+    assert (asked["run_id"], composed["run_id"]) == ("mine", "mine")
+    assert asked["request"]["judge"] == {"kind": "choice"}
+    digest = hashlib.sha256(ask.SerializeToString(deterministic=True)).hexdigest()
+    assert (asked["request"]["sha256"], asked["request"]["bytes"]) == (digest, ask.ByteSize())
 
 
 async def test_the_log_does_not_disturb_the_runs(server, operator, tmp_path):

@@ -26,6 +26,8 @@ log = structlog.get_logger()
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 MAX_REQUEST_BYTES = 4096
 """Of a larger request only the digest is kept."""
+SPOKEN = ("inquiries", "wanted")
+"""Fields with what users are asked and told: only their digest is kept, however small."""
 REFUSED_READS = Rate(per_second=0.1, burst=20)
 """Refused calls of one caller that would have changed nothing, and are written all the same."""
 
@@ -143,10 +145,19 @@ def _run_id(message: Message | None) -> str:
 
 
 def _copy(request: Message) -> dict[str, Any]:
-    """The request, or its digest where it is large."""
-    if request.ByteSize() <= 4 * MAX_REQUEST_BYTES:  # no JSON is four times shorter
-        values = json_format.MessageToDict(request, preserving_proto_field_name=True)
+    """The request, or its digest where it is large; nothing of what users are asked and told."""
+    spoken = [name for name in SPOKEN if name in request.DESCRIPTOR.fields_by_name]
+    kept = type(request)()
+    kept.CopyFrom(request)
+    for name in spoken:
+        kept.ClearField(name)
+    if kept.ByteSize() <= 4 * MAX_REQUEST_BYTES:  # no JSON is four times shorter
+        values = json_format.MessageToDict(kept, preserving_proto_field_name=True)
         if len(json.dumps(values, ensure_ascii=False).encode()) <= MAX_REQUEST_BYTES:
-            return values
+            return values | _digest(request) if spoken else values
+    return _digest(request)
+
+
+def _digest(request: Message) -> dict[str, Any]:
     message = request.SerializeToString(deterministic=True)
     return {"sha256": hashlib.sha256(message).hexdigest(), "bytes": len(message)}
