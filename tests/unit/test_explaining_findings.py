@@ -313,3 +313,28 @@ def test_a_terminal_shows_the_verdict_first(found: Findings) -> None:
     assert lines[0].startswith("✓ scripted:honest: every gate passed")
     assert "withheld: placebo-is-nothing" in stream.getvalue()
     assert CAVEAT in " ".join(stream.getvalue().split())
+
+
+def test_on_a_terminal_of_80_columns_no_word_of_a_table_or_of_a_gate_is_broken(
+    found: Findings,
+) -> None:
+    stream = io.StringIO()
+    show(found, Console(file=stream, width=80))
+    lines = [line.rstrip() for line in stream.getvalue().splitlines()]
+    heads = [line for line in lines if "recommender" in line and "faithful" in line]
+    for line in heads:
+        assert " ".join(line.split()) == (
+            "recommender real − placebo, interval − none − shuffled quiz faithful"
+        )
+    assert len(heads) == len(found["judges"])
+    for name in found["judges"][0]["contrasts"]["by_recommender"]:
+        rows = [line for line in lines if name in line.split() and line.count("(") == 1]
+        assert len(rows) == len(found["judges"])
+        assert all(
+            " to " in row and len(row.split(")")[1].replace(" %", "%").split()) == 4 for row in rows
+        )
+    failed = [one for judge in found["judges"] for one in judge["gates"]
+              if one["outcome"] == "failed"]  # fmt: skip
+    assert failed
+    for one in failed:
+        assert any(line.startswith(f"  ✗ {one['id']} ") and "needed:" in line for line in lines)

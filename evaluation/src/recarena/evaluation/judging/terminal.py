@@ -17,8 +17,8 @@ STYLES = {"passed": "green", "failed": "bold red", "not assessed": "yellow", "no
 
 
 def show(findings: Findings, console: Console) -> None:
-    """Everything that fits a screen; the report has the rest. Whatever came from outside is text,
-    never markup."""
+    """Everything that fits a screen of 80 columns; the report has the rest. Whatever came from
+    outside is text, never markup."""
     from rich.text import Text
 
     for one in findings["verdict"]["judges"]:
@@ -30,8 +30,9 @@ def show(findings: Findings, console: Console) -> None:
     for judge in findings["judges"]:
         console.print()
         if not judge["passed"]:
-            console.print(gates_table(judge))
+            show_gates(judge, console)
             console.print()
+        console.print(Text(f"What explanations did, {judge['under']}", "bold"))
         console.print(contrasts_table(judge))
         ranking = judge["ranking"]
         if ranking["published"]:
@@ -45,59 +46,55 @@ def show(findings: Findings, console: Console) -> None:
     console.print()
     for note in findings["notes"]:
         console.print(Text(note, "dim"))
-    console.print(Text(findings["under"]["label"], "dim"))
+    if all(judge["under"] != findings["under"]["label"] for judge in findings["judges"]):
+        console.print(Text(findings["under"]["label"], "dim"))
 
 
-def gates_table(judge: Mapping[str, Any]) -> Table:
-    """A row a gate that is not passed."""
+def show_gates(judge: Mapping[str, Any], console: Console) -> None:
+    """The gates that are not passed: what was found, what is needed, and what is said of it."""
+    from rich.padding import Padding
     from rich.text import Text
 
-    columns = ("gate", "", "value", "threshold", "found")
-    made = _table(f"Gates that {judge['judge']} does not pass", columns, numbers=("value",))
+    console.print(Text(f"Gates that {judge['judge']} does not pass", "bold"))
     for one in judge["gates"]:
         outcome = one["outcome"]
         if outcome == "passed":
             continue
-        made.add_row(
-            Text(one["id"]), Text(f"{SIGNS[outcome]} {outcome}", STYLES[outcome]),
-            Text(figure(one["value"], 3)), Text(one["threshold"]), Text(one["said"]),
-        )  # fmt: skip
-    return made
+        value = figure(one["value"], 3)
+        line = Text.assemble(
+            (f"{SIGNS[outcome]} {one['id']}", STYLES[outcome]),
+            f" {outcome}" if value == NOTHING else f" {value}",
+            (f"; needed: {one['threshold']}", "dim"),
+        )
+        console.print(Padding(line, (0, 0, 0, 2)))
+        if one["said"]:
+            console.print(Padding(Text(one["said"]), (0, 0, 0, 4)))
 
 
 def contrasts_table(judge: Mapping[str, Any]) -> Table:
-    """A row a recommender: the scored contrast beside the naive one, specificity, the quiz,
-    faithfulness. Places stand beside them where they are published."""
-    from rich.text import Text
-
-    ranking = judge["ranking"]
-    published = ranking["published"]
-    made = _table(
-        f"What explanations did, {judge['under']}",
-        (*(("place",) if published else ()), "recommender", "real − placebo", "interval",
-         "real − none", "real − shuffled", "quiz", "faithful"),
-        numbers=("place", "real − placebo", "real − none", "real − shuffled", "quiz", "faithful"),
-    )  # fmt: skip
-    by_name = judge["contrasts"]["by_recommender"]
-    place_of = {one["name"]: one["place"] for one in ranking["places"]} if published else {}
-    for name in (*place_of, *(name for name in by_name if name not in place_of)):
-        of = by_name[name]["measures"]
-        scored = of["persuasiveness"]
-        cells = [place_of.get(name, NOTHING)] if published else []
-        cells += [
-            name, signed(scored["mean"], 3), ends(scored, 3), signed(of["naive"]["mean"], 3),
-            signed(of["specificity"]["mean"], 3), signed(of["informativeness"]["mean"], 3),
-            share(of["faithfulness"]["mean"]),
-        ]  # fmt: skip
-        made.add_row(*(Text(cell) for cell in cells), style=None if published else "dim")
-    return made
-
-
-def _table(title: str, columns: tuple[str, ...], numbers: tuple[str, ...]) -> Table:
+    """A row a recommender, after its place where places are published: real less placebo, which is
+    the scored contrast, with its interval; less none; less shuffled; the quiz; faithfulness."""
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(title=Text(title), title_style="bold", title_justify="left")
-    for name in columns:
-        made.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
+    ranking = judge["ranking"]
+    by_name = judge["contrasts"]["by_recommender"]
+    published = ranking["published"]
+    place_of = {one["name"]: one["place"] for one in ranking["places"]} if published else {}
+    made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    made.add_column("recommender", overflow="fold", min_width=len("recommender"))
+    for name in ("real − placebo, interval", "− none", "− shuffled", "quiz", "faithful"):
+        made.add_column(name, justify="right", no_wrap=True)
+    for name in (*place_of, *(name for name in by_name if name not in place_of)):
+        of = by_name[name]["measures"]
+        scored = of["persuasiveness"]
+        interval = f" ({ends(scored, 3)})" if scored["mean"] is not None else ""
+        made.add_row(
+            Text(f"{place_of[name]} {name}" if name in place_of else name),
+            Text(f"{signed(scored['mean'], 3)}{interval}"),
+            Text(signed(of["naive"]["mean"], 3)), Text(signed(of["specificity"]["mean"], 3)),
+            Text(signed(of["informativeness"]["mean"], 3)), Text(share(of["faithfulness"]["mean"])),
+            style=None if published else "dim",
+        )  # fmt: skip
     return made
