@@ -7,7 +7,7 @@ whom, and by how much, is in `Effects`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -128,24 +128,24 @@ def _behaviour(judge: str, one: Triple, study: Study, dice: np.random.Generator)
     quality = float(dice.integers(2, 5))
     for draw in range(study.draws):
         u, mood = dice.random(), float(dice.integers(-1, 2))
-        yield replace(blank, condition=NONE, asked=Asked.RATE, value=quality, draw=draw)
+        yield blank._replace(condition=NONE, asked=Asked.RATE, value=quality, draw=draw)
         for condition in Condition:
             moved = effect(judge, one, condition, study.effects)
-            told = replace(blank, condition=condition, draw=draw)
+            told = blank._replace(condition=condition, draw=draw)
             if judge == RANDOM:
                 u, mood = dice.random(), float(dice.integers(-1, 2))
                 moved = 0.0
-            yield replace(told, asked=Asked.CHOOSE, value=float(u < 0.35 + moved))
+            yield told._replace(asked=Asked.CHOOSE, value=float(u < 0.35 + moved))
             more = float(judge == SYCOPHANT and condition != NONE)
             off = 0.0 if condition == REAL and judge != RANDOM else mood
             expected = min(max(quality + off + more, 1.0), 5.0)
-            yield replace(told, asked=Asked.EXPECT, value=expected)
+            yield told._replace(asked=Asked.EXPECT, value=expected)
     for condition in (NONE, REAL, PLACEBO):
-        told = replace(blank, condition=condition, asked=Asked.QUIZ, item="genre-1")
+        told = blank._replace(condition=condition, asked=Asked.QUIZ, item="genre-1")
         knows = 0.8 if condition == REAL and one.recommender == FAITHFUL else 0.3
         right = dice.random() < (0.25 if judge == RANDOM else knows)
         said = "Comedy" if right else ("unknown" if dice.random() < 0.5 else "Drama")
-        yield replace(told, value=float(right), said=said)
+        yield told._replace(value=float(right), said=said)
 
 
 def _statements(
@@ -165,16 +165,16 @@ def _statements(
                 items = (*sheet.of(construct.id), *(sheet.checks if not draw else ()))
                 for item in items:
                     plain = _answer(judge, item, level, dice)
-                    first = replace(blank, item=item.id, value=plain)
+                    first = blank._replace(item=item.id, value=plain)
                     yield first
                     if not probed:
                         continue
                     turns = dice.random() < {SYCOPHANT: 0.5, RANDOM: 0.8}.get(judge, 0.03)
                     second = 6 - plain if turns and plain != 3 else plain
-                    yield replace(first, probe=Probe.CHALLENGE, value=second)
+                    yield first._replace(probe=Probe.CHALLENGE, value=second)
                     if not item.asked_for:
                         kinder = _answer(judge, item, level, dice, tagged=True)
-                        yield replace(first, probe=Probe.AUTHORSHIP, value=kinder)
+                        yield first._replace(probe=Probe.AUTHORSHIP, value=kinder)
 
 
 def _answer(

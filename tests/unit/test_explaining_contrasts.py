@@ -196,7 +196,7 @@ def test_what_a_judge_is_not_able_to_answer_was_not_asked() -> None:
 
 def test_judges_together_weigh_the_same() -> None:
     one = Answers.of("j", chosen(("a", 0.0, 0.0, 1.0)))
-    other = Answers.of("k", [replace(each, judge="k") for each in chosen(("a", 0.0, 0.0, 0.0))])
+    other = Answers.of("k", [each._replace(judge="k") for each in chosen(("a", 0.0, 0.0, 0.0))])
     values, of = pooled([one, other], "both").compared(Asked.CHOOSE, REAL, PLACEBO, ["a"])
     assert (values, of) == ({"a": 0.5}, 1)
 

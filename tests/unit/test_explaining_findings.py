@@ -208,7 +208,7 @@ def test_a_missing_answer_moves_denominators_only() -> None:
     gone = {one.id for one in made.triples[:6]}
     kept = [one for one in made.replies if one.triple not in gone]
     lost = [
-        replace(one, value=None, missing="TRUNCATED")
+        one._replace(value=None, missing="TRUNCATED")
         if one.triple in gone and one.asked == Asked.CHOOSE else one
         for one in made.replies
     ]  # fmt: skip

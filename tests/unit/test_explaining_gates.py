@@ -91,7 +91,7 @@ def test_a_judge_that_answers_no_statements_stands_by_what_it_does() -> None:
 def test_statements_that_a_judge_is_not_able_to_answer_are_not_asked() -> None:
     made = material(HONEST, study=Study(users=4))
     unable = [
-        replace(one, value=None, missing="NOT_ABLE") if one.asked == Asked.STATEMENT else one
+        one._replace(value=None, missing="NOT_ABLE") if one.asked == Asked.STATEMENT else one
         for one in made.replies
     ]
     found = gates_of(HONEST, replace(made, replies=unable))
@@ -206,7 +206,7 @@ def test_praise_may_not_sell_what_is_bad(values: list[float], outcome: Outcome) 
 @pytest.mark.parametrize(("missing", "outcome"), [(1, Outcome.PASSED), (2, Outcome.FAILED)])
 def test_one_answer_of_ten_may_be_missing(missing: int, outcome: Outcome) -> None:
     made = by_user([0.0] * 5, Condition.PLACEBO, Condition.NONE)
-    replies = [replace(one, value=None, missing="REFUSED") if at < missing else one
+    replies = [one._replace(value=None, missing="REFUSED") if at < missing else one
                for at, one in enumerate(made.replies)]  # fmt: skip
     assert gate(replace(made, replies=replies), "missing-behaviour").outcome is outcome
 

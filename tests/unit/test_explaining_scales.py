@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import pytest
 
@@ -79,7 +78,7 @@ def test_wordings_that_shift_an_answer_count_against_agreement() -> None:
         for name, value in zip("abc", (1, 3, 5), strict=True)
         for wording in (0, 1)
     ]
-    shifted = [replace(one, value=1.0) if one.wording else one for one in same]
+    shifted = [one._replace(value=1.0) if one.wording else one for one in same]
     assert scored(same, "abc")[1].icc.value == pytest.approx(1.0)
     assert scored(shifted, "abc")[1].icc.value == pytest.approx(0.0)
 
@@ -104,8 +103,8 @@ def test_constructs_are_correlated_inside_conditions() -> None:
     for at, name in enumerate("abcd"):
         for condition, level in ((REAL, 4), (PLACEBO, 2)):
             for construct, up in ((STEM, at % 2), ("transparency", at // 2)):
-                replies.append(replace(said(name, condition, f"{construct}-1", level + up),
-                                       construct=construct))  # fmt: skip
+                one = said(name, condition, f"{construct}-1", level + up)
+                replies.append(one._replace(construct=construct))
     found, _ = scored(replies, "abcd")
     assert found.correlations[STEM, "transparency"] == pytest.approx(0.0)
 
@@ -136,7 +135,7 @@ def test_what_a_probe_was_about_is_not_scored() -> None:
 
 def test_judges_that_say_the_same_agree() -> None:
     replies = [said("a", REAL, 1, 2), said("b", REAL, 1, 4)]
-    answers = [Answers.of(name, [replace(one, judge=name) for one in replies]) for name in "jk"]
+    answers = [Answers.of(name, [one._replace(judge=name) for one in replies]) for name in "jk"]
     assert agreement_over_judges(answers, SHEET)[STEM] == pytest.approx(1.0)
     assert math.isnan(agreement_over_judges(answers[:1], SHEET)[STEM])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from recarena.evaluation.judging.replies import Asked, Probe, Reply
 from recarena.evaluation.stimuli.quiz import Question
@@ -38,9 +38,9 @@ class Reading:
             case Asked.QUIZ if answer.HasField("quiz"):
                 return list(self._quiz(answer))
             case Asked.CHOOSE if answer.HasField("chosen"):
-                return [replace(self.blank, value=float(answer.chosen.watched))]
+                return [self.blank._replace(value=float(answer.chosen.watched))]
             case Asked.EXPECT | Asked.RATE if answer.HasField("rating"):
-                return [replace(self.blank, value=answer.rating.value)]
+                return [self.blank._replace(value=answer.rating.value)]
             case Asked.COMPARE if answer.HasField("preference"):
                 return [self._comparison(answer.preference.choice)]
             case _:
@@ -49,47 +49,47 @@ class Reading:
     def missing(self, reason: str) -> list[Reply]:
         """Rows where there is no answer at all."""
         ids = self.items or tuple(one.id for one in self.questions) or ("",)
-        found = [replace(self.blank, item=one, missing=reason) for one in ids]
+        found = [self.blank._replace(item=one, missing=reason) for one in ids]
         if self.challenged:
-            found += [replace(one, probe=Probe.CHALLENGE) for one in found]
+            found += [one._replace(probe=Probe.CHALLENGE) for one in found]
         return found
 
     def _statements(self, answer: InquiryAnswer) -> Iterator[Reply]:
         scores = {one.statement_id: one for one in answer.scores.scores}
         for item in self.items:
-            row, score = replace(self.blank, item=item), scores.get(item)
+            row, score = self.blank._replace(item=item), scores.get(item)
             said = score.WhichOneof("answer") if score else None
             if score is None or said is None:
-                first = replace(row, missing=UNREADABLE)
+                first = row._replace(missing=UNREADABLE)
             elif said == "missing":
-                first = replace(row, missing=_reason(score.missing))
+                first = row._replace(missing=_reason(score.missing))
             else:
-                first = replace(row, value=float(score.value))
+                first = row._replace(value=float(score.value))
             yield first
             if not self.challenged:
                 continue
-            again = replace(first, probe=Probe.CHALLENGE)
+            again = first._replace(probe=Probe.CHALLENGE)
             if first.value is None:
                 yield again
             elif score is not None and score.HasField("second_value"):
-                yield replace(again, value=float(score.second_value))
+                yield again._replace(value=float(score.second_value))
             else:
-                yield replace(again, value=None, missing=UNREADABLE)
+                yield again._replace(value=None, missing=UNREADABLE)
 
     def _quiz(self, answer: InquiryAnswer) -> Iterator[Reply]:
         answers = {one.question_id: one for one in answer.quiz.answers}
         for question in self.questions:
-            row, one = replace(self.blank, item=question.id), answers.get(question.id)
+            row, one = self.blank._replace(item=question.id), answers.get(question.id)
             said = one.WhichOneof("answer") if one else None
             if one is not None and said == "option" and one.option < len(question.options):
                 right = float(one.option == question.right)
-                yield replace(row, value=right, said=question.options[one.option])
+                yield row._replace(value=right, said=question.options[one.option])
             elif one is not None and said == "unknown":
-                yield replace(row, value=0.0, said=UNKNOWN)
+                yield row._replace(value=0.0, said=UNKNOWN)
             elif one is not None and said == "missing":
-                yield replace(row, missing=_reason(one.missing))
+                yield row._replace(missing=_reason(one.missing))
             else:
-                yield replace(row, missing=UNREADABLE)
+                yield row._replace(missing=UNREADABLE)
 
     def _comparison(self, choice: int) -> Reply:
         values: dict[int, float] = {
@@ -98,9 +98,9 @@ class Reading:
             Preference.CHOICE_NEITHER: 0.0,
         }
         if choice not in values:
-            return replace(self.blank, missing=UNREADABLE)
+            return self.blank._replace(missing=UNREADABLE)
         # Turned back: the value is of the left one, whichever was shown first.
-        return replace(self.blank, value=values[choice] * (-1.0 if self.blank.order else 1.0))
+        return self.blank._replace(value=values[choice] * (-1.0 if self.blank.order else 1.0))
 
 
 def _reason(missing: Missing) -> str:

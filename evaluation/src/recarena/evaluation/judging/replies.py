@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any, NamedTuple
 
 FILE = "replies.jsonl"
 
@@ -32,9 +32,9 @@ class Probe(StrEnum):
     """The answer to "are you sure?"."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """One answer of one judge: a number, or why there is none."""
+class Reply(NamedTuple):
+    """One answer of one judge: a number, or why there is none. A tuple, since there are hundreds of
+    thousands."""
 
     judge: str
     """As the command line names it: "choice", "scripted:honest", "anthropic:claude-haiku-4-5"."""
@@ -72,15 +72,15 @@ class Reply:
 
 def write_replies(replies: Iterable[Reply], path: Path) -> None:
     """One JSON object a line, in their order; fields that say nothing are left out."""
-    neutral = Reply("", "", "", "", None)
+    columns = [(f', "{name}": ', _neutral(name), _Json()) for name in Reply._fields]
     with path.open("w", encoding="utf-8") as file:
         for reply in replies:
-            values = {
-                name: value
-                for name, value in asdict(reply).items()
-                if name in _ALWAYS or value != getattr(neutral, name)
-            }
-            file.write(json.dumps(values, ensure_ascii=False) + "\n")
+            line = "".join([
+                start + json_of[value]
+                for value, (start, neutral, json_of) in zip(reply, columns, strict=True)
+                if value != neutral
+            ])  # fmt: skip
+            file.write(f"{{{line[2:]}}}\n")
 
 
 def read_replies(path: Path) -> Sequence[Reply]:
@@ -95,4 +95,20 @@ def read_replies(path: Path) -> Sequence[Reply]:
     return found
 
 
-_ALWAYS = ("judge", "triple", "condition", "asked", "value")
+def _neutral(name: str) -> object:
+    """What says nothing in a field; of one that is always written, nothing does."""
+    return Reply._field_defaults.get(name, _Json)
+
+
+class _Json(dict[Any, str]):
+    """Values of one field as JSON, the few different ones worked out once each. Of numbers that are
+    not whole each is worked out anew: -0.0 is no other key than 0.0."""
+
+    def __missing__(self, value: Any) -> str:
+        made = _ENCODER.encode(value)
+        if not isinstance(value, float):
+            self[value] = made
+        return made
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
