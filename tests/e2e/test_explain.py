@@ -234,7 +234,7 @@ async def test_what_cannot_be_studied_is_told_in_a_line(runs: list[Path], tmp_pa
 
     assert "name either run folders, or a world" in await said()
     assert "--world needs recommenders" in await said("--world", "new:users=20,seed=1")
-    assert "-r is for --world" in await said(*runs[:1], "-r", "content")
+    assert "-r and --remote are for --world" in await said(*runs[:1], "-r", "content")
     assert "is no judge" in await said(*runs[:1], "--judge", "clever")
     assert "no questionnaire is called" in await said(*runs[:1], "--questionnaire", "quiz")
     assert "go together" in await said(*runs[:1], "--texts", "generated")

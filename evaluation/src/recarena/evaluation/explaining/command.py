@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
     from recarena.evaluation.explaining.conduct import Order
-    from recarena.evaluation.explaining.judges import Judge
     from recarena.evaluation.explaining.output import Lines, Terminal
 
-TEMPLATES, GENERATED = "template", "generated"
+HERE = "127.0.0.1:0"
 
 
 def command(
@@ -34,6 +33,16 @@ def command(
             "address); each plays the world by itself; repeatable.",
         ),
     ] = None,
+    remote: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="With --world: wait for a recommender that dials in by this name."
+        ),
+    ] = None,
+    listen: Annotated[
+        str,
+        typer.Option(metavar="HOST:PORT", help="Where recommenders dial in; 0: any free port."),
+    ] = HERE,
     rounds: Annotated[int, typer.Option(min=1, help="With --world: rounds of each run.")] = 10,
     judge: Annotated[
         list[str] | None,
@@ -75,7 +84,7 @@ def command(
         typer.Option(
             metavar="template|generated", help="Where placebo, hype and false facts come from."
         ),
-    ] = TEMPLATES,
+    ] = "template",
     writer: Annotated[
         str, typer.Option(metavar="PROVIDER:MODEL", help="Who writes generated texts: no judge.")
     ] = "",
@@ -105,6 +114,7 @@ def command(
     """
     from recarena.evaluation.explaining.conduct import BadOrder
     from recarena.evaluation.explaining.judges import BadJudge
+    from recarena.evaluation.explaining.ordering import Wishes, order_of
     from recarena.evaluation.explaining.output import Lines, Terminal
     from recarena.evaluation.playing.contenders import BadContender
     from recarena.evaluation.playing.stage import FAILED, finished
@@ -115,13 +125,17 @@ def command(
     folder = out or Path("runs") / f"explain-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
 
     def act() -> int:
+        wishes = Wishes(
+            folder=folder, runs=tuple(runs or ()), world=world, recommenders=recommender or (),
+            remote=remote or (), listen=listen, rounds=rounds, judges=judge or ["choice"],
+            base_url=base_url, config=config, triples=triples, questionnaire=questionnaire,
+            texts=texts, writer=writer, max_cost=max_cost, seed=seed,
+            asked={"draws": draws, "questionnaire_triples": questionnaire_triples,
+                   "repeats": repeats},
+            environment=None if estimate else os.environ,
+        )  # fmt: skip
         try:
-            order = _order(
-                folder, runs or [], world, recommender or [], rounds, judge or ["choice"], base_url,
-                config, triples, questionnaire, texts, writer, max_cost, seed,
-                {"draws": draws, "questionnaire_triples": questionnaire_triples,
-                 "repeats": repeats},
-            )  # fmt: skip
+            order = order_of(wishes)
             return _estimate(order, output) if estimate else _make(order, output)
         except (BadContender, BadJudge, BadOrder, BadQuestionnaire, BadSample) as error:
             output.error(str(error))
@@ -183,103 +197,3 @@ def _estimate(order: Order, output: Lines | Terminal) -> int:
             cost = f", {calls:,} calls where every first answer can be read" if calls else ""
             output.note(f"{name}: {inquiries:,} inquiries{cost}")
     return 0
-
-
-def _order(
-    folder: Path, runs: Sequence[Path], world: str, recommenders: Sequence[str], rounds: int,
-    judges: Sequence[str], base_url: str, config: Path | None, triples: int, questionnaire: str,
-    texts: str, writer: str, max_cost: float | None, seed: int, given: Mapping[str, Any],
-) -> Order:  # fmt: skip
-    """What the options ask for. BadOrder, BadJudge, BadContender, BadQuestionnaire."""
-    from recarena.evaluation.explaining.conduct import BadOrder, Order
-    from recarena.evaluation.explaining.judges import check_writer
-    from recarena.evaluation.explaining.plan import Plan
-    from recarena.evaluation.playing.contenders import contenders
-    from recarena.evaluation.questionnaires.reading import content_of, read
-
-    if bool(runs) == bool(world):
-        raise BadOrder(
-            "name either run folders, or a world to play: recarena explain RUN, or --world WORLD "
-            "-r RECOMMENDER"
-        )
-    if world and not recommenders:
-        raise BadOrder("--world needs recommenders to play it: -r item-knn -r content")
-    if recommenders and not world:
-        raise BadOrder("-r is for --world: a run has its recommenders")
-    if texts not in (TEMPLATES, GENERATED):
-        raise BadOrder(f"--texts {texts!r} is not known: write {TEMPLATES} or {GENERATED}")
-    if (texts == GENERATED) != bool(writer):
-        raise BadOrder("--texts generated and --writer PROVIDER:MODEL go together")
-    settings = _settings(config)
-    named = list(dict.fromkeys(judges))
-    minds = {name: settings.pop(name) for name in ("llm", "memory", "judges") if name in settings}
-    if "choice" in settings:
-        minds["choice"] = settings["choice"]
-    if unknown := sorted(set(minds.get("judges", {})) - {*named, writer}):
-        raise BadOrder(f"--config: [judges.{unknown[0]!r}] is of nobody who is asked")
-    scribe = _judge(writer, minds, base_url) if writer else None
-    found = [_judge(one, minds, base_url) for one in named]
-    check_writer(scribe, found)
-    models = [one for one in (*found, scribe) if one and one.is_llm]
-    if max_cost is not None:
-        if not models:
-            raise BadOrder("--max-cost is for language models, and none is asked")
-        found = [_capped(one, max_cost / len(models)) for one in found]
-        scribe = _capped(scribe, max_cost / len(models)) if scribe else None
-    content = b"" if questionnaire == "none" else content_of(questionnaire)
-    sheet = read(content, questionnaire) if content else None
-    asked = any(one.takes_statements for one in found)
-    urls = [str((one.settings.get(table) or {}).get("base_url") or "")
-            for one in models for table in ("llm", "memory")]  # fmt: skip
-    return Order(
-        folder=folder, runs=tuple(runs), world=_absolute(world), rounds=rounds,
-        recommenders=contenders(recommenders), settings=settings if world else {},
-        plans=tuple(Plan.of(one, sheet, seed, **given) for one in found),
-        writer=scribe, triples=triples, seed=seed, questionnaire=content if asked else b"",
-        urls=frozenset(urls) - {""},
-    )  # fmt: skip
-
-
-def _judge(name: str, minds: Mapping[str, Any], base_url: str) -> Judge:
-    """BadJudge where there is none of that name."""
-    from recarena.evaluation.explaining.judges import judge
-
-    tables = {table: values for table, values in minds.items() if table != "judges"}
-    own: Mapping[str, Any] = minds.get("judges", {}).get(name, {})
-    settings: dict[str, Any] = {
-        table: {**tables.get(table, {}), **own.get(table, {})} for table in {*tables, *own}
-    }
-    if base_url and name.startswith("openai-compatible"):
-        settings["llm"] = {**settings.get("llm", {}), "base_url": base_url}
-    return judge(name, settings)
-
-
-def _capped(one: Judge, cap: float) -> Judge:
-    from dataclasses import replace
-
-    if not one.is_llm:
-        return one
-    llm = {**dict(one.settings["llm"]), "max_cost": cap}
-    return replace(one, settings={**one.settings, "llm": llm})
-
-
-def _settings(config: Path | None) -> dict[str, Any]:
-    """The file's tables, without what a study says itself. BadOrder where it cannot be read."""
-    import tomllib
-
-    from recarena.evaluation.explaining.conduct import BadOrder
-
-    if config is None:
-        return {}
-    try:
-        settings = tomllib.loads(config.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadOrder(f"--config: {config} cannot be read ({error})") from None
-    for name in ("seed", "rounds", "arms"):
-        settings.pop(name, None)
-    return settings
-
-
-def _absolute(world: str) -> str:
-    """A folder as the server finds it; other worlds as they are."""
-    return str(Path(world).absolute()) if world and Path(world).is_dir() else world

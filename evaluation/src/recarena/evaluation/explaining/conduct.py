@@ -6,7 +6,8 @@ import asyncio
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from recarena.evaluation.explaining.asking import Heard, Spent, ask, compose
 from recarena.evaluation.explaining.delivery import delivered
 from recarena.evaluation.explaining.folder import (
+    MANIFEST,
     QUESTIONNAIRE,
     CheckedClaims,
     Study,
@@ -26,10 +28,11 @@ from recarena.evaluation.explaining.inquiries import Ask, Quizzes, Wordings, bui
 from recarena.evaluation.explaining.judges import Judge
 from recarena.evaluation.explaining.output import Output
 from recarena.evaluation.explaining.plan import Plan
-from recarena.evaluation.playing.arena import Arena, Watch
+from recarena.evaluation.playing.arena import Watch
 from recarena.evaluation.playing.contenders import Contender
+from recarena.evaluation.playing.hall import Hall, Hosting, opened
 from recarena.evaluation.playing.mirrored import Bout
-from recarena.evaluation.playing.stage import Stage, staged
+from recarena.evaluation.playing.processes import ProgramDied
 from recarena.evaluation.runs.run_log import RunLog
 from recarena.evaluation.stimuli.catalogue import Catalogue
 from recarena.evaluation.stimuli.faithfulness import check
@@ -40,7 +43,12 @@ from recarena.evaluation.stimuli.wordings import TEMPLATE, wordings
 
 ORDER = "order.json"
 RUNS = "runs"
+LOGS = "logs"
+RUN_MANIFEST = "manifest.json"
+"""In the folder of a run."""
 SPENT = "spent.json"
+HINT_AFTER_S = 20.0
+"""How long a recommender may stay away before somebody is told to look at it."""
 
 
 class BadOrder(Exception):
@@ -71,6 +79,8 @@ class Order:
     """The file of the statements that are asked; empty: none are."""
     urls: frozenset[str] = field(default_factory=frozenset[str])
     """Servers of models that are asked."""
+    listen: str = "127.0.0.1:0"
+    """Where recommenders dial in."""
 
     @property
     def models(self) -> list[Judge]:
@@ -114,25 +124,37 @@ class Prepared:
 
 
 def open_folder(order: Order) -> None:
-    """Makes the study's folder, or finds in it an order that is the same, which is gone on with.
-    BadOrder for any other folder that is not empty."""
-    file, wanted = order.folder / ORDER, order.as_json()
+    """Makes the study's folder, or finds in it an order that is the same, which is gone on with,
+    or another one of which nothing came yet. BadOrder for any other folder that is not empty."""
+    folder, file, wanted = order.folder, order.folder / ORDER, order.as_json()
+    if folder.exists() and not folder.is_dir():
+        raise BadOrder(f"{folder} is a file. Name a folder with --out")
     if file.is_file():
         try:
             there: Any = json.loads(file.read_text("utf-8"))
         except ValueError:
             there = {}
         changed = sorted(name for name, one in wanted.items() if there.get(name) != one)
-        if changed:
+        if not changed:
+            return
+        if _has_results(folder):
             raise BadOrder(
-                f"{order.folder} holds a study with other {', '.join(changed)}. Name another "
-                "folder with --out"
+                f"{folder} holds a study with other {', '.join(changed)}. Name another folder "
+                "with --out"
             )
-        return
-    if order.folder.exists() and any(order.folder.iterdir()):
-        raise BadOrder(f"{order.folder} is not empty. Name another folder with --out")
-    (order.folder / RUNS).mkdir(parents=True, exist_ok=True)
+        for link in (folder / RUNS).iterdir():
+            if link.is_symlink():
+                link.unlink()
+    elif folder.exists() and any(folder.iterdir()):
+        raise BadOrder(f"{folder} is not empty. Name another folder with --out")
+    (folder / RUNS).mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(wanted, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def _has_results(folder: Path) -> bool:
+    """Whether a study was made in it, or a run of its own was begun."""
+    own = [one for one in (folder / RUNS).iterdir() if one.is_dir() and not one.is_symlink()]
+    return (folder / MANIFEST).exists() or any((one / RUN_MANIFEST).exists() for one in own)
 
 
 def prepare(logs: Sequence[RunLog], count: int, seed: int) -> Prepared:
@@ -161,22 +183,28 @@ async def _made(order: Order, drawn: Prepared | None, output: Output) -> Study:
     runs = order.folder / RUNS
     for log in drawn.logs if drawn else ():
         _link(runs / log.run_id, log.path)
-    async with staged(
-        runs, order.recommenders, len(order.recommenders), output.starting(), order.serving
-    ) as stage:
-        prepared = drawn or prepare(
-            [RunLog.open(one) for one in await _played(order, stage, output)],
-            order.triples,
-            order.seed,
-        )
-        output.prepared(prepared.sample)
-        prepared, texts, spent = await _worded(order, prepared, stage, output)
-        heard: list[Heard] = []
-        for plan in order.plans:
-            asks = prepared.asks(plan)
-            with output.asking(plan.judge.name, len(asks)) as progress:
-                asking = ask(stage.channel, plan, asks, progress)
-                heard.append(await stage.programs.while_alive(asking))
+    hosting = Hosting(
+        runs=runs, logs=order.folder / LOGS, listen=order.listen, options=tuple(order.serving)
+    )
+    with ExitStack() as until_ready:
+        until_ready.enter_context(output.starting())
+        async with opened(hosting, order.recommenders) as hall:
+            until_ready.close()
+            return await _heard(order, drawn, hall, output)
+
+
+async def _heard(order: Order, drawn: Prepared | None, hall: Hall, output: Output) -> Study:
+    """The study, once everybody was asked."""
+    prepared = drawn or prepare(
+        [RunLog.open(one) for one in await _played(order, hall, output)], order.triples, order.seed
+    )
+    output.prepared(prepared.sample)
+    prepared, texts, spent = await _worded(order, prepared, hall, output)
+    heard: list[Heard] = []
+    for plan in order.plans:
+        asks = prepared.asks(plan)
+        with output.asking(plan.judge.name, len(asks)) as progress:
+            heard.append(await hall.while_served(ask(hall.channel, plan, asks, progress)))
     write_study(
         order.folder, _manifest(order, prepared, texts, heard), prepared.sample.triples,
         prepared.told, _checked(prepared),
@@ -184,23 +212,51 @@ async def _made(order: Order, drawn: Prepared | None, output: Output) -> Study:
     if order.questionnaire:
         (order.folder / QUESTIONNAIRE).write_bytes(order.questionnaire)
     add_replies(order.folder, [reply for one in heard for reply in one.replies])
-    costs = {one.judge: one.spent.as_json() for one in heard}
+    models = {one.name for one in order.models}
+    costs = {one.judge: one.spent for one in heard if one.judge in models}
     if order.writer:
-        costs[f"{order.writer.name} (writer)"] = spent.as_json()
-    (order.folder / SPENT).write_text(json.dumps(costs, indent=2) + "\n", "utf-8")
+        costs[f"{order.writer.name} (writer)"] = spent
+    told = {name: one.as_json() for name, one in costs.items()}
+    (order.folder / SPENT).write_text(json.dumps(told, indent=2) + "\n", "utf-8")
+    output.spent(costs)
     return Study.open(order.folder)
 
 
-async def _played(order: Order, stage: Stage, output: Output) -> list[Path]:
+async def _played(order: Order, hall: Hall, output: Output) -> list[Path]:
     """The folders of a run for each recommender, in their order."""
     bouts = [
         Bout(one.name, (one.name,), order.world, order.seed, order.settings, explained=True)
         for one in order.recommenders
     ]
-    arena = Arena(dict.fromkeys(stage.at_once, stage.channel), stage.at_once, goes_on=True)
+    output.waiting(hall.address, [one.name for one in order.recommenders if one.is_remote])
+    started = {one.name for one in order.recommenders if not one.is_remote}
+    away: set[str] = set()
+
+    def hint(name: str) -> None:
+        if name in away & started:
+            started.discard(name)
+            output.note(
+                f"Still waiting for {name}. Does its program register by that name? What it said "
+                f"is in {order.folder / LOGS}/recommender-{name}.log"
+            )
+
+    def waiting(bout: Bout) -> None:
+        away.add(bout.recommender)
+        asyncio.get_running_loop().call_later(HINT_AFTER_S, hint, bout.recommender)
+
     with output.playing(len(bouts) * order.rounds) as progress:
-        watch = Watch(round=lambda _bout, _round: progress(1))
-        played = await stage.programs.while_alive(arena.play(bouts, order.rounds, watch))
+        watch = Watch(
+            round=lambda _bout, _round: progress(1), waiting=waiting,
+            playing=lambda bout: away.discard(bout.recommender),
+        )  # fmt: skip
+        # One that ends is an error, and its run can be gone on with once it is mended.
+        playing = replace(hall.arena, lost={}).play(bouts, order.rounds, watch)
+        try:
+            played = await hall.programs.while_alive(playing)
+        except ProgramDied as died:
+            raise BadOrder(
+                f"{died}\nOnce that is mended, the same command with --out {order.folder} goes on"
+            ) from None
     for one in played:
         if one.error:
             raise BadOrder(
@@ -211,7 +267,7 @@ async def _played(order: Order, stage: Stage, output: Output) -> list[Path]:
 
 
 async def _worded(
-    order: Order, prepared: Prepared, stage: Stage, output: Output
+    order: Order, prepared: Prepared, hall: Hall, output: Output
 ) -> tuple[Prepared, dict[str, Any], Spent]:
     """The texts of a writer in the place of templates, where there is one; where texts come from;
     and what that took."""
@@ -220,8 +276,8 @@ async def _worded(
     triples, logs = prepared.sample.triples, prepared.logs
     wanted = briefs(triples, logs, prepared.told, order.seed)
     with output.asking(f"{order.writer.name} (writer)", len(wanted)) as progress:
-        writing = compose(stage.channel, logs[0].run_id, order.writer, wanted, progress)
-        written = await stage.programs.while_alive(writing)
+        writing = compose(hall.channel, logs[0].run_id, order.writer, wanted, progress)
+        written = await hall.while_served(writing)
     made = with_generated(triples, logs, prepared.told, written, order.seed)
     texts = {
         "source": order.writer.name,

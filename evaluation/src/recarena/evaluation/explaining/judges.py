@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,6 +15,10 @@ CHOICE = "choice"
 CHARACTERS = ("honest", "sycophant", "halo", "random")
 SCRIPTED = tuple(f"scripted:{one}" for one in CHARACTERS)
 PROVIDERS = ("anthropic", "openai", "openai-compatible")
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "anthropic": ("ANTHROPIC_API_KEY",), "openai": ("OPENAI_API_KEY",), "openai-compatible": (),
+}  # fmt: skip
+"""Variables of the environment in which keys are looked for, where the settings name none."""
 
 
 class BadJudge(Exception):
@@ -80,12 +85,32 @@ def judge(name: str, settings: Mapping[str, Any] | None = None) -> Judge:
         given.pop("llm", None)
         return Judge(name, given)
     if provider not in PROVIDERS or not model:
+        meant = name.removeprefix("scripted:")
+        near = get_close_matches(meant, (CHOICE, *CHARACTERS), 1)
+        near = [one if one == CHOICE else f"scripted:{one}" for one in near]
         raise BadJudge(
-            f"{name!r} is no judge: write {CHOICE}, {', '.join(SCRIPTED)}, or PROVIDER:MODEL with "
-            f"one of the providers {', '.join(PROVIDERS)}"
+            f"{name!r} is no judge"
+            + (f"; did you mean {near[0]}? Else write " if near else ": write ")
+            + f"{CHOICE}, {', '.join(SCRIPTED)}, or PROVIDER:MODEL with one of the providers "
+            f"{', '.join(PROVIDERS)}"
         )
     given["llm"] = {**(given.get("llm") or {}), "provider": provider, "model": model}
     return Judge(name, given)
+
+
+def check_key(one: Judge, environment: Mapping[str, str]) -> None:
+    """BadJudge where a language model needs a key, and the variables that it is looked for in hold
+    none."""
+    provider, _ = one.model
+    llm: Mapping[str, Any] = one.settings["llm"]
+    named: str | Iterable[str] = llm.get("api_key_env") or KEYS[provider]
+    for name in [named] if isinstance(named, str) else named:
+        if not environment.get(name, "").strip(" ,"):
+            raise BadJudge(
+                f"{one.name} needs a key, and the environment variable {name} is not set. Set it, "
+                "or ask without a key: --judge choice, or a server of your own, --judge "
+                "openai-compatible:MODEL --base-url http://localhost:11434/v1"
+            )
 
 
 def check_writer(writer: Judge | None, judges: Iterable[Judge]) -> None:

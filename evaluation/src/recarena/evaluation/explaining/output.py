@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from recarena.evaluation.explaining.asking import Spent
     from recarena.evaluation.stimuli.sampling import Sample
 
 EVERY_S = 1.0
@@ -24,6 +25,10 @@ class Output(Protocol):
         """While the programs start."""
         ...
 
+    def waiting(self, address: str, names: Sequence[str]) -> None:
+        """The server is there; these recommenders are to dial in to it."""
+        ...
+
     def playing(self, rounds: int) -> AbstractContextManager[Advance]:
         """While runs are played; what is entered is told of rounds."""
         ...
@@ -34,6 +39,14 @@ class Output(Protocol):
 
     def asking(self, who: str, inquiries: int) -> AbstractContextManager[Advance]:
         """While somebody is asked; what is entered is told of answers."""
+        ...
+
+    def spent(self, costs: Mapping[str, Spent]) -> None:
+        """What language models took, by who they are in the study."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Something that somebody should look at while it goes on."""
         ...
 
     def error(self, text: str) -> None:
@@ -52,8 +65,16 @@ class Terminal:
     @contextmanager
     def starting(self) -> Generator[None]:
         """A spinner."""
-        with self._err.status("Starting a server"):
+        with self._err.status("Starting a server, and a process for each recommender"):
             yield
+
+    def waiting(self, address: str, names: Sequence[str]) -> None:
+        """A line for each."""
+        for name in names:
+            self.note(
+                f"Waiting for {name} to dial in at {address}, for example: "
+                f"recarena-recommender content --id {name} --server {address}"
+            )
 
     def playing(self, rounds: int) -> AbstractContextManager[Advance]:
         """One bar over all rounds."""
@@ -71,6 +92,11 @@ class Terminal:
     def asking(self, who: str, inquiries: int) -> AbstractContextManager[Advance]:
         """One bar over all answers."""
         return self._bar(f"asking {who}", inquiries, "answers")
+
+    def spent(self, costs: Mapping[str, Spent]) -> None:
+        """A line for each."""
+        for who, one in costs.items():
+            self.note(f"{who}: {_taken(one)}")
 
     def error(self, text: str) -> None:
         """In red."""
@@ -115,6 +141,11 @@ class Lines:
         """Nothing is said."""
         yield
 
+    def waiting(self, address: str, names: Sequence[str]) -> None:
+        """A line `waiting` for each."""
+        for name in names:
+            self.say("waiting", recommender=name, address=address)
+
     def playing(self, rounds: int) -> AbstractContextManager[Advance]:
         """Lines `playing`."""
         return self._progress("playing", rounds)
@@ -129,6 +160,15 @@ class Lines:
     def asking(self, who: str, inquiries: int) -> AbstractContextManager[Advance]:
         """Lines `asking`."""
         return self._progress("asking", inquiries, who=who)
+
+    def spent(self, costs: Mapping[str, Spent]) -> None:
+        """A line `spent` for each."""
+        for who, one in costs.items():
+            self.say("spent", who=who, **one.as_json())
+
+    def note(self, text: str) -> None:
+        """A line `note`."""
+        self.say("note", message=text)
 
     def error(self, text: str) -> None:
         """A line `error`."""
@@ -146,3 +186,15 @@ class Lines:
                 self.say(event, done=done, of=total, **values)
 
         yield advance
+
+
+def _taken(one: Spent) -> str:
+    """`120 calls (30 more were recorded), 61,000 tokens in, 900 out, 0.07 USD`."""
+    recorded = f" ({one.replayed:,} more were recorded)" if one.replayed else ""
+    tokens = (
+        "tokens not known"
+        if one.input_tokens is None or one.output_tokens is None
+        else f"{one.input_tokens:,} tokens in, {one.output_tokens:,} out"
+    )
+    cost = "cost not known" if one.cost is None else f"{one.cost:.2f} {one.currency}".strip()
+    return f"{one.calls:,} calls{recorded}, {tokens}, {cost}"
