@@ -69,7 +69,7 @@ def test_a_random_judge_hardly_ever_passes_by_chance() -> None:
     for seed in range(150):
         study = Study(users=20, per_user=1, draws=2, statements=False, seed=seed)
         passed += gates_of(RANDOM, material(RANDOM, study=study)).publishes_behaviour
-    assert passed <= 3
+    assert passed == 0
 
 
 def test_praise_that_sells_bad_items_is_found() -> None:
@@ -177,6 +177,69 @@ def test_the_order_is_by_means_and_both_steps_count(
                for one in made.triples]  # fmt: skip
     made = replace(made, replies=[*made.replies, *replies])
     assert gate(made, "order").outcome is outcome
+
+
+def test_where_everybody_elses_explanation_is_as_true_the_order_is_not_assessed() -> None:
+    made = by_user([0.2] * 4, Condition.REAL, Condition.FALSE_FACT)
+    replies = [Reply("j", one.id, Condition.SHUFFLED, Asked.CHOOSE, 0.1) for one in made.triples]
+    alike = {(one.id, Condition.SHUFFLED): Claims(1, 1, 1) for one in made.triples}
+    made = replace(made, replies=[*made.replies, *replies], claims={**made.claims, **alike})
+    found = gate(made, "order")
+    assert found.outcome is Outcome.NOT_ASSESSED
+    assert "claims less" in found.said
+
+
+@pytest.mark.parametrize(("real", "more"), [([0.4, 0.0, 0.0], True), ([0.0, 0.0, 0.1], False)])
+def test_an_order_that_is_not_found_says_whether_more_triples_would_tell(
+    real: list[float], more: bool
+) -> None:
+    made = by_user(real, Condition.REAL, Condition.FALSE_FACT)
+    replies = [Reply("j", one.id, Condition.SHUFFLED, Asked.CHOOSE, 0.2) for one in made.triples]
+    found = gate(replace(made, replies=[*made.replies, *replies]), "order")
+    assert found.outcome is Outcome.FAILED
+    assert "real − shuffled, over 3 users" in found.said
+    assert ("more triples" in found.said) is more
+
+
+def repeated(answers: list[list[float]]) -> Material:
+    """Users who are asked again and again, by half without an explanation."""
+    triples = [Triple(f"t{at}", "run", "A", f"u{at}", "i", 1, 0, 0, Words("x"))
+               for at in range(len(answers))]  # fmt: skip
+    replies = [
+        Reply("j", each.id, (Condition.NONE, Condition.PLACEBO)[at % 2], Asked.CHOOSE, value,
+              draw=at // 2)
+        for each, values in zip(triples, answers, strict=True)
+        for at, value in enumerate(values)
+    ]  # fmt: skip
+    return Material(triples, replies)
+
+
+@pytest.mark.parametrize(
+    ("answers", "outcome"),
+    [
+        ([[1.0, 1.0, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0]] * 4, Outcome.PASSED),
+        ([[1.0, 1.0], [0.0, 0.0]] * 4, Outcome.PASSED),
+        ([[1.0, 0.0, 1.0, 0.0], [0.0, 1.0, 0.0, 1.0]] * 4, Outcome.FAILED),
+        ([[1.0, 1.0], *[[1.0, 0.0]] * 5, [0.0, 0.0]], Outcome.FAILED),
+        ([[1.0, 1.0]] * 8, Outcome.NOT_ASSESSED),
+        ([[1.0], [0.0]], Outcome.NOT_ASSESSED),
+    ],
+)
+def test_dice_are_told_from_users_who_do_the_same_again(
+    answers: list[list[float]], outcome: Outcome
+) -> None:
+    assert gate(repeated(answers), "not-dice").outcome is outcome
+
+
+def test_repeats_agree_by_pairs_inside_a_triple() -> None:
+    """Of 1, 1, 0 and 0, 0, 1 the mean is .5 and the variance .25: pairs are worth 1, -1, -1."""
+    made = repeated([[1.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0]])
+    answers = Answers.of("j", made.replies)
+    both = (Condition.NONE, Condition.PLACEBO)
+    found, of = answers.agreement(both, ["t0", "t1"])
+    assert (found, of) == (pytest.approx({"t0": -1 / 3, "t1": -1 / 3}), 2)
+    assert answers.agreement(both, ["t0", "t1", "t2"])[1] == 2
+    assert answers.agreement((Condition.PLACEBO,), ["t0", "t1"]) == ({}, 0)
 
 
 def test_another_users_explanation_is_held_against_where_it_claims_less() -> None:

@@ -132,6 +132,36 @@ class Answers:
                  for triple in triples}  # fmt: skip
         return differences(pairs, lambda a, b: a - b)
 
+    def agreement(
+        self, conditions: Iterable[str], triples: Iterable[str]
+    ) -> tuple[dict[str, float], int]:
+        """By triple how far any two answers to choosing, repeats under any of these conditions,
+        agree beyond what answers of all triples would: 1 where each triple's are alike, about 0
+        where a triple's are no more alike than all. And how many triples were asked twice.
+
+        The mean over the triple's pairs of (y - m)(y' - m) / v, m and v the mean and the variance
+        of all answers. No triple has a value where all answers are alike.
+        """
+        under = tuple(conditions)
+        cells = {one: [value for condition in under
+                       for value in self.cell(Asked.CHOOSE, condition, one).values()]
+                 for one in triples}  # fmt: skip
+        asked = {one: cell for one, cell in cells.items() if len(cell) > 1}
+        given = {one: [value for value in cell if value is not None]
+                 for one, cell in asked.items()}  # fmt: skip
+        every = [value for values in given.values() for value in values]
+        middle = sum(every) / len(every) if every else 0.0
+        spread = sum((value - middle) ** 2 for value in every)
+        if not spread:
+            return {}, len(asked)
+        found: dict[str, float] = {}
+        for one, values in given.items():
+            off = [value - middle for value in values]
+            if len(off) > 1:
+                products = sum(off) ** 2 - sum(value**2 for value in off)
+                found[one] = products / (len(off) * (len(off) - 1)) * len(every) / spread
+        return found, len(asked)
+
     def levels(
         self, asked: str, condition: str, triples: Iterable[str]
     ) -> tuple[dict[str, float], int]:

@@ -61,6 +61,7 @@ def _behaviour(answers: Answers, material: Material) -> Iterable[Gate]:
     triples = [one for one in material.triples if not one.extra]
     bare = _bare(Family.BEHAVIOUR)
     yield _placebo(answers, triples, bare)
+    yield _steady(answers, triples, bare)
     claiming = [one for one in triples if material.has_claims(one.id)]
     yield _truth(answers, claiming, bare)
     yield _order(answers, claiming, material, bare)
@@ -87,6 +88,26 @@ def _placebo(answers: Answers, triples: Sequence[Triple], bare: Callable[[str], 
     said = "inside" if inside else (
         "too wide an interval: more users are needed" if wide else "outside")  # fmt: skip
     return _assessed(gate, found, inside, said)
+
+
+def _steady(answers: Answers, triples: Sequence[Triple], bare: Callable[[str], Gate]) -> Gate:
+    """Against dice, which pass one gate in so many by chance: users and items have to differ by
+    more than repeats do."""
+    gate = replace(
+        bare("not-dice"),
+        meaning="Asked again, without an explanation or with empty words, the same users watch the "
+        "same items",
+        threshold="agreement of repeats beyond chance above 0 (lower end of the interval)",
+        limit=0.0,
+    )
+    values, of = answers.agreement((Condition.NONE, Condition.PLACEBO), [one.id for one in triples])
+    found = over_users(values, users_of(triples), of)
+    if not found.bounded:
+        return _unassessed(
+            gate, found, "ask under placebo and none, of two users who do not all do the same"
+        )
+    said = "above 0" if found.low > 0 else "not told apart from chance"
+    return _assessed(gate, found, found.low > 0, said)
 
 
 def _truth(answers: Answers, claiming: Sequence[Triple], bare: Callable[[str], Gate]) -> Gate:
@@ -127,7 +148,6 @@ def _order(
     if not claiming:
         return _unassessed(gate, None, UNCLAIMED)
     lesser = [one for one in claiming if material.claims_less(one.id)]
-    lesser = lesser if len({*users_of(lesser).values()}) > 1 else claiming
     steps = {
         "real − shuffled": chosen(answers, Condition.REAL, Condition.SHUFFLED, lesser),
         "shuffled − false-fact": chosen(
@@ -135,12 +155,18 @@ def _order(
         ),
     }
     gate = replace(gate, parts={name: one.mean for name, one in steps.items()})
-    for one in steps.values():
-        if not one.bounded:
-            return _unassessed(gate, one, "ask under real, shuffled and false-fact, of two users")
+    if not all(one.bounded for one in steps.values()):
+        one = next(one for one in steps.values() if not one.bounded)
+        return _unassessed(gate, one, "ask under real, shuffled and false-fact, of two users to "
+                           "whom another user's explanation claims less that holds")  # fmt: skip
     name = min(steps, key=lambda step: steps[step].mean)
     found = steps[name]
-    return _assessed(gate, found, found.mean > ROUNDING, f"smaller step: {name}")
+    if found.mean > ROUNDING:
+        return _assessed(gate, found, True, f"smaller step: {name}")
+    said = f"smaller step: {name}, over {found.users} users"
+    if found.high > 0:
+        said += ", not told apart from 0; more triples would tell"
+    return _assessed(gate, found, False, said)
 
 
 def _hype(answers: Answers, bad: Sequence[Triple], bare: Callable[[str], Gate]) -> Gate:
