@@ -22,7 +22,7 @@ def wishes(folder: Path, **changed: Any) -> Wishes:
         "folder": folder / "study", "runs": (folder / "run",), "world": "", "recommenders": (),
         "remote": (), "listen": "127.0.0.1:0", "rounds": 3, "judges": ("choice",), "base_url": "",
         "config": None, "triples": 5, "questionnaire": "none", "texts": "template", "writer": "",
-        "max_cost": None, "seed": 1, "asked": {}, "environment": {},
+        "max_cost": None, "max_tokens": None, "seed": 1, "asked": {}, "environment": {},
     }  # fmt: skip
     return Wishes(**{**given, **changed})
 
@@ -115,6 +115,29 @@ def test_who_names_a_study_in_place_of_its_runs_is_told_which_they_are(tmp_path:
     (tmp_path / "study" / "order.json").touch()
     problem = said(tmp_path, runs=(tmp_path / "study",))
     assert problem.endswith(f"is a study, not a run. Name its runs: {run}")
+
+
+def test_dates_of_prices_go_over_the_wire(tmp_path: Path) -> None:
+    file = tmp_path / "prices.toml"
+    price = 'provider = "openai-compatible"\nmodel = "m"\neffective_from = 2025-01-31\n'
+    file.write_text(f"[[llm.prices]]\n{price}", "utf-8")
+    order = order_of(wishes(tmp_path, config=file, judges=("openai-compatible:m",)))
+    message = order.plans[0].judge.message()
+    (sent,) = message.settings["llm"]["prices"]
+    assert sent["effective_from"] == "2025-01-31"
+
+
+def test_caps_are_shared_by_all_language_models(tmp_path: Path) -> None:
+    models = ("choice", "anthropic:a", "anthropic:b")
+    order = order_of(wishes(
+        tmp_path, judges=models, environment=None, texts="generated", writer="openai:c",
+        max_cost=6.0, max_tokens=100,
+    ))  # fmt: skip
+    assert len(order.models) == 3
+    for one in order.models:
+        assert (one.settings["llm"]["max_cost"], one.settings["llm"]["max_tokens"]) == (2.0, 33)
+    assert "--max-cost is for language models" in said(tmp_path, max_cost=1.0)
+    assert "--max-tokens is for language models" in said(tmp_path, max_tokens=1)
 
 
 def test_a_recommender_that_dials_in_is_part_of_the_order(tmp_path: Path) -> None:

@@ -11,9 +11,11 @@ import grpc
 import grpc.aio
 import numpy as np
 import pytest
+import typer
 
 from recarena.evaluation.explaining import asking
 from recarena.evaluation.explaining.asking import AskingFailed, Spent, ask, batches, compose
+from recarena.evaluation.explaining.command import command
 from recarena.evaluation.explaining.delivery import delivered
 from recarena.evaluation.explaining.folder import (
     Study,
@@ -28,6 +30,7 @@ from recarena.evaluation.explaining.plan import Plan
 from recarena.evaluation.judging.replies import Reply
 from recarena.evaluation.playing.channels import open_channel
 from recarena.evaluation.playing.stage import EXPECTED
+from recarena.evaluation.report.command import report_command
 from recarena.evaluation.stimuli.conditions import Condition
 from recarena.evaluation.stimuli.faithfulness import check
 from recarena.evaluation.stimuli.past import Past
@@ -48,13 +51,16 @@ class Answering(SimulationInquiryServiceServicer):
     """Watches in the draws that are odd, rates 3, writes what it was asked to; fails from a
     request on."""
 
-    def __init__(self, fails_from: int = 10**9, calls: int = 0) -> None:
+    def __init__(
+        self, fails_from: int = 10**9, calls: int = 0,
+        code: grpc.StatusCode = grpc.StatusCode.FAILED_PRECONDITION,
+    ) -> None:  # fmt: skip
         self.requests: list[pb.AskUsersRequest] = []
-        self.fails_from, self.calls = fails_from, calls
+        self.fails_from, self.calls, self.code = fails_from, calls, code
 
     async def AskUsers(self, request, context):
         if len(self.requests) >= self.fails_from:
-            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the cap\nis reached.")
+            await context.abort(self.code, "the cap\nis reached.")
         self.requests.append(request)
         answers = []
         for one in request.inquiries:
@@ -151,6 +157,13 @@ async def test_a_refused_call_is_one_line_and_says_that_nothing_is_paid_for_twic
     async with serving(Answering(fails_from=0)) as channel:
         with pytest.raises(AskingFailed, match=r"choice could not be asked .*\(FAILED_PREC\w+\)$"):
             await ask(channel, CHOICE, asks(), lambda _: None)
+
+
+async def test_where_the_request_was_wrong_nothing_is_said_to_be_recorded():
+    plan = Plan.of(judge("openai:m"), draws=1, compared=())
+    async with serving(Answering(0, code=grpc.StatusCode.INVALID_ARGUMENT)) as channel:
+        with pytest.raises(AskingFailed, match=r"\(INVALID_ARGUMENT\)$"):
+            await ask(channel, plan, asks(plan), lambda _: None)
 
 
 async def test_what_a_model_takes_is_summed_over_requests():
@@ -253,6 +266,26 @@ def test_a_folder_that_is_no_study_is_told_with_file_and_remedy(tmp_path):
     (tmp_path / "study.json").write_text("{")
     with pytest.raises(UnreadableStudy, match="cannot be read as JSON"):
         Study.open(tmp_path)
+
+
+def test_the_page_of_a_study_is_made_again_from_its_folder_and_by_no_other_command(
+    tmp_path, capsys
+):
+    written(tmp_path / "s", code_version="0", texts={}, triples={}, delivery=[], judges=[])
+    add_replies(tmp_path / "s", [Reply("choice", "t0001", "real", "choose", 1.0)])
+    with pytest.raises(typer.Exit) as refused:
+        report_command([tmp_path / "s"])
+    assert refused.value.exit_code == 1
+    assert f"recarena explain {tmp_path / 's'} makes it again" in capsys.readouterr().err
+    assert not (tmp_path / "s" / "report.html").exists()
+    with pytest.raises(typer.Exit) as made:
+        command([tmp_path / "s"], as_json=True)
+    assert made.value.exit_code == 0
+    assert json.loads(capsys.readouterr().out)["folder"] == str(tmp_path / "s")
+    page = (tmp_path / "s" / "report.html").read_bytes()
+    with pytest.raises(typer.Exit):
+        command([tmp_path / "s"])
+    assert (tmp_path / "s" / "report.html").read_bytes() == page
 
 
 # ----------------------------------------------------------------------------------------- delivery

@@ -198,11 +198,9 @@ async def compose(
 
 def _failed(error: grpc.aio.AioRpcError, judge: Judge, what: str) -> AskingFailed:
     said = " ".join((error.details() or "nothing more is known").split()).rstrip(".")
-    kept = (
-        ". What was answered is recorded: the same command goes on from there"
-        if judge.is_llm
-        else ""
-    )
+    # Where the request itself was wrong nobody has been asked.
+    begun = judge.is_llm and error.code() is not grpc.StatusCode.INVALID_ARGUMENT
+    kept = ". What was answered is recorded: the same command goes on from there" if begun else ""
     return AskingFailed(f"{judge.name} {what}: {said} ({error.code().name}){kept}")
 
 

@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from recarena.evaluation.explaining.conduct import Order
+    from recarena.evaluation.explaining.folder import Study
     from recarena.evaluation.explaining.output import Lines, Terminal
 
 HERE = "127.0.0.1:0"
@@ -19,7 +20,10 @@ HERE = "127.0.0.1:0"
 def command(
     runs: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[RUN]...", help="Folders of runs with explanations."),
+        typer.Argument(
+            metavar="[RUN]...",
+            help="Folders of runs with explanations; or a study's, to make its report again.",
+        ),
     ] = None,
     world: Annotated[
         str,
@@ -91,6 +95,9 @@ def command(
     max_cost: Annotated[
         float | None, typer.Option(min=0, help="Most that all calls together may cost.")
     ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Most tokens that all calls together may take.")
+    ] = None,
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Only say how much would be asked.")
     ] = False,
@@ -114,7 +121,7 @@ def command(
     """
     from recarena.evaluation.explaining.conduct import BadOrder
     from recarena.evaluation.explaining.judges import BadJudge
-    from recarena.evaluation.explaining.ordering import Wishes, order_of
+    from recarena.evaluation.explaining.ordering import Wishes, order_of, study_among
     from recarena.evaluation.explaining.output import Lines, Terminal
     from recarena.evaluation.playing.contenders import BadContender
     from recarena.evaluation.playing.stage import FAILED, finished
@@ -129,12 +136,15 @@ def command(
             folder=folder, runs=tuple(runs or ()), world=world, recommenders=recommender or (),
             remote=remote or (), listen=listen, rounds=rounds, judges=judge or ["choice"],
             base_url=base_url, config=config, triples=triples, questionnaire=questionnaire,
-            texts=texts, writer=writer, max_cost=max_cost, seed=seed,
+            texts=texts, writer=writer, max_cost=max_cost,
+            max_tokens=max_tokens, seed=seed,
             asked={"draws": draws, "questionnaire_triples": questionnaire_triples,
                    "repeats": repeats},
             environment=None if estimate else os.environ,
         )  # fmt: skip
         try:
+            if study := study_among(wishes) if not estimate else None:
+                return _show(study, output)
             order = order_of(wishes)
             return _estimate(order, output) if estimate else _make(order, output)
         except (BadContender, BadJudge, BadOrder, BadQuestionnaire, BadSample) as error:
@@ -151,19 +161,25 @@ def command(
 def _make(order: Order, output: Lines | Terminal) -> int:
     """Makes the study and its report."""
     from recarena.evaluation.explaining.conduct import make
+
+    return _show(make(order, output), output)
+
+
+def _show(study: Study, output: Lines | Terminal) -> int:
+    """Works out what came of a study, writes its report, and says so."""
     from recarena.evaluation.explaining.output import Lines
     from recarena.evaluation.explaining.results import write_results
 
-    results = write_results(make(order, output))
+    results = write_results(study)
     if isinstance(output, Lines):
-        output.say("findings", folder=str(order.folder), **results.findings)
+        output.say("findings", folder=str(study.path), **results.findings)
     else:
         from rich.console import Console
 
         from recarena.evaluation.judging.terminal import show
 
         show(results.findings, Console(highlight=False))
-        output.note(f"Report: {results.page}; all answers: {order.folder}")
+        output.note(f"Report: {results.page}; all answers: {study.path}")
     return 0
 
 
@@ -171,8 +187,7 @@ def _estimate(order: Order, output: Lines | Terminal) -> int:
     """Says what would be asked."""
     from recarena.evaluation.explaining.conduct import BadOrder, prepare
     from recarena.evaluation.explaining.generated import WRITTEN
-    from recarena.evaluation.explaining.inquiries import count_calls
-    from recarena.evaluation.explaining.output import Lines
+    from recarena.evaluation.explaining.inquiries import count_calls, count_kinds
     from recarena.evaluation.runs.run_log import RunLog
 
     if order.world:
@@ -182,18 +197,11 @@ def _estimate(order: Order, output: Lines | Terminal) -> int:
         )
     prepared = prepare([RunLog.open(one) for one in order.runs], order.triples, order.seed)
     output.prepared(prepared.sample)
-    counts = {
-        plan.judge.name: (len(asks), count_calls(asks) if plan.judge.is_llm else 0)
-        for plan in order.plans
-        for asks in [prepared.asks(plan)]
-    }
+    for plan in order.plans:
+        asks = prepared.asks(plan)
+        calls = count_calls(asks) if plan.judge.is_llm else 0
+        output.estimate(plan.judge.name, len(asks), calls, count_kinds(asks))
     if order.writer:
         texts = len(prepared.sample.triples) * len(WRITTEN)
-        counts[f"{order.writer.name} (writer)"] = (texts, texts)
-    for name, (inquiries, calls) in counts.items():
-        if isinstance(output, Lines):
-            output.say("estimate", who=name, inquiries=inquiries, calls=calls)
-        else:
-            cost = f", {calls:,} calls where every first answer can be read" if calls else ""
-            output.note(f"{name}: {inquiries:,} inquiries{cost}")
+        output.estimate(f"{order.writer.name} (writer)", texts, texts, {"text": texts})
     return 0

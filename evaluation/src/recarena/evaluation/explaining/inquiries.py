@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -61,6 +62,11 @@ class Ask:
 def count_calls(asks: Iterable[Ask]) -> int:
     """Calls to a language model for all these, where every first answer can be read."""
     return sum(one.calls for one in asks)
+
+
+def count_kinds(asks: Iterable[Ask]) -> dict[str, int]:
+    """How many inquiries of each kind, by the name of its task: "choose"."""
+    return dict(Counter(str(one.inquiry.WhichOneof("task")) for one in asks))
 
 
 def build(plan: Plan, triples: Sequence[Triple], wordings: Wordings, quizzes: Quizzes) -> list[Ask]:

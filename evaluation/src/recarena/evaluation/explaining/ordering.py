@@ -6,11 +6,13 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date, time
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from recarena.evaluation.explaining.conduct import ORDER, RUNS, BadOrder, Order
+from recarena.evaluation.explaining.folder import REPLIES, Study
 from recarena.evaluation.explaining.judges import Judge, check_key, check_writer, judge
 from recarena.evaluation.explaining.plan import Plan
 from recarena.evaluation.playing.contenders import BadContender, Contender, contenders, remote
@@ -42,6 +44,7 @@ class Wishes:
     texts: str
     writer: str
     max_cost: float | None
+    max_tokens: int | None
     seed: int
     asked: Mapping[str, Any]
     """What `Plan.of` takes; None: its default."""
@@ -69,6 +72,15 @@ def order_of(wishes: Wishes) -> Order:
         questionnaire=content if asked else b"", urls=frozenset(urls) - {""},
         listen=wishes.listen,
     )  # fmt: skip
+
+
+def study_among(wishes: Wishes) -> Study | None:
+    """The study whose folder is named in the place of runs, and nothing else; None: there is none.
+    UnreadableStudy where it is broken."""
+    if len(wishes.runs) != 1 or wishes.world or wishes.recommenders or wishes.remote:
+        return None
+    (folder,) = wishes.runs
+    return Study.open(folder) if (folder / REPLIES).is_file() else None
 
 
 def _recommenders(wishes: Wishes) -> tuple[Contender, ...]:
@@ -123,12 +135,15 @@ def _people(wishes: Wishes, settings: Mapping[str, Any]) -> tuple[list[Judge], J
     if wishes.environment is not None:
         for one in models:
             check_key(one, wishes.environment)
-    if wishes.max_cost is None:
-        return found, writer
-    if not models:
-        raise BadOrder("--max-cost is for language models, and none is asked")
-    cap = wishes.max_cost / len(models)
-    return [_capped(one, cap) for one in found], _capped(writer, cap) if writer else None
+    caps: dict[str, float] = {}
+    for name, cap in (("max_cost", wishes.max_cost), ("max_tokens", wishes.max_tokens)):
+        if cap is None:
+            continue
+        if not models:
+            option = name.replace("_", "-")
+            raise BadOrder(f"--{option} is for language models, and none is asked")
+        caps[name] = cap / len(models) if name == "max_cost" else int(cap / len(models))
+    return [_capped(one, caps) for one in found], _capped(writer, caps) if writer else None
 
 
 def _judge(name: str, settings: Mapping[str, Any], base_url: str) -> Judge:
@@ -144,10 +159,10 @@ def _judge(name: str, settings: Mapping[str, Any], base_url: str) -> Judge:
     return judge(name, taken)
 
 
-def _capped(one: Judge, cap: float) -> Judge:
-    if not one.is_llm:
+def _capped(one: Judge, caps: Mapping[str, float]) -> Judge:
+    if not one.is_llm or not caps:
         return one
-    llm = {**dict(one.settings["llm"]), "max_cost": cap}
+    llm = {**dict(one.settings["llm"]), **caps}
     return replace(one, settings={**one.settings, "llm": llm})
 
 
@@ -181,7 +196,17 @@ def _settings(wishes: Wishes) -> dict[str, Any]:
             + (f"did you mean [{near[0]}]? " if near else "")
             + f"They have {', '.join(f'[{one}]' for one in OF_JUDGES)}; all others are for --world"
         )
-    return settings
+    return _sendable(settings)
+
+
+def _sendable(value: Any) -> Any:
+    """As it goes over the wire, which knows no dates: they are written out."""
+    if isinstance(value, dict):
+        table = cast("dict[str, Any]", value)
+        return {name: _sendable(one) for name, one in table.items()}
+    if isinstance(value, list):
+        return [_sendable(one) for one in cast("list[Any]", value)]
+    return value.isoformat() if isinstance(value, (date, time)) else value
 
 
 def _check_table(path: Path, name: str, value: object) -> None:

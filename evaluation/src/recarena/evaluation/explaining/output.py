@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
 EVERY_S = 1.0
 """Between two lines of progress."""
+TOKENS_OF_CALL = 1000
+"""That a question takes with what the user remembers; measured, and within about a third."""
+KINDS = {
+    "choose": "choices", "expect": "expectations", "rate": "ratings", "quiz": "quizzes",
+    "questionnaire": "pages of statements", "compare": "comparisons", "text": "texts",
+}  # fmt: skip
 Advance = Callable[[int], None]
 
 
@@ -35,6 +41,11 @@ class Output(Protocol):
 
     def prepared(self, sample: Sample) -> None:
         """The triples are drawn."""
+        ...
+
+    def estimate(self, who: str, inquiries: int, calls: int, kinds: Mapping[str, int]) -> None:
+        """So much would be asked; `calls` of a language model, where every first answer can be
+        read; `kinds`: inquiries by their task."""
         ...
 
     def asking(self, who: str, inquiries: int) -> AbstractContextManager[Advance]:
@@ -60,7 +71,7 @@ class Terminal:
     def __init__(self) -> None:
         from rich.console import Console
 
-        self._err = Console(stderr=True, highlight=False)
+        self._err = Console(stderr=True, highlight=False, emoji=False)
 
     @contextmanager
     def starting(self) -> Generator[None]:
@@ -88,6 +99,17 @@ class Terminal:
         self.note(f"{whole} triples of a user, an item and a moment{more}")
         for name, missing in sample.short.items():
             self.note(f"{name}: {missing} triples fewer than wanted; it explained no more")
+
+    def estimate(self, who: str, inquiries: int, calls: int, kinds: Mapping[str, int]) -> None:
+        """What it comes to, and of what kinds."""
+        kind = ", ".join(f"{KINDS.get(name, name)} {count:,}" for name, count in kinds.items())
+        self.note(f"{who}: {inquiries:,} inquiries ({kind})")
+        if calls:
+            tokens = calls * TOKENS_OF_CALL / 1e6
+            self.note(
+                f"  {calls:,} calls where every first answer can be read; with about "
+                f"{TOKENS_OF_CALL:,} tokens in each, {tokens:.1f} million"
+            )
 
     def asking(self, who: str, inquiries: int) -> AbstractContextManager[Advance]:
         """One bar over all answers."""
@@ -119,7 +141,7 @@ class Terminal:
         )
 
         columns = (
-            TextColumn("{task.description}"), BarColumn(30), MofNCompleteColumn(),
+            TextColumn("{task.description}", markup=False), BarColumn(30), MofNCompleteColumn(),
             TextColumn(unit), TimeRemainingColumn(),
         )  # fmt: skip
         shown = self._err.is_terminal
@@ -156,6 +178,10 @@ class Lines:
         self.say(
             "prepared", triples=len(sample.triples) - extra, extra=extra, short=dict(sample.short)
         )
+
+    def estimate(self, who: str, inquiries: int, calls: int, kinds: Mapping[str, int]) -> None:
+        """A line `estimate`."""
+        self.say("estimate", who=who, inquiries=inquiries, calls=calls, kinds=dict(kinds))
 
     def asking(self, who: str, inquiries: int) -> AbstractContextManager[Advance]:
         """Lines `asking`."""

@@ -15,6 +15,10 @@ class Unwritable(Exception):
     """The page cannot be written; the text is one line with the remedy."""
 
 
+class OtherReport(Exception):
+    """A folder that has a report of another kind; the text is one line with the remedy."""
+
+
 def report_command(
     folders: Annotated[
         list[Path],
@@ -49,9 +53,11 @@ def report_command(
     first = folders[0]
     target = out or (first.parent if first.is_file() else first) / "report.html"
     try:
+        for folder in folders:
+            _check_kind(folder)
         page = render(content_of(*folders))
         _write(target, page)
-    except (BadCard, UnreadableCompetition, UnreadableRun, Unwritable) as error:
+    except (BadCard, OtherReport, UnreadableCompetition, UnreadableRun, Unwritable) as error:
         if as_json:
             sys.stderr.write(json.dumps({"event": "error", "text": str(error)}) + "\n")
         else:
@@ -69,6 +75,16 @@ def report_command(
         import webbrowser
 
         webbrowser.open(target.resolve().as_uri())
+
+
+def _check_kind(folder: Path) -> None:
+    """OtherReport where it is a study of explanations, whose page this one would replace."""
+    if (folder / "study.json").is_file() and (folder / "replies.jsonl").is_file():
+        raise OtherReport(
+            f"{folder} is a study of explanations: its page is {folder / 'report.html'}, and "
+            f"recarena explain {folder} makes it again. For a report of its runs name "
+            f"{folder / 'runs'}"
+        )
 
 
 def _write(target: Path, page: str) -> None:
