@@ -13,6 +13,7 @@ from recarena.evaluation.explaining.conduct import BadOrder, open_folder
 from recarena.evaluation.explaining.judges import BadJudge
 from recarena.evaluation.explaining.ordering import Wishes, order_of
 from recarena.evaluation.playing.contenders import BadContender
+from recarena.evaluation.questionnaires.reading import BadQuestionnaire
 
 WORLD: dict[str, Any] = {"runs": (), "world": "new:users=20", "recommenders": ("content",)}
 
@@ -115,6 +116,12 @@ def test_who_names_a_study_in_place_of_its_runs_is_told_which_they_are(tmp_path:
     (tmp_path / "study" / "order.json").touch()
     problem = said(tmp_path, runs=(tmp_path / "study",))
     assert problem.endswith(f"is a study, not a run. Name its runs: {run}")
+
+
+def test_an_empty_questionnaire_is_none_that_can_be_asked(tmp_path: Path) -> None:
+    (tmp_path / "empty.toml").touch()
+    with pytest.raises(BadQuestionnaire, match="empty.toml"):
+        order_of(wishes(tmp_path, questionnaire=str(tmp_path / "empty.toml")))
 
 
 def test_dates_of_prices_go_over_the_wire(tmp_path: Path) -> None:

@@ -58,8 +58,10 @@ def order_of(wishes: Wishes) -> Order:
     settings = _settings(wishes)
     found, writer = _people(wishes, settings)
     models = [one for one in (*found, writer) if one and one.is_llm]
-    content = b"" if wishes.questionnaire == "none" else content_of(wishes.questionnaire)
-    sheet = read(content, wishes.questionnaire) if content else None
+    content, sheet = b"", None
+    if wishes.questionnaire != "none":
+        content = content_of(wishes.questionnaire)
+        sheet = read(content, wishes.questionnaire)
     asked = any(one.takes_statements for one in found)
     urls = [str((one.settings.get(table) or {}).get("base_url") or "")
             for one in models for table in ("llm", "memory")]  # fmt: skip
