@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf.json_format import MessageToDict
 
 from recarena.evaluation.explaining.conduct import BadOrder, open_folder
 from recarena.evaluation.explaining.judges import BadJudge
@@ -120,7 +121,7 @@ def test_who_names_a_study_in_place_of_its_runs_is_told_which_they_are(tmp_path:
 
 def test_an_empty_questionnaire_is_none_that_can_be_asked(tmp_path: Path) -> None:
     (tmp_path / "empty.toml").touch()
-    with pytest.raises(BadQuestionnaire, match="empty.toml"):
+    with pytest.raises(BadQuestionnaire, match=r"empty\.toml"):
         order_of(wishes(tmp_path, questionnaire=str(tmp_path / "empty.toml")))
 
 
@@ -130,7 +131,7 @@ def test_dates_of_prices_go_over_the_wire(tmp_path: Path) -> None:
     file.write_text(f"[[llm.prices]]\n{price}", "utf-8")
     order = order_of(wishes(tmp_path, config=file, judges=("openai-compatible:m",)))
     message = order.plans[0].judge.message()
-    (sent,) = message.settings["llm"]["prices"]
+    (sent,) = MessageToDict(message.settings)["llm"]["prices"]
     assert sent["effective_from"] == "2025-01-31"
 
 
