@@ -36,6 +36,7 @@ from recarena.evaluation.judging.scales import (
     RESAMPLES,
     Scales,
     agreement_over_judges,
+    each_scale,
     scales,
     scores,
 )
@@ -123,7 +124,7 @@ class _Judge:
         if self.scales is None or sheet is None:
             return None
         by_name = {
-            name: [one.as_json() for one in scales(self.answers, sheet, triples, 0).scales]
+            name: [one.as_json() for one in each_scale(self.answers, sheet, triples)]
             for name, triples in by_recommender(self.material.triples).items()
         }
         return {

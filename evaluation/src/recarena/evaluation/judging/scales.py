@@ -7,6 +7,7 @@ is. One call of a judge (triple, condition, construct, wording, repeat) is one r
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -18,13 +19,13 @@ from recarena.evaluation.judging.answers import Answers, Rate, missing_rate
 from recarena.evaluation.judging.contrasts import users_of
 from recarena.evaluation.judging.estimates import Estimate, number, over_users
 from recarena.evaluation.judging.replies import Reply
-from recarena.evaluation.questionnaires.form import Item, Questionnaire
+from recarena.evaluation.questionnaires.form import Construct, Item, Questionnaire
 from recarena.evaluation.statistics.clustered import bootstrap_over_clusters
 from recarena.evaluation.statistics.reliability import (
+    alpha_of,
     correlations,
-    cronbach,
     krippendorff,
-    retest,
+    retest_of,
 )
 from recarena.evaluation.statistics.worlds import NAN
 from recarena.evaluation.stimuli.conditions import Condition
@@ -145,7 +146,7 @@ def scales(
     checks = [one for one in checked if one.value is not None]
     return Scales(
         scales=tuple(
-            _scale(given[one.id], questionnaire, one.id, scored[one.id], triples, resamples)
+            _scale(given[one.id], questionnaire, one, scored[one.id], triples, resamples)
             for one in questionnaire.constructs
         ),
         acquiescence=_acquiescence(everything, questionnaire, triples),
@@ -157,18 +158,31 @@ def scales(
     )
 
 
+def each_scale(
+    answers: Answers, questionnaire: Questionnaire, triples: Sequence[Triple]
+) -> tuple[Scale, ...]:
+    """The constructs over these triples, as in `scales`, without intervals of coefficients."""
+    wanted = {one.id for one in triples}
+    found: list[Scale] = []
+    for one in questionnaire.constructs:
+        said = answers.said_of(questionnaire.of(one.id), wanted)
+        scored = scores(said, questionnaire, one.id)
+        found.append(_scale(said, questionnaire, one, scored, triples, 0))
+    return tuple(found)
+
+
 def scores(
     replies: Iterable[Reply], questionnaire: Questionnaire, construct: str
 ) -> dict[Place, float]:
     """By triple and condition the mean of recoded answers: over repeats and wordings inside an
     item, then over items, so that an item that was answered less often weighs the same."""
-    items = {one.id: one for one in questionnaire.of(construct)}
-    found: dict[Place, dict[str, list[float]]] = {}
+    recode = {one.id: questionnaire.recoding(one) for one in questionnaire.of(construct)}
+    found: defaultdict[Place, defaultdict[str, list[float]]]
+    found = defaultdict(lambda: defaultdict(list))
     for one in replies:
-        item = items.get(one.item)
-        if item is not None and one.value is not None:
-            place = found.setdefault((one.triple, one.condition), {})
-            place.setdefault(item.id, []).append(questionnaire.recoded(item, one.value))
+        if one.value is not None and one.item in recode:
+            start, sign = recode[one.item]
+            found[one.triple, one.condition][one.item].append(start + sign * one.value)
     return {place: _mean([_mean(each) for _, each in sorted(by_item.items())])
             for place, by_item in sorted(found.items())}  # fmt: skip
 
@@ -203,16 +217,16 @@ def agreement_over_judges(
 
 
 def _scale(
-    mine: Sequence[Reply], questionnaire: Questionnaire, construct: str,
+    mine: Sequence[Reply], questionnaire: Questionnaire, construct: Construct,
     scored: Mapping[Place, float], triples: Sequence[Triple], resamples: int,
 ) -> Scale:  # fmt: skip
-    items = questionnaire.of(construct)
+    items = questionnaire.of(construct.id)
     users = users_of(triples)
     asked = {(one.triple, one.condition) for one in mine}
     rows = _respondents(mine, items, questionnaire, users)
     return Scale(
-        construct=construct,
-        title=next(one.title for one in questionnaire.constructs if one.id == construct),
+        construct=construct.id,
+        title=construct.title,
         items=len(items),
         by_condition={
             one.value: over_users(
@@ -228,11 +242,9 @@ def _scale(
             sum((one, Condition.PLACEBO) in asked for one, under in asked
                 if under == Condition.REAL),
         ),
-        alpha=_coefficient(rows, lambda table: cronbach(table).value, resamples),
+        alpha=_coefficient(rows, alpha_of, resamples),
         complete=len(rows),
-        icc=_coefficient(
-            _by_wording(mine, questionnaire, users), lambda table: retest(table).value, resamples
-        ),
+        icc=_coefficient(_by_wording(mine, items, questionnaire, users), retest_of, resamples),
         krippendorff=_krippendorff(_by_repeat(mine)),
     )  # fmt: skip
 
@@ -256,28 +268,30 @@ def _respondents(
     users: Mapping[str, str],
 ) -> Rows:  # fmt: skip
     """Calls x items, recoded; calls without an answer to one of the items are left out."""
-    by_id = questionnaire.by_id
-    calls: dict[tuple[str, str, int, int], dict[str, float]] = {}
+    recode = {one.id: questionnaire.recoding(one) for one in items}
+    calls: defaultdict[tuple[str, str, int, int], dict[str, float]] = defaultdict(dict)
     for one in given:
         if one.value is not None:
-            call = calls.setdefault((one.triple, one.condition, one.draw, one.wording), {})
-            call[one.item] = questionnaire.recoded(by_id[one.item], one.value)
-    return [(users[triple], [call[one.id] for one in items])
-            for (triple, *_), call in sorted(calls.items()) if len(call) == len(items)]  # fmt: skip
+            start, sign = recode[one.item]
+            call = calls[one.triple, one.condition, one.draw, one.wording]
+            call[one.item] = start + sign * one.value
+    whole = sorted((key, call) for key, call in calls.items() if len(call) == len(items))
+    return [(users[triple], [call[one.id] for one in items]) for (triple, *_), call in whole]
 
 
 def _by_wording(
-    given: Iterable[Reply], questionnaire: Questionnaire, users: Mapping[str, str]
-) -> Rows:
+    given: Iterable[Reply], items: Sequence[Item], questionnaire: Questionnaire,
+    users: Mapping[str, str],
+) -> Rows:  # fmt: skip
     """Explanations x wordings: the mean of recoded answers over items and repeats; those without
     an answer in one of the wordings are left out."""
-    by_id = questionnaire.by_id
-    found: dict[Place, dict[int, list[float]]] = {}
+    recode = {one.id: questionnaire.recoding(one) for one in items}
+    found: defaultdict[Place, defaultdict[int, list[float]]]
+    found = defaultdict(lambda: defaultdict(list))
     for one in given:
         if one.value is not None:
-            place = found.setdefault((one.triple, one.condition), {})
-            value = questionnaire.recoded(by_id[one.item], one.value)
-            place.setdefault(one.wording, []).append(value)
+            start, sign = recode[one.item]
+            found[one.triple, one.condition][one.wording].append(start + sign * one.value)
     wordings = sorted({wording for place in found.values() for wording in place})
     return [(users[triple], [_mean(place[one]) for one in wordings])
             for (triple, _), place in sorted(found.items())
@@ -286,11 +300,10 @@ def _by_wording(
 
 def _by_repeat(given: Iterable[Reply]) -> list[list[float]]:
     """Statements x repeats."""
-    found: dict[tuple[str, str, str, int], list[float]] = {}
+    found: defaultdict[tuple[str, str, str, int], list[float]] = defaultdict(list)
     for one in given:
         if one.value is not None:
-            key = (one.triple, one.condition, one.item, one.wording)
-            found.setdefault(key, []).append(one.value)
+            found[one.triple, one.condition, one.item, one.wording].append(one.value)
     return [unit for _, unit in sorted(found.items())]
 
 

@@ -67,6 +67,11 @@ class Questionnaire:
         """Items by their ids."""
         return {one.id: one for one in self.items}
 
+    def recoding(self, item: Item) -> tuple[int, int]:
+        """(start, sign): start + sign * answer is more where there is more of the construct."""
+        return (self.lowest + self.highest, -1) if item.reversed else (0, 1)
+
     def recoded(self, item: Item, answer: float) -> float:
         """An answer so that more is more of the construct."""
-        return self.lowest + self.highest - answer if item.reversed else answer
+        start, sign = self.recoding(item)
+        return start + sign * answer

@@ -64,14 +64,21 @@ def cronbach(answers: ArrayLike, confidence: float = 0.95) -> Reliability:
     subjects, items = whole.shape
     if subjects < 2 or items < 2:
         return _without("fewer than two items, or subjects with all answers", whole, confidence)
-    spread = float(_variance(whole.sum(axis=1)))
-    if not spread:
+    alpha = alpha_of(whole)
+    if math.isnan(alpha):
         return _without(ALIKE, whole, confidence)
-    apart = float(sum(_variance(whole[:, at]) for at in range(items)))
-    alpha = items / (items - 1) * (1 - apart / spread)
     low_f, high_f = _f_ends(subjects - 1, (subjects - 1) * (items - 1), confidence)
     low, high = 1 - (1 - alpha) * high_f, 1 - (1 - alpha) * low_f
     return Reliability(alpha, low, high, subjects, items, confidence)
+
+
+def alpha_of(whole: Matrix) -> float:
+    """The number of `cronbach` alone, of answers without gaps, for who wants it many times."""
+    subjects, items = whole.shape
+    spread = _variance(whole.sum(axis=1)) if subjects > 1 and items > 1 else 0.0
+    if not spread:
+        return NAN
+    return items / (items - 1) * (1 - float(whole.var(axis=0, ddof=1).sum()) / spread)
 
 
 def krippendorff(answers: ArrayLike, level: Level = Level.INTERVAL) -> float:
@@ -127,11 +134,10 @@ def retest(answers: ArrayLike, confidence: float = 0.95) -> Reliability:
     if n < 2 or k < 2:
         return _without("fewer than two occasions, or subjects with all answers", whole, confidence)
     rows, columns, error = _mean_squares(whole)
-    below = rows + (k - 1) * error + k / n * (columns - error)
-    if not below:
+    icc = _absolute(rows, columns, error, n, k)
+    if math.isnan(icc):
         reason = "subjects are too few" if error else ALIKE
         return _without(reason, whole, confidence)
-    icc = (rows - error) / below
     if not columns and not error:
         return Reliability(1.0, 1.0, 1.0, n, k, confidence)
     a = k * icc / (n * (1 - icc))
@@ -149,6 +155,17 @@ def retest(answers: ArrayLike, confidence: float = 0.95) -> Reliability:
         # The approximation breaks down at negative estimates.
         return Reliability(icc, NAN, NAN, n, k, confidence, "the interval is not defined")
     return Reliability(icc, low, high, n, k, confidence)
+
+
+def retest_of(whole: Matrix) -> float:
+    """The number of `retest` alone, of answers without gaps, for who wants it many times."""
+    n, k = whole.shape
+    return _absolute(*_mean_squares(whole), n, k) if n > 1 and k > 1 else NAN
+
+
+def _absolute(rows: float, columns: float, error: float, n: int, k: int) -> float:
+    below = rows + (k - 1) * error + k / n * (columns - error)
+    return (rows - error) / below if below else NAN
 
 
 def consistency(answers: ArrayLike) -> float:
