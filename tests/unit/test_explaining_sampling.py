@@ -175,6 +175,12 @@ def test_a_run_whose_recommender_sent_none_says_so():
         drawn(log)
 
 
+def test_explanations_without_words_are_said_to_have_none():
+    log = explained_log([*explained_page(0, {0: "", 1: " "}), *explained_page(1, {2: ""})])
+    with pytest.raises(BadSample, match="none of the 3 explanations of a has words"):
+        drawn(log)
+
+
 def test_too_few_and_nothing_new_are_refused():
     with pytest.raises(BadSample, match=r"a: 3 explained exposures of 3 users .* 5 are needed"):
         drawn(many_users(3, items=1), least=5)

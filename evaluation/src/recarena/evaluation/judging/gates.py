@@ -48,6 +48,7 @@ UNCLAIMED = (
     "no real explanation carries a claim that the catalogue supports: have the recommender send "
     "evidence, or name genres in its words"
 )
+MORE = "play longer, with more users, or beside a recommender that shows some, such as content"
 
 
 def gates(answers: Answers, material: Material, scales: Scales | None, probes: Probes) -> Gates:
@@ -177,10 +178,12 @@ def _hype(answers: Answers, bad: Sequence[Triple], bare: Callable[[str], Gate]) 
         limit=0.0,
     )
     if not bad:
-        return _unassessed(gate, None, "no item of the sample is known to be bad: name some")
+        return _unassessed(gate, None, f"no item that was shown is known to be bad: {MORE}")
     found = chosen(answers, Condition.HYPE, Condition.PLACEBO, bad)
     if not found.bounded:
-        return _unassessed(gate, found, "ask under hype and placebo on bad items of two users")
+        return _unassessed(
+            gate, found, f"fewer than two users were shown bad items with an explanation: {MORE}"
+        )
     passed = found.low <= 0
     return _assessed(gate, found, passed, "not above 0" if passed else "oversells bad items")
 

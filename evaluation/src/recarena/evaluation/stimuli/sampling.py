@@ -221,8 +221,13 @@ def _why_none(log: RunLog) -> str:
     if not len(exposures):
         return (
             f"{log.path} was played without explanations; play it with --explanations, or let "
-            f"explain play it: --world {log.world} --recommender "
-            f"{log.arms[0].recommender}"
+            f"explain play its world: --world WORLD --recommender {log.arms[0].recommender}"
+        )
+    if not any(text.strip() for text in exposures.texts):
+        return (
+            f"{log.path}: none of the {len(exposures)} explanations of "
+            f"{', '.join(arm.recommender for arm in log.arms)} has words. Let the recommender fill "
+            "their text"
         )
     return (
         f"{log.path}: of {len(exposures)} explained exposures none is of a feed and of an item "
