@@ -302,6 +302,29 @@ def test_a_withheld_ranking_is_said_to_be_and_is_not_on_the_page() -> None:
     assert f"would have ranked {CHATTY} first by real − none" in after
 
 
+def test_what_withholding_did_inside_the_run_is_shown_where_some_were(made: Material) -> None:
+    row = {
+        "recommender": FAITHFUL, "shown": 310, "withheld": 290, "rate_shown": 0.25,
+        "rate_withheld": 0.15, "effect": 0.1, "low": 0.08, "high": 0.12, "users": 40, "reason": "",
+    }  # fmt: skip
+    alone = replace(made, replies=[one for one in made.replies if one.judge == HONEST])
+    found = findings(replace(alone, about={"delivery": [row]}), 0)
+    page = words_of(render(found))
+    section = page.partition("by a draw for the user")[2].partition("not to be used")[0]
+    for one in (FAITHFUL, "310", "25.0 %", "290", "15.0 %", "+0.100", "+0.080 to +0.120"):
+        assert one in section.splitlines()
+    stream = io.StringIO()
+    show(found, Console(file=stream, width=300))
+    assert ("faithful: 25.0 % watched of 310 items shown with their explanation, 15.0 % of 290 "
+            "shown without: +0.100 (+0.080 to +0.120).") in stream.getvalue()  # fmt: skip
+    for none in ({}, {"delivery": []}):
+        found = findings(replace(alone, about=none), 0)
+        assert "inside the run" not in words_of(render(found))
+        stream = io.StringIO()
+        show(found, Console(file=stream, width=300))
+        assert "Inside the run" not in stream.getvalue()
+
+
 def test_the_naive_contrast_is_grey_beside_the_scored_one(page: str) -> None:
     assert page.count('class="forest greyed"') >= len(JUDGES)
 

@@ -302,6 +302,11 @@ def test_what_withholding_did_is_the_watch_rate_shown_less_withheld():
     assert one.effect.mean == pytest.approx(1 / 6)
     assert one.effect.worlds == 2
     assert one.effect.low < 1 / 6 < one.effect.high
+    assert one.as_json() == {
+        "recommender": "a", "shown": 3, "withheld": 2, "rate_shown": pytest.approx(2 / 3),
+        "rate_withheld": 0.5, "effect": pytest.approx(1 / 6), "low": pytest.approx(one.effect.low),
+        "high": pytest.approx(one.effect.high), "users": 2, "reason": "",
+    }  # fmt: skip
 
 
 def test_where_nothing_was_withheld_there_is_nothing_to_tell():

@@ -329,14 +329,7 @@ def _manifest(
         },
         "texts": dict(texts),
         "runs": [run_record(log) for log in prepared.logs],
-        "delivery": [
-            {
-                "recommender": one.recommender, "shown": one.shown, "withheld": one.withheld,
-                "rate_shown": one.rate_shown, "rate_withheld": one.rate_withheld,
-                "effect": one.effect.mean, "low": one.effect.low, "high": one.effect.high,
-            }
-            for one in delivered(prepared.logs)
-        ],
+        "delivery": [one.as_json() for one in delivered(prepared.logs)],
         "judges": [
             {**plan.as_json(), "settings": dict(plan.judge.settings), "called": one.called,
              "prompts": dict(one.prompts)}

@@ -7,15 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from recarena.evaluation.judging.estimates import number
 from recarena.evaluation.runs.run_log import RunLog
 from recarena.evaluation.statistics.clustered import difference_of_ratios
 from recarena.evaluation.statistics.worlds import Interval
 from recarena.evaluation.stimuli.exposures import Exposures
-
-INTENTION = (
-    "Who was to see an explanation and who was not was drawn for each user, item and round; all "
-    "exposures count as they were drawn, whatever the user made of them."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +26,16 @@ class Delivered:
     rate_withheld: float
     effect: Interval
     """Shown less withheld; its units are users of a run. NaN where not both came about."""
+
+    def as_json(self) -> dict[str, object]:
+        """JSON values."""
+        return {
+            "recommender": self.recommender, "shown": self.shown, "withheld": self.withheld,
+            "rate_shown": number(self.rate_shown), "rate_withheld": number(self.rate_withheld),
+            "effect": number(self.effect.mean), "low": number(self.effect.low),
+            "high": number(self.effect.high), "users": self.effect.worlds,
+            "reason": self.effect.reason,
+        }  # fmt: skip
 
 
 def delivered(runs: Sequence[RunLog]) -> list[Delivered]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from recarena.evaluation.judging import drawings
 from recarena.evaluation.judging.drawings import SIGNS, bounds, ends, signed
-from recarena.evaluation.judging.findings import Findings
+from recarena.evaluation.judging.findings import CAVEAT, Findings
 from recarena.evaluation.report.blocks import Block, Figure, Figures, Folded, Tabled, Text
 from recarena.evaluation.report.tables import Column, Table, figure, probability, share, table
 
@@ -103,6 +103,31 @@ def said(judge: Judge, findings: Findings) -> Iterator[Block]:
         [(one["a"], one["b"], figure(one["correlation"])) for one in scales["correlations"]],
     ))  # fmt: skip
     yield Folded("Probes", _probes(judge["probes"], under))
+
+
+def delivery(findings: Findings) -> Iterator[Block]:
+    """What withholding explanations by a draw showed while the run was played, if any were."""
+    rows = findings["about"].get("delivery")
+    if not rows:
+        return
+    yield Text(
+        "While the run was played, each explanation was shown or withheld by a draw for the user, "
+        "the item and the round. All exposures count as they were drawn, whatever the user made of "
+        "them. Whoever played the users is measured here, not the judges; the difference is to be "
+        "held against their real − none, and as that it counts what empty words do."
+    )
+    yield Tabled(table(
+        f"Share of exposures from which the item was watched, data {findings['under']['data']}: "
+        f"{CAVEAT}",
+        ("", "shown", "watched", "withheld", "watched", "difference",
+         Column("interval", words=True), "users"),
+        [
+            (one["recommender"], str(one["shown"]), share(one["rate_shown"]),
+             str(one["withheld"]), share(one["rate_withheld"]), signed(one["effect"], 3),
+             ends(one, 3), str(one["users"]))
+            for one in rows
+        ],
+    ))  # fmt: skip
 
 
 def gate_table(judge: Judge) -> Table:

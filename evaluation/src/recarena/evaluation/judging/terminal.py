@@ -44,6 +44,12 @@ def show(findings: Findings, console: Console) -> None:
             console.print(Text(f"Real − none, which is not to be used, would have ranked {naive} "
                                "first.", "dim"))  # fmt: skip
     console.print()
+    for one in findings["about"].get("delivery") or ():
+        console.print(Text(
+            f"Inside the run, {one['recommender']}: {share(one['rate_shown'])} watched of "
+            f"{one['shown']} items shown with their explanation, {share(one['rate_withheld'])} of "
+            f"{one['withheld']} shown without: {signed(one['effect'], 3)} ({ends(one, 3)})."
+        ))  # fmt: skip
     for note in findings["notes"]:
         console.print(Text(note, "dim"))
     if all(judge["under"] != findings["under"]["label"] for judge in findings["judges"]):
