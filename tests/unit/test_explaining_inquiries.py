@@ -132,6 +132,7 @@ def test_the_choice_mind_is_asked_for_no_statements_and_language_models_less_oft
     plan = Plan.of(judge("anthropic:m"), BATTERY)
     assert (plan.draws, plan.questionnaire_triples, plan.repeats) == (3, 20, 3)
     assert Plan.of(judge("choice")).draws == Plan.of(judge("scripted:halo")).draws == 10
+    assert Plan.of(judge("scripted:halo")).questionnaire_triples == 60
     assert Plan.of(judge("choice"), draws=4, seed=7).as_json()["draws"] == 4
 
 

@@ -80,7 +80,9 @@ def command(
     ] = "battery",
     questionnaire_triples: Annotated[
         int | None,
-        typer.Option(min=1, help="Ask it about so many triples.  [default: 100; LLM: 20]"),
+        typer.Option(
+            min=1, help="Ask it about so many triples.  [default: 100; scripted: 60; LLM: 20]"
+        ),
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Times each statement is asked.")] = 3,
     texts: Annotated[

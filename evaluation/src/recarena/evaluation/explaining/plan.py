@@ -54,12 +54,14 @@ class Plan:
         cls, judge: Judge, questionnaire: Questionnaire | None = None, seed: int = 1, **given: Any
     ) -> Plan:
         """The defaults for a judge, with what is given over them: language models are asked less,
-        since each question costs a call, and judges without language no statements."""
+        since each question costs a call, scripted judges about so many explanations as tell the
+        honest one from the others, and judges without language no statements."""
         plan = cls(judge, seed, questionnaire=questionnaire)
         if judge.is_llm:
             plan = replace(plan, draws=3, questionnaire_triples=20)
         if judge.is_scripted:
-            plan = replace(plan, compared=(PERSUASIVENESS, "informativeness", "transparency"))
+            compared = (PERSUASIVENESS, "informativeness", "transparency")
+            plan = replace(plan, questionnaire_triples=60, compared=compared)
         if not judge.takes_statements:
             plan = replace(plan, questionnaire=None, probes=False)
         return replace(plan, **{name: one for name, one in given.items() if one is not None})
