@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from recarena.evaluation.judging.answers import Answers, missing_rate
 from recarena.evaluation.judging.contrasts import Contrasts, contrasts, persuasion, pooled
-from recarena.evaluation.judging.estimates import users_needed
+from recarena.evaluation.judging.estimates import number, users_needed
 from recarena.evaluation.judging.material import Material
 from recarena.evaluation.judging.replies import Asked, Reply
 from recarena.evaluation.stimuli.conditions import Condition
@@ -207,3 +207,9 @@ def test_about_so_many_users_are_needed() -> None:
     # 6.18 (sd / mean)^2 + 2, sd^2 = 1/3, mean 1/2.
     assert users_needed(values, users) == math.ceil(6.1826 / 3 * 4 + 2)
     assert users_needed(dict.fromkeys(values, 0.0), users) is None
+
+
+def test_a_number_of_a_report_is_to_nine_places_and_never_minus_nothing() -> None:
+    assert str(number(-1e-12)) == str(number(-0.0)) == "0.0"
+    assert number(0.12345678949) == 0.123456789
+    assert number(None) is number(float("nan")) is number(float("inf")) is None

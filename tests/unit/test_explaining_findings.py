@@ -15,13 +15,15 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from recarena.evaluation.judging.findings import Findings, findings
+from recarena.evaluation.judging.answers import Answers
+from recarena.evaluation.judging.findings import Findings, by_recommender, findings, ranking
 from recarena.evaluation.judging.forms import as_csv, as_json, as_json_lines, records
 from recarena.evaluation.judging.material import Material
 from recarena.evaluation.judging.page import render
-from recarena.evaluation.judging.replies import Asked
+from recarena.evaluation.judging.replies import Asked, Reply
 from recarena.evaluation.judging.sentences import notes
 from recarena.evaluation.judging.terminal import show
+from recarena.evaluation.stimuli.triples import Triple, Words
 from support.explained import (
     CHATTY,
     FAITHFUL,
@@ -123,6 +125,49 @@ def test_who_is_separated_has_a_place_of_its_own(found: Findings) -> None:
     assert [(one["name"], one["place"]) for one in ranking["places"]] == [
         (FAITHFUL, "1"), (CHATTY, "2"),
     ]  # fmt: skip
+
+
+def test_a_ranking_is_said_in_a_sentence() -> None:
+    def sentence(**moved: float) -> str:
+        """Of recommenders whose explanations move users by so much."""
+        triples = [Triple(f"{name}{at}", name, name, f"u{at}", "i", 1, 0, 0, Words("x"))
+                   for name in moved for at in range(6)]  # fmt: skip
+        replies = [
+            Reply("j", one.id, under, Asked.CHOOSE, value if under == "real" else 0.0)
+            for number, one in enumerate(triples)
+            for value in [moved[one.recommender] + number % 2 / 10]
+            for under in ("real", "placebo")
+        ]
+        made = Material(triples, replies)
+        return ranking(Answers.of("j", replies), made, by_recommender, ())["sentence"]
+
+    assert sentence(a=0.5, b=0.1) == "a persuades most."
+    assert sentence(a=0.5, b=0.5) == "a and b cannot be told apart."
+    assert sentence(a=0.1, b=0.5, c=0.5).startswith("b and c share the first places;")
+    assert sentence(a=0.1) == "Nothing to rank: one alone has a value."
+    assert sentence() == "Nobody has a value."
+
+
+def test_a_ranking_by_statements_is_of_what_was_answered_under_both(
+    made: Material, found: Findings
+) -> None:
+    ranked = of(found, HONEST)["questionnaire_scales"]["rankings"]["constructs"]["transparency"]
+    assert [one["name"] for one in ranked["places"]] == [FAITHFUL, CHATTY]
+    assert ranked["places"][0]["mean"] > 0.2
+    by_name = of(found, HONEST)["questionnaire_scales"]["by_recommender"]
+    scale = next(one for one in by_name[FAITHFUL] if one["construct"] == "transparency")
+    assert ranked["places"][0]["mean"] == pytest.approx(scale["real_less_placebo"]["mean"])
+
+
+def test_what_is_not_known_is_noted(made: Material) -> None:
+    assert not [one for one in notes(made) if "bad" in one]
+    without = sum(one.recommender == CHATTY for one in made.triples)
+    assert any(one.startswith(f"{without} of the explanations carry no claim") for one in
+               notes(made))  # fmt: skip
+    claiming = [replace(one, bad=False) for one in made.triples if one.recommender == FAITHFUL]
+    found = notes(replace(made, triples=claiming))
+    assert any("No item is known to be bad" in one for one in found)
+    assert not [one for one in found if "carry no claim" in one]
 
 
 def test_what_failed_is_withheld_and_no_place_of_it_is_anywhere(found: Findings) -> None:

@@ -348,6 +348,12 @@ def test_who_gives_way_fails(name: str, probed: Probes) -> None:
     assert [gate for gate, outcome in found.items() if outcome is Outcome.FAILED] == [name]
 
 
+def test_a_construct_of_one_statement_has_no_alpha_and_is_left_out() -> None:
+    found = good_scales()
+    single = replace(found.scales[0], construct="e", items=1, alpha=Coefficient(NAN))
+    assert stated(replace(found, scales=(*found.scales, single)))["cronbach"] is Outcome.PASSED
+
+
 def test_points_are_those_of_the_scale() -> None:
     wide = replace(good_scales(), step=1.5, acquiescence=estimate(0.37))
     assert stated(wide)["acquiescence"] is Outcome.PASSED

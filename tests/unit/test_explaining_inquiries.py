@@ -326,6 +326,12 @@ def test_a_quiz_asks_for_genres_with_one_right_answer_and_for_the_decade():
     assert "decade" not in [one.id for one in quiz(catalogue, 1, 1)]  # the title tells it
 
 
+def test_a_quiz_asks_for_three_genres_at_most():
+    names = ("Comedy", "Drama", "War", "Western", "Action", "Horror")
+    log = explained_log([], titles=["Alpha", "Beta"], genres=[names[:5], names[5:]])
+    assert [one.id for one in quiz(Catalogue.of(log), 0, 1)] == ["genre-1", "genre-2", "genre-3"]
+
+
 def test_there_is_no_quiz_where_the_catalogue_does_not_tell_enough():
     log = explained_log([], titles=["Alpha"], genres=[["Comedy"]])
     assert quiz(Catalogue.of(log), 0, 1) == ()

@@ -59,6 +59,14 @@ def test_a_comparison_without_an_answer_in_one_order_is_left_out_and_counted() -
     assert found.preferences == 3
 
 
+def test_repeats_of_a_comparison_are_averaged_inside_a_triple() -> None:
+    again = [one._replace(draw=1) for one in bout("a", -1, -1)]
+    more = [one._replace(draw=2) for one in bout("a", -1, -1)]
+    found = of([*bout("a", 1, 1), *again, *more, *bout("b", 1, 1)], [triple("a"), triple("b")])
+    assert found.duels[0].share.mean == pytest.approx((2 / 3 + 0) / 2)
+    assert (found.duels[0].won, found.duels[0].lost) == (2, 2)
+
+
 def test_two_triples_are_named_after_their_methods_or_else_their_recommenders() -> None:
     methods = [triple("a", "A", "u", "template"), triple("b", "B", "u", "llm")]
     assert {*of(bout("a", 1, 1, "b"), methods).strengths} == {"template", "llm"}

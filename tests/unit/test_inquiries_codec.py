@@ -16,6 +16,7 @@ from recarena.server.inquiring.questions import (
     Questionnaire,
     Quiz,
     QuizQuestion,
+    Reason,
     Statement,
     Talk,
     Task,
@@ -121,3 +122,9 @@ def test_the_same_words_are_read_for_each_item_by_itself():
     ]  # fmt: skip
     found = asyncio.run(inquiries_from(messages, Named()))  # type: ignore[arg-type]
     assert [one.told and one.told.claims for one in found] == [(), (0,)]
+
+
+def test_reasons_have_the_numbers_of_the_contract():
+    assert {f"REASON_{one.name}": one.value for one in Reason} == {
+        name: number for name, number in pb.Missing.Reason.items() if number
+    }

@@ -38,7 +38,7 @@ from recarena.server.inquiring.questions import (
     Told,
 )
 from recarena.server.inquiring.respondent import Moment
-from recarena.server.inquiring.scripted import CHARACTERS, scripted
+from recarena.server.inquiring.scripted import CHARACTERS, Merits, scripted
 from recarena.server.minds.choice import Coefficients
 from recarena.server.world import World
 
@@ -353,3 +353,11 @@ def test_a_true_claim_of_what_was_watched_persuades_nobody(when):
         seen.append(one)
     found = set(asyncio.run(plain().answer(Moment(WORLD, 1), seen, 1)).said)
     assert found == ({Choice.FIRST, Choice.SECOND} if when == "never" else {Choice.NEITHER})
+
+
+def test_of_a_construct_that_is_not_known_all_merits_count_a_little():
+    merits = Merits(moves=0.4, matters=9.0, tells=0.3, reasons=0.2, honest=0.1)
+    assert merits.of("beauty") == pytest.approx(0.25)
+    assert (merits.of("scrutability"), merits.of("efficiency")) == (
+        pytest.approx(0.15), pytest.approx(0.25),
+    )  # fmt: skip
