@@ -228,6 +228,34 @@ async def test_an_interrupted_study_goes_on_and_pays_for_nothing_twice(
         assert spent["openai-compatible:stub"]["calls"] == 0
 
 
+async def test_a_recommender_of_ones_own_explains_what_holds_whether_started_or_dialling_in(
+    tmp_path: Path,
+):
+    """The example of docs/explanations.md."""
+    example = TESTS.parent / "clients" / "python" / "examples" / "explaining.py"
+    words = ("--world", "new:users=80,seed=7", "--rounds", 4, "--triples", 20, "--draws", 1)
+    own = await findings(
+        *words, "-r", f"mine={sys.executable} {example} {{server}}", cwd=tmp_path,
+        out=tmp_path / "own",
+    )  # fmt: skip
+    of = own["judges"][0]["contrasts"]["by_recommender"]["mine"]["measures"]
+    assert of["faithfulness"]["mean"] == 1
+    remote = ("explain", *words, "--remote", "mine", "--out", tmp_path / "remote", "--json")
+    async with started(*remote, cwd=tmp_path) as live:
+        waiting = await live.event("waiting")
+        assert waiting["recommender"] == "mine"
+        dialled_in = await asyncio.create_subprocess_exec(
+            sys.executable, str(example), waiting["address"]
+        )
+        try:
+            ended = await live.ended()
+        finally:
+            dialled_in.terminate()
+            await dialled_in.wait()
+    last = ended.went_well().values[-1]
+    assert last["judges"] == own["judges"]
+
+
 async def test_what_cannot_be_studied_is_told_in_a_line(runs: list[Path], tmp_path: Path):
     async def said(*words: object) -> str:
         return (await recarena("explain", *words, "--out", "study", cwd=tmp_path)).failed()

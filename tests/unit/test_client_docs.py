@@ -22,6 +22,12 @@ def test_the_readme_shows_the_example_as_it_is():
     assert example in re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
+def test_the_page_on_explanations_shows_the_example_as_it_is():
+    example = (PYTHON / "examples" / "explaining.py").read_text()
+    page = (PYTHON.parents[1] / "docs" / "explanations.md").read_text()
+    assert example in re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+
+
 def test_the_example_has_twenty_lines():
     example = (PYTHON / "examples" / "twenty_lines.py").read_text()
     assert len([line for line in example.splitlines() if line.strip()]) == 20
