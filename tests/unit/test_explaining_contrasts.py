@@ -145,6 +145,15 @@ def test_extra_triples_count_for_the_hype_index_alone() -> None:
     assert persuasion(Answers.of("j", replies), triples) == {"a": 0.0, "b": 0.0}
 
 
+def test_who_expects_exactly_what_comes_is_not_oversold() -> None:
+    replies = [reply(name, under, 3.0, asked) for name in "abc" for under in (REAL, PLACEBO, NONE)
+               for asked in (Asked.EXPECT, Asked.RATE)]  # fmt: skip
+    found = measured([triple(name) for name in "abc"], replies).oversold["real"]
+    assert (found.gap.low, found.above_placebo.low) == (0.0, 0.0)
+    assert not found.by_interval
+    assert not found.beyond_placebo
+
+
 def test_expected_beyond_found_is_oversold_and_forecasts_are_judged_by_their_errors() -> None:
     triples = [triple(name) for name in "abc"]
     replies: list[Reply] = []
