@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -30,6 +33,8 @@ MOST = 1000
 MOST_OF_LLM = 100
 """Inquiries in one request: fewer of language models, whose progress is watched."""
 MOST_BYTES = 3 << 20
+AHEAD = 1
+"""Requests that a judge without a language model has before it while its last answers are read."""
 DEADLINE_S = 900.0
 DEADLINE_OF_LLM_S = 7200.0
 Progress = Callable[[int], None]
@@ -106,34 +111,57 @@ async def ask(
     """Has the plan's judge answer everything, run by run and round by round. What a language model
     answered is recorded by the server as it comes, so that asking again after an interruption or
     AskingFailed pays for nothing twice."""
-    stub: SimulationInquiryServiceAsyncStub = SimulationInquiryServiceStub(channel)
-    deadline = DEADLINE_OF_LLM_S if plan.judge.is_llm else DEADLINE_S
     found: dict[int, list[Reply]] = {}
     heard = Heard(plan.judge.name, ())
-    for run_id, places in batches(asks, MOST_OF_LLM if plan.judge.is_llm else MOST):
-        request = AskUsersRequest(
-            run_id=run_id, judge=plan.judge.message(), seed=plan.seed,
-            inquiries=[asks[at].inquiry for at in places],
-        )  # fmt: skip
-        try:
-            response: AskUsersResponse = await stub.AskUsers(request, timeout=deadline)
-        except grpc.aio.AioRpcError as error:
-            raise _failed(error, plan.judge, f"could not be asked about run {run_id}") from None
-        answers = {one.inquiry_id: one for one in response.answers}
-        for at in places:
-            answer = answers.get(asks[at].inquiry.inquiry_id)
-            if answer is None:
-                raise AskingFailed(
-                    f"the server left {asks[at].inquiry.inquiry_id} of run {run_id} unanswered. "
-                    "Update RecArena where it serves"
-                )
-            found[at] = asks[at].reading.replies(answer)
-        heard = replace(
-            heard, spent=heard.spent + Spent.of(response.spent),
-            prompts={**heard.prompts, **response.prompts}, called=response.judge,
-        )  # fmt: skip
-        progress(len(places))
+    async with aclosing(_responses(channel, plan, asks)) as responses:
+        async for run_id, places, response in responses:
+            answers = {one.inquiry_id: one for one in response.answers}
+            for at in places:
+                inquiry = asks[at].inquiry.inquiry_id
+                answer = answers.get(inquiry)
+                if answer is None:
+                    raise AskingFailed(
+                        f"the server left {inquiry} of run {run_id} unanswered. "
+                        "Update RecArena where it serves"
+                    )
+                found[at] = asks[at].reading.replies(answer)
+            heard = replace(
+                heard, spent=heard.spent + Spent.of(response.spent),
+                prompts={**heard.prompts, **response.prompts}, called=response.judge,
+            )  # fmt: skip
+            progress(len(places))
     return replace(heard, replies=[reply for at in sorted(found) for reply in found[at]])
+
+
+async def _responses(
+    channel: grpc.aio.Channel, plan: Plan, asks: Sequence[Ask]
+) -> AsyncGenerator[tuple[str, list[int], AskUsersResponse]]:
+    """(run, positions of what was asked, what came of it), in the order of `batches`."""
+    stub: SimulationInquiryServiceAsyncStub = SimulationInquiryServiceStub(channel)
+    is_llm = plan.judge.is_llm
+    todo = batches(asks, MOST_OF_LLM if is_llm else MOST)
+    under_way: deque[tuple[str, list[int], Any]] = deque()
+    try:
+        while True:
+            ahead = 0 if is_llm else AHEAD
+            for run_id, places in islice(todo, 1 + ahead - len(under_way)):
+                request = AskUsersRequest(
+                    run_id=run_id, judge=plan.judge.message(), seed=plan.seed,
+                    inquiries=[asks[at].inquiry for at in places],
+                )  # fmt: skip
+                deadline = DEADLINE_OF_LLM_S if is_llm else DEADLINE_S
+                under_way.append((run_id, places, stub.AskUsers(request, timeout=deadline)))
+            if not under_way:
+                return
+            run_id, places, call = under_way.popleft()
+            try:
+                response: AskUsersResponse = await call
+            except grpc.aio.AioRpcError as error:
+                raise _failed(error, plan.judge, f"could not be asked about run {run_id}") from None
+            yield run_id, places, response
+    finally:
+        for *_, call in under_way:
+            call.cancel()
 
 
 def batches(asks: Sequence[Ask], most: int) -> Iterator[tuple[str, list[int]]]:
