@@ -36,6 +36,7 @@ FAMILIES = {
     "help": Family("startup", "how long `recarena --help` takes"),
     "choice": Family("choice", "rounds of the choice mind with a recommender in the process"),
     "commit": Family("commit", "committing a round to the run folder"),
+    "inquiries": Family("inquiries", "inquiries a second over gRPC, against the bare choice mind"),
     "languages": Family("languages", "lists a second of the client of each language"),
     "llm": Family("llm", "decisions of LLM minds through the real SDKs, against the bare SDKs"),
     "memory": Family("memory", "memory per user"),

@@ -71,8 +71,8 @@ class Served:
 
     def __init__(self, process: asyncio.subprocess.Process, address: str, runs: Path) -> None:
         self.process, self.address, self.runs = process, address, runs
-        self._channel = grpc.aio.insecure_channel(address, [("grpc.enable_http_proxy", 0)])
-        self.control: Any = SimulationControlServiceStub(self._channel)
+        self.channel = grpc.aio.insecure_channel(address, [("grpc.enable_http_proxy", 0)])
+        self.control: Any = SimulationControlServiceStub(self.channel)
 
     @property
     def cpu_s(self) -> float:
@@ -109,7 +109,7 @@ class Served:
 
     async def close(self) -> None:
         """Lets go of the channel."""
-        await self._channel.close()
+        await self.channel.close()
 
 
 @asynccontextmanager
