@@ -21,7 +21,7 @@ def command(
     runs: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[RUN]...",
+            metavar="RUN",
             help="Folders of runs with explanations; or a study's, to make its report again.",
         ),
     ] = None,

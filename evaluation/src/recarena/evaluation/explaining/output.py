@@ -136,13 +136,15 @@ class Terminal:
             BarColumn,
             MofNCompleteColumn,
             Progress,
+            SpinnerColumn,
             TextColumn,
             TimeRemainingColumn,
         )
 
+        # The spinner moves while a language model takes its time over a hundred questions.
         columns = (
-            TextColumn("{task.description}", markup=False), BarColumn(30), MofNCompleteColumn(),
-            TextColumn(unit), TimeRemainingColumn(),
+            SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(20),
+            MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn(),
         )  # fmt: skip
         shown = self._err.is_terminal
         with Progress(*columns, console=self._err, disable=not shown, transient=True) as bars:
