@@ -14,7 +14,7 @@ from recarena.evaluation.stimuli.catalogue import Catalogue
 from recarena.evaluation.stimuli.claiming import genres_in
 from recarena.evaluation.stimuli.conditions import Condition
 from recarena.evaluation.stimuli.faithfulness import Verdict, check
-from recarena.evaluation.stimuli.falsehoods import INVENTED, false_fact
+from recarena.evaluation.stimuli.falsehoods import FORMS, INVENTED, false_fact
 from recarena.evaluation.stimuli.fillers import EMPTY, PRAISE, composed, near, neutral
 from recarena.evaluation.stimuli.past import Past
 from recarena.evaluation.stimuli.sampling import sample
@@ -332,3 +332,8 @@ def test_no_false_facts_are_written_where_they_are_not_asked_about():
     assert not [name for name in asked if name[0] == "b" and name.endswith("false-fact")]
     found = with_generated(triples, [log], wordings(triples, [log], 1), Written({}, {}), 1)
     assert found.fallbacks["false-fact"] == {"UNREADABLE": 6}
+
+
+def test_a_sentence_of_false_genres_has_a_place_for_each():
+    assert all(form.count("{}") == genres for form, genres in FORMS)
+    assert {genres for _, genres in FORMS} == {1, 2, 3}
