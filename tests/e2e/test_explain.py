@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from recarena.server.datasets.world_folder import save_world
 from support.commands import TESTS, recarena, started
 from support.figures import report
 from support.llm_stub import StubProcess
+from support.thoroughness import thorough
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -81,7 +83,8 @@ async def test_the_same_seed_gives_the_same_report_and_leaves_the_runs_as_they_a
         one, two = (tmp_path / place / name for place in ("one", "two"))
         assert one.read_bytes() == two.read_bytes(), name
     assert contents(runs) == before
-    await findings(*words[:-1], 4, cwd=tmp_path, out=tmp_path / "other")
+    await findings(*runs, "--triples", 21, "--draws", 1, "--seed", 4, cwd=tmp_path,
+                   out=tmp_path / "other")  # fmt: skip
     triples = [(tmp_path / name / "triples.jsonl").read_bytes() for name in ("one", "other")]
     assert triples[0] != triples[1]
 
@@ -90,9 +93,9 @@ async def test_of_judges_of_known_character_only_the_honest_passes_every_gate(
     runs: list[Path], tmp_path: Path
 ):
     judges = [word for one in SCRIPTED for word in ("--judge", one)]
-    found = await findings(
-        *runs, *judges, "--questionnaire-triples", 40, cwd=tmp_path, out=tmp_path / "study"
-    )
+    words = ("--questionnaire-triples", 40, "--draws", thorough(10, otherwise=4),
+             "--repeats", thorough(3, otherwise=2))  # fmt: skip
+    found = await findings(*runs, *judges, *words, cwd=tmp_path, out=tmp_path / "study")
     passed = {one["judge"]: one["passed"] for one in found["verdict"]["judges"]}
     assert passed == {name: name == "scripted:honest" for name in SCRIPTED}
     naive, scored = (
@@ -254,6 +257,21 @@ async def test_a_recommender_of_ones_own_explains_what_holds_whether_started_or_
             await dialled_in.wait()
     last = ended.went_well().values[-1]
     assert last["judges"] == own["judges"]
+
+
+async def test_a_recommender_that_fails_in_the_run_is_told_of_before_anybody_is_asked(
+    runs: list[Path], tmp_path: Path
+):
+    copy = tmp_path / "content"
+    shutil.copytree(runs[0], copy)
+    line = json.loads((copy / "conduct.jsonl").read_text("utf-8").splitlines()[0])
+    line["complaints"] = [{"outcome": "failed", "round": 2, "field": "", "text": "KeyError: [3]"}]
+    (copy / "conduct.jsonl").write_text(json.dumps(line) + "\n", "utf-8")
+    words = ("explain", copy, "--triples", 5, "--draws", 1)
+    done = (await recarena(*words, "--out", "a", "--json", cwd=tmp_path)).went_well()
+    (note,) = [one["message"] for one in done.values if one["event"] == "note"]
+    assert note.startswith("content did not always give a list")
+    assert note.endswith("(failed: KeyError: [3])")
 
 
 async def test_what_cannot_be_studied_is_told_in_a_line(runs: list[Path], tmp_path: Path):

@@ -33,6 +33,7 @@ from recarena.evaluation.playing.contenders import Contender
 from recarena.evaluation.playing.hall import Hall, Hosting, opened
 from recarena.evaluation.playing.mirrored import Bout
 from recarena.evaluation.playing.processes import ProgramDied
+from recarena.evaluation.runs.conduct import conduct_of
 from recarena.evaluation.runs.run_log import RunLog
 from recarena.evaluation.stimuli.catalogue import Catalogue
 from recarena.evaluation.stimuli.faithfulness import check
@@ -199,6 +200,12 @@ async def _heard(order: Order, drawn: Prepared | None, hall: Hall, output: Outpu
         [RunLog.open(one) for one in await _played(order, hall, output)], order.triples, order.seed
     )
     output.prepared(prepared.sample)
+    for name, told in conduct_of(log.path for log in prepared.logs).items():
+        if told.complaints:
+            output.note(
+                f"{name} did not always give a list that could be used, and the users saw others "
+                f"in its place ({told.complaints[0]})"
+            )
     prepared, texts, spent = await _worded(order, prepared, hall, output)
     heard: list[Heard] = []
     for plan in order.plans:
