@@ -108,6 +108,13 @@ async def test_of_judges_of_known_character_only_the_honest_passes_every_gate(
     page = (tmp_path / "study" / "report.html").read_text("utf-8")
     assert page.index("NOT passed by scripted:sycophant") < page.index("<h1")
     assert "not to be used" in page
+    manifest = json.loads((tmp_path / "study" / "study.json").read_text("utf-8"))
+    told = {one["recommender"]: one["told"] for one in manifest["examples"]}
+    assert set(told) == {"content", "item-knn", "popular"}
+    for texts in told.values():
+        assert set(texts) == {"none", "real", "placebo", "shuffled", "hype", "false-fact"}
+        assert texts["none"] == ""
+        assert texts["real"] in page
 
 
 @pytest.fixture(scope="module")

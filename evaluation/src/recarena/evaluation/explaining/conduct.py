@@ -337,12 +337,33 @@ def _manifest(
         "texts": dict(texts),
         "runs": [run_record(log) for log in prepared.logs],
         "delivery": [one.as_json() for one in delivered(prepared.logs)],
+        "examples": _examples(prepared),
         "judges": [
             {**plan.as_json(), "settings": dict(plan.judge.settings), "called": one.called,
              "prompts": dict(one.prompts)}
             for plan, one in zip(order.plans, heard, strict=True)
         ],
     }  # fmt: skip
+
+
+def _examples(prepared: Prepared) -> list[dict[str, Any]]:
+    """Of each recommender its first triple, with everything that is told of it."""
+    found: dict[str, dict[str, Any]] = {}
+    logs = {log.run_id: log for log in prepared.logs}
+    for one in prepared.sample.triples:
+        if one.recommender not in found and not one.extra:
+            catalogue = Catalogue.of(logs[one.run_id])
+            found[one.recommender] = {
+                "recommender": one.recommender,
+                "triple": one.id,
+                "user": one.user_id,
+                "title": catalogue.titles[catalogue.number_of[one.item_id]],
+                "told": {
+                    str(condition): words.text if words else ""
+                    for condition, words in prepared.told[one.id].items()
+                },
+            }
+    return list(found.values())
 
 
 def _link(link: Path, target: Path) -> None:

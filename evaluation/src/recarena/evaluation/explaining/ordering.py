@@ -6,16 +6,16 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, time
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from recarena.evaluation.explaining.conduct import ORDER, RUNS, BadOrder, Order
 from recarena.evaluation.explaining.folder import REPLIES, Study
 from recarena.evaluation.explaining.judges import Judge, check_key, check_writer, judge
 from recarena.evaluation.explaining.plan import Plan
 from recarena.evaluation.playing.contenders import BadContender, Contender, contenders, remote
+from recarena.evaluation.playing.sendable import sendable
 from recarena.evaluation.questionnaires.reading import content_of, read
 
 TEMPLATES, GENERATED = "template", "generated"
@@ -198,17 +198,7 @@ def _settings(wishes: Wishes) -> dict[str, Any]:
             + (f"did you mean [{near[0]}]? " if near else "")
             + f"They have {', '.join(f'[{one}]' for one in OF_JUDGES)}; all others are for --world"
         )
-    return _sendable(settings)
-
-
-def _sendable(value: Any) -> Any:
-    """As it goes over the wire, which knows no dates: they are written out."""
-    if isinstance(value, dict):
-        table = cast("dict[str, Any]", value)
-        return {name: _sendable(one) for name, one in table.items()}
-    if isinstance(value, list):
-        return [_sendable(one) for one in cast("list[Any]", value)]
-    return value.isoformat() if isinstance(value, (date, time)) else value
+    return sendable(settings)
 
 
 def _check_table(path: Path, name: str, value: object) -> None:

@@ -50,6 +50,10 @@ def material_of(study: Study) -> Material:
         data=", ".join(worlds),
         about={
             name: manifest[name]
-            for name in ("code_version", "seed", "texts", "triples", "delivery", "runs", "judges")
+            for name in (
+                "code_version", "seed", "texts", "triples", "delivery", "examples", "runs",
+                "judges",
+            )
+            if name in manifest
         },
-    )
+    )  # fmt: skip

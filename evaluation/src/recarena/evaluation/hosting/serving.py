@@ -27,6 +27,7 @@ from recarena.evaluation.playing.arena import CALL_TIMEOUT_S
 from recarena.evaluation.playing.channels import Access, open_channel
 from recarena.evaluation.playing.contenders import REFERENCE
 from recarena.evaluation.playing.processes import Program, ProgramDied, Programs, find_program
+from recarena.evaluation.playing.sendable import sendable
 from recarena.evaluation.playing.stage import READY_TIMEOUT_S
 from recarena.v1.run_pb2 import Arm, Run
 from recarena.v1.simulation_control_service_pb2 import CreateRunRequest
@@ -239,7 +240,7 @@ async def _check_settings(competition: Competition, world: Path, channel: grpc.a
         world=str(world), round_limit=competition.worlds.rounds,
         arms=[Arm(arm_id="check", recommender_id="check")],
     )  # fmt: skip
-    run.settings.update(competition.run_settings)
+    run.settings.update(sendable(dict(competition.run_settings)))
     control = SimulationControlServiceStub(channel)
     try:
         await control.CreateRun(

@@ -79,6 +79,7 @@ def _sections(findings: Findings) -> Iterator[Section]:
         if one["behaviour"] == "passed":
             yield Section(f"pairs-{at}", f"Two at a time: {one['judge']}",
                           tuple(shown.compared(one)))  # fmt: skip
+    yield Section("examples", "What users were told", tuple(shown.examples(findings)))
     yield Section("delivery", "What explanations did inside the run",
                   tuple(shown.delivery(findings)))  # fmt: skip
     yield Section("not-to-be-used", "What it would have said, and why it is not to be used",

@@ -130,6 +130,17 @@ def delivery(findings: Findings) -> Iterator[Block]:
     ))  # fmt: skip
 
 
+def examples(findings: Findings) -> Iterator[Block]:
+    """What users were told, in full, once for each recommender."""
+    for one in findings["about"].get("examples") or ():
+        yield Tabled(table(
+            f"{one['recommender']}: what user {one['user']} is told of {one['title']} "
+            f"({one['triple']})",
+            ("condition", Column("words", words=True, long=True)),
+            [(condition, words or "(nothing)") for condition, words in one["told"].items()],
+        ))  # fmt: skip
+
+
 def gate_table(judge: Judge) -> Table:
     """Every gate with what it means and what was found."""
     return table(

@@ -14,6 +14,7 @@ import grpc
 import grpc.aio
 
 from recarena.evaluation.playing.mirrored import Bout, Conduct, Played, Progress
+from recarena.evaluation.playing.sendable import sendable
 from recarena.v1.run_pb2 import (
     RUN_STATE_FAILED,
     RUN_STATE_PAUSED,
@@ -203,7 +204,7 @@ async def create(
             for name in bout.recommenders
         ],
     )
-    run.settings.update(bout.settings)
+    run.settings.update(sendable(dict(bout.settings)))
     answer = await control.CreateRun(
         CreateRunRequest(run=run, request_id=uuid.uuid4().hex, validate_only=only_check),
         timeout=CALL_TIMEOUT_S,
