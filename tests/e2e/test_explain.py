@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from markupsafe import escape
 
 from recarena.server.datasets.planted import planted_world
 from recarena.server.datasets.planting import Planting
@@ -114,7 +115,7 @@ async def test_of_judges_of_known_character_only_the_honest_passes_every_gate(
     for texts in told.values():
         assert set(texts) == {"none", "real", "placebo", "shuffled", "hype", "false-fact"}
         assert texts["none"] == ""
-        assert texts["real"] in page
+        assert str(escape(texts["real"])) in page
 
 
 @pytest.fixture(scope="module")
