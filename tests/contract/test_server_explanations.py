@@ -17,7 +17,7 @@ from recarena.server.store.exported import impressions
 from recarena.server.store.run_folder import RunFolder
 from recarena.server.types import EventColumns, EventKind, Explained, MemoryKind
 from recarena.v1 import simulation_observe_service_pb2 as observe_pb
-from recarena.v1.session_pb2 import CAPABILITY_EXPLAIN
+from recarena.v1.session_pb2 import CAPABILITY_COLUMNAR, CAPABILITY_EXPLAIN
 from recarena.v1.types_pb2 import Evidence
 from support.arena import begin, finished, log_of, settings
 from support.raw_client import RICH, RawClient
@@ -190,3 +190,23 @@ async def test_at_the_ends_all_are_withheld_or_shown(server, share):
     run, _ = await played(server, share, rounds=1)
     only = Explained.SHOWN if share else Explained.WITHHELD
     assert set(explained(log_of(run)).code.tolist()) == {only}
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_who_explains_works_in_the_rich_encoding_where_explanations_are_wanted(
+    server: Server, wanted: bool
+):
+    arm = {"recommender": "raw", "explanations": wanted}
+    run = await begin(server, settings(arm, rounds=1), world=WORLD)
+    async with RawClient(server.address) as client:
+        registered = await client.join(
+            capabilities=[*RICH, CAPABILITY_EXPLAIN, CAPABILITY_COLUMNAR]
+        )
+        assert CAPABILITY_EXPLAIN in registered.capabilities
+        assert (CAPABILITY_COLUMNAR in registered.capabilities) is not wanted
+        await client.serve(explaining)
+        await finished(run)
+    works = client.all("rank_work"), client.all("rank_batch")
+    assert (bool(works[0]), bool(works[1])) == (wanted, not wanted)
+    told = log_of(run).of(EventKind.SHOWN).code == Explained.SHOWN
+    assert bool(told.any()) is wanted

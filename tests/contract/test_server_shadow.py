@@ -14,7 +14,11 @@ from recarena.server.shadowing import Shadow, plan_of
 from recarena.server.store.run_folder import RunFolder
 from recarena.server.types import EventKind
 from recarena.v1.recommender_service_pb2 import ConnectRequest
-from recarena.v1.session_pb2 import CAPABILITY_COLUMNAR, CAPABILITY_RANK
+from recarena.v1.session_pb2 import (
+    CAPABILITY_COLUMNAR,
+    CAPABILITY_CONVERSE,
+    CAPABILITY_RANK,
+)
 from recarena.v1.types_pb2 import EXPLANATION_MODE_STRUCTURED
 from support.answering import explained, half, in_turns, rejected, silent, with_violations
 from support.arena import log_of
@@ -52,7 +56,9 @@ def only(shadow: Shadow) -> dict[str, Any]:
 
 # ------------------------------------------------------------------------------ the same questions
 @pytest.mark.parametrize(
-    "capabilities", [EVERYTHING, (*EVERYTHING, CAPABILITY_COLUMNAR)], ids=["rich", "columnar"]
+    "capabilities",
+    [EVERYTHING, (*RICH, CAPABILITY_CONVERSE, CAPABILITY_COLUMNAR)],
+    ids=["rich", "columnar"],
 )
 async def test_a_shadow_is_asked_and_told_what_the_recorded_recommender_was(server, capabilities):
     run, (before,) = await recorded(

@@ -150,14 +150,14 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 @contextlib.asynccontextmanager
 async def bad_neighbours(address: str, log: Path) -> AsyncIterator[None]:
     """One that reads nothing after its first work, one that sends two thousand answers to nothing a
-    second."""
+    second. They are elsewhere, as it were: what they compute themselves gives way to the others."""
     switches = {"deaf": ("--slow-reader",), "flood": ("--flood-rate", "2000")}
     async with contextlib.AsyncExitStack() as stack:
         for name, words in switches.items():
             with (log / f"{name}.log").open("ab") as out:
                 process = await asyncio.create_subprocess_exec(
-                    sys.executable, str(KIT), "--server", address, "--id", name, "--quiet",
-                    "--stubborn", *words, stdout=out, stderr=out,
+                    "nice", "-n", "19", sys.executable, str(KIT), "--server", address, "--id", name,
+                    "--quiet", "--stubborn", *words, stdout=out, stderr=out,
                 )  # fmt: skip
             stack.push_async_callback(gone, process)
         yield
