@@ -189,6 +189,9 @@ const (
 	UserEvent_TYPE_POST UserEvent_Type = 11
 	// Opened a visit by talking to the recommender.
 	UserEvent_TYPE_CONVERSE UserEvent_Type = 12
+	// Nobody did it: an operator changed the world before the round was played. other_user_id and
+	// item_id say whom and what it is about; the first events of a round.
+	UserEvent_TYPE_INTERVENTION UserEvent_Type = 13
 )
 
 // Enum value maps for UserEvent_Type.
@@ -207,6 +210,7 @@ var (
 		10: "TYPE_CHAT",
 		11: "TYPE_POST",
 		12: "TYPE_CONVERSE",
+		13: "TYPE_INTERVENTION",
 	}
 	UserEvent_Type_value = map[string]int32{
 		"TYPE_UNSPECIFIED":       0,
@@ -222,6 +226,7 @@ var (
 		"TYPE_CHAT":              10,
 		"TYPE_POST":              11,
 		"TYPE_CONVERSE":          12,
+		"TYPE_INTERVENTION":      13,
 	}
 )
 
@@ -249,7 +254,7 @@ func (x UserEvent_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use UserEvent_Type.Descriptor instead.
 func (UserEvent_Type) EnumDescriptor() ([]byte, []int) {
-	return file_recarena_v1_run_proto_rawDescGZIP(), []int{2, 0}
+	return file_recarena_v1_run_proto_rawDescGZIP(), []int{4, 0}
 }
 
 // Users of a run who get their lists from one recommender.
@@ -398,7 +403,17 @@ type Run struct {
 	// Changes with every change of state, set by the server.
 	Etag string `protobuf:"bytes,11,opt,name=etag,proto3" json:"etag,omitempty"`
 	// Folder of the run on the server, set by the server.
-	Folder        string `protobuf:"bytes,12,opt,name=folder,proto3" json:"folder,omitempty"`
+	Folder string `protobuf:"bytes,12,opt,name=folder,proto3" json:"folder,omitempty"`
+	// What language models took so far, set by the server; absent where no user has such a mind.
+	Spending *Spending `protobuf:"bytes,13,opt,name=spending,proto3" json:"spending,omitempty"`
+	// How many users the run has, set by the server.
+	UserCount uint32 `protobuf:"varint,14,opt,name=user_count,json=userCount,proto3" json:"user_count,omitempty"`
+	// When it was created, set by the server.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// Which minds the users have, in a sentence, set by the server.
+	Minds string `protobuf:"bytes,16,opt,name=minds,proto3" json:"minds,omitempty"`
+	// The run and round that it was forked from, set by the server; absent: it was not.
+	ForkedFrom    *ForkOrigin `protobuf:"bytes,17,opt,name=forked_from,json=forkedFrom,proto3" json:"forked_from,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -517,6 +532,196 @@ func (x *Run) GetFolder() string {
 	return ""
 }
 
+func (x *Run) GetSpending() *Spending {
+	if x != nil {
+		return x.Spending
+	}
+	return nil
+}
+
+func (x *Run) GetUserCount() uint32 {
+	if x != nil {
+		return x.UserCount
+	}
+	return 0
+}
+
+func (x *Run) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *Run) GetMinds() string {
+	if x != nil {
+		return x.Minds
+	}
+	return ""
+}
+
+func (x *Run) GetForkedFrom() *ForkOrigin {
+	if x != nil {
+		return x.ForkedFrom
+	}
+	return nil
+}
+
+// Where a fork begins.
+type ForkOrigin struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The run that was copied.
+	RunId string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	// The last round that was copied.
+	Round         uint32 `protobuf:"varint,2,opt,name=round,proto3" json:"round,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ForkOrigin) Reset() {
+	*x = ForkOrigin{}
+	mi := &file_recarena_v1_run_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForkOrigin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForkOrigin) ProtoMessage() {}
+
+func (x *ForkOrigin) ProtoReflect() protoreflect.Message {
+	mi := &file_recarena_v1_run_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForkOrigin.ProtoReflect.Descriptor instead.
+func (*ForkOrigin) Descriptor() ([]byte, []int) {
+	return file_recarena_v1_run_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ForkOrigin) GetRunId() string {
+	if x != nil {
+		return x.RunId
+	}
+	return ""
+}
+
+func (x *ForkOrigin) GetRound() uint32 {
+	if x != nil {
+		return x.Round
+	}
+	return 0
+}
+
+// What the language models of a run took.
+type Spending struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Calls that were paid for.
+	Calls uint64 `protobuf:"varint,1,opt,name=calls,proto3" json:"calls,omitempty"`
+	// Tokens in; absent: not known.
+	InputTokens *uint64 `protobuf:"varint,2,opt,name=input_tokens,json=inputTokens,proto3,oneof" json:"input_tokens,omitempty"`
+	// Tokens out; absent: not known.
+	OutputTokens *uint64 `protobuf:"varint,3,opt,name=output_tokens,json=outputTokens,proto3,oneof" json:"output_tokens,omitempty"`
+	// Money; absent: a price or a usage is not known.
+	Cost *float64 `protobuf:"fixed64,4,opt,name=cost,proto3,oneof" json:"cost,omitempty"`
+	// Currency of cost and of the cap.
+	Currency string `protobuf:"bytes,5,opt,name=currency,proto3" json:"currency,omitempty"`
+	// The cap on cost; absent: there is none.
+	MaxCost *float64 `protobuf:"fixed64,6,opt,name=max_cost,json=maxCost,proto3,oneof" json:"max_cost,omitempty"`
+	// Decisions of a model that could not be read.
+	Failures      uint64 `protobuf:"varint,7,opt,name=failures,proto3" json:"failures,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Spending) Reset() {
+	*x = Spending{}
+	mi := &file_recarena_v1_run_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Spending) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Spending) ProtoMessage() {}
+
+func (x *Spending) ProtoReflect() protoreflect.Message {
+	mi := &file_recarena_v1_run_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Spending.ProtoReflect.Descriptor instead.
+func (*Spending) Descriptor() ([]byte, []int) {
+	return file_recarena_v1_run_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Spending) GetCalls() uint64 {
+	if x != nil {
+		return x.Calls
+	}
+	return 0
+}
+
+func (x *Spending) GetInputTokens() uint64 {
+	if x != nil && x.InputTokens != nil {
+		return *x.InputTokens
+	}
+	return 0
+}
+
+func (x *Spending) GetOutputTokens() uint64 {
+	if x != nil && x.OutputTokens != nil {
+		return *x.OutputTokens
+	}
+	return 0
+}
+
+func (x *Spending) GetCost() float64 {
+	if x != nil && x.Cost != nil {
+		return *x.Cost
+	}
+	return 0
+}
+
+func (x *Spending) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *Spending) GetMaxCost() float64 {
+	if x != nil && x.MaxCost != nil {
+		return *x.MaxCost
+	}
+	return 0
+}
+
+func (x *Spending) GetFailures() uint64 {
+	if x != nil {
+		return x.Failures
+	}
+	return 0
+}
+
 // What one user did or met, as an event of the log.
 type UserEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -537,14 +742,35 @@ type UserEvent struct {
 	// Whom it was shared with or answered to, may be empty.
 	OtherUserId string `protobuf:"bytes,8,opt,name=other_user_id,json=otherUserId,proto3" json:"other_user_id,omitempty"`
 	// A sentence that a person would say about the event, words of the user quoted.
-	Text          string `protobuf:"bytes,9,opt,name=text,proto3" json:"text,omitempty"`
+	Text string `protobuf:"bytes,9,opt,name=text,proto3" json:"text,omitempty"`
+	// Whether the user was played by a person in this round.
+	ByPerson bool `protobuf:"varint,10,opt,name=by_person,json=byPerson,proto3" json:"by_person,omitempty"`
+	// The round it belongs to.
+	Round uint32 `protobuf:"varint,11,opt,name=round,proto3" json:"round,omitempty"`
+	// Number of the page in the visit, from 0; absent outside a visit.
+	Step *uint32 `protobuf:"varint,12,opt,name=step,proto3,oneof" json:"step,omitempty"`
+	// The words themselves: what the user felt, typed or said; for SHOWN the explanation.
+	Words string `protobuf:"bytes,13,opt,name=words,proto3" json:"words,omitempty"`
+	// For PAGE, what became of the list behind it: "accepted", "violations", "rejected", "late",
+	// "failed", "lost".
+	Outcome string `protobuf:"bytes,14,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	// For PAGE, where it was shown.
+	Surface Surface `protobuf:"varint,15,opt,name=surface,proto3,enum=recarena.v1.Surface" json:"surface,omitempty"`
+	// Title of the item as `text` has it.
+	ItemTitle string `protobuf:"bytes,16,opt,name=item_title,json=itemTitle,proto3" json:"item_title,omitempty"`
+	// Display name of other_user_id as `text` has it.
+	OtherUserName string `protobuf:"bytes,17,opt,name=other_user_name,json=otherUserName,proto3" json:"other_user_name,omitempty"`
+	// For SHOWN, whether the explanation was kept from the user.
+	ExplanationWithheld bool `protobuf:"varint,18,opt,name=explanation_withheld,json=explanationWithheld,proto3" json:"explanation_withheld,omitempty"`
+	// For INTERVENTION, its number in the run.
+	Intervention  uint32 `protobuf:"varint,19,opt,name=intervention,proto3" json:"intervention,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UserEvent) Reset() {
 	*x = UserEvent{}
-	mi := &file_recarena_v1_run_proto_msgTypes[2]
+	mi := &file_recarena_v1_run_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -556,7 +782,7 @@ func (x *UserEvent) String() string {
 func (*UserEvent) ProtoMessage() {}
 
 func (x *UserEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_recarena_v1_run_proto_msgTypes[2]
+	mi := &file_recarena_v1_run_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -569,7 +795,7 @@ func (x *UserEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UserEvent.ProtoReflect.Descriptor instead.
 func (*UserEvent) Descriptor() ([]byte, []int) {
-	return file_recarena_v1_run_proto_rawDescGZIP(), []int{2}
+	return file_recarena_v1_run_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *UserEvent) GetSequence() uint32 {
@@ -635,6 +861,76 @@ func (x *UserEvent) GetText() string {
 	return ""
 }
 
+func (x *UserEvent) GetByPerson() bool {
+	if x != nil {
+		return x.ByPerson
+	}
+	return false
+}
+
+func (x *UserEvent) GetRound() uint32 {
+	if x != nil {
+		return x.Round
+	}
+	return 0
+}
+
+func (x *UserEvent) GetStep() uint32 {
+	if x != nil && x.Step != nil {
+		return *x.Step
+	}
+	return 0
+}
+
+func (x *UserEvent) GetWords() string {
+	if x != nil {
+		return x.Words
+	}
+	return ""
+}
+
+func (x *UserEvent) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *UserEvent) GetSurface() Surface {
+	if x != nil {
+		return x.Surface
+	}
+	return Surface_SURFACE_UNSPECIFIED
+}
+
+func (x *UserEvent) GetItemTitle() string {
+	if x != nil {
+		return x.ItemTitle
+	}
+	return ""
+}
+
+func (x *UserEvent) GetOtherUserName() string {
+	if x != nil {
+		return x.OtherUserName
+	}
+	return ""
+}
+
+func (x *UserEvent) GetExplanationWithheld() bool {
+	if x != nil {
+		return x.ExplanationWithheld
+	}
+	return false
+}
+
+func (x *UserEvent) GetIntervention() uint32 {
+	if x != nil {
+		return x.Intervention
+	}
+	return 0
+}
+
 // Summary of a committed round.
 type RoundSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -659,14 +955,18 @@ type RoundSummary struct {
 	// Mean rating of the round's watches; absent without any.
 	MeanRating *float64 `protobuf:"fixed64,10,opt,name=mean_rating,json=meanRating,proto3,oneof" json:"mean_rating,omitempty"`
 	// Wall time of the round.
-	WallTime      *durationpb.Duration `protobuf:"bytes,11,opt,name=wall_time,json=wallTime,proto3" json:"wall_time,omitempty"`
+	WallTime *durationpb.Duration `protobuf:"bytes,11,opt,name=wall_time,json=wallTime,proto3" json:"wall_time,omitempty"`
+	// Interventions that took effect when it began.
+	Interventions uint32 `protobuf:"varint,12,opt,name=interventions,proto3" json:"interventions,omitempty"`
+	// Users played by a person.
+	People        uint32 `protobuf:"varint,13,opt,name=people,proto3" json:"people,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RoundSummary) Reset() {
 	*x = RoundSummary{}
-	mi := &file_recarena_v1_run_proto_msgTypes[3]
+	mi := &file_recarena_v1_run_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -678,7 +978,7 @@ func (x *RoundSummary) String() string {
 func (*RoundSummary) ProtoMessage() {}
 
 func (x *RoundSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_recarena_v1_run_proto_msgTypes[3]
+	mi := &file_recarena_v1_run_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -691,7 +991,7 @@ func (x *RoundSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoundSummary.ProtoReflect.Descriptor instead.
 func (*RoundSummary) Descriptor() ([]byte, []int) {
-	return file_recarena_v1_run_proto_rawDescGZIP(), []int{3}
+	return file_recarena_v1_run_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RoundSummary) GetRound() uint32 {
@@ -771,6 +1071,448 @@ func (x *RoundSummary) GetWallTime() *durationpb.Duration {
 	return nil
 }
 
+func (x *RoundSummary) GetInterventions() uint32 {
+	if x != nil {
+		return x.Interventions
+	}
+	return 0
+}
+
+func (x *RoundSummary) GetPeople() uint32 {
+	if x != nil {
+		return x.People
+	}
+	return 0
+}
+
+// The event log of a round as columns of equal length, in the order of the log: arrays of
+// little-endian numbers, to be read in one go (`numpy.frombuffer`).
+type EventColumns struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Rows.
+	Rows uint32 `protobuf:"varint,1,opt,name=rows,proto3" json:"rows,omitempty"`
+	// int32: user numbers, -1 for interventions.
+	User []byte `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
+	// int8: UserEvent.Type.
+	Kind []byte `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	// int32: item numbers, -1 without.
+	Item []byte `protobuf:"bytes,4,opt,name=item,proto3" json:"item,omitempty"`
+	// int16: position on the page (SHOWN, WATCH), number of items (PAGE), else -1.
+	Position []byte `protobuf:"bytes,5,opt,name=position,proto3" json:"position,omitempty"`
+	// float32: rating of a WATCH (0: none), sentiment of CHAT and POST in -2..2, else 0.
+	Value []byte `protobuf:"bytes,6,opt,name=value,proto3" json:"value,omitempty"`
+	// int32: user numbers of partners, -1 without.
+	Other []byte `protobuf:"bytes,7,opt,name=other,proto3" json:"other,omitempty"`
+	// int16: number of the page in the visit, -1 outside one.
+	Step []byte `protobuf:"bytes,8,opt,name=step,proto3" json:"step,omitempty"`
+	// int8: Surface of a PAGE, else 0.
+	Surface []byte `protobuf:"bytes,9,opt,name=surface,proto3" json:"surface,omitempty"`
+	// int8, of a PAGE: 1 accepted, 2 violations, 3 rejected, 4 late, 5 failed, 6 lost. Else 0.
+	Outcome       []byte `protobuf:"bytes,10,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventColumns) Reset() {
+	*x = EventColumns{}
+	mi := &file_recarena_v1_run_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventColumns) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventColumns) ProtoMessage() {}
+
+func (x *EventColumns) ProtoReflect() protoreflect.Message {
+	mi := &file_recarena_v1_run_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventColumns.ProtoReflect.Descriptor instead.
+func (*EventColumns) Descriptor() ([]byte, []int) {
+	return file_recarena_v1_run_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *EventColumns) GetRows() uint32 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+func (x *EventColumns) GetUser() []byte {
+	if x != nil {
+		return x.User
+	}
+	return nil
+}
+
+func (x *EventColumns) GetKind() []byte {
+	if x != nil {
+		return x.Kind
+	}
+	return nil
+}
+
+func (x *EventColumns) GetItem() []byte {
+	if x != nil {
+		return x.Item
+	}
+	return nil
+}
+
+func (x *EventColumns) GetPosition() []byte {
+	if x != nil {
+		return x.Position
+	}
+	return nil
+}
+
+func (x *EventColumns) GetValue() []byte {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *EventColumns) GetOther() []byte {
+	if x != nil {
+		return x.Other
+	}
+	return nil
+}
+
+func (x *EventColumns) GetStep() []byte {
+	if x != nil {
+		return x.Step
+	}
+	return nil
+}
+
+func (x *EventColumns) GetSurface() []byte {
+	if x != nil {
+		return x.Surface
+	}
+	return nil
+}
+
+func (x *EventColumns) GetOutcome() []byte {
+	if x != nil {
+		return x.Outcome
+	}
+	return nil
+}
+
+// A committed round as a whole.
+type RoundLog struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it came to.
+	Summary *RoundSummary `protobuf:"bytes,1,opt,name=summary,proto3" json:"summary,omitempty"`
+	// Its events; absent where the reader was behind and asked to be spared.
+	Events *EventColumns `protobuf:"bytes,2,opt,name=events,proto3" json:"events,omitempty"`
+	// Numbers of the users who were played by a person.
+	People        []uint32 `protobuf:"varint,3,rep,packed,name=people,proto3" json:"people,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RoundLog) Reset() {
+	*x = RoundLog{}
+	mi := &file_recarena_v1_run_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RoundLog) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RoundLog) ProtoMessage() {}
+
+func (x *RoundLog) ProtoReflect() protoreflect.Message {
+	mi := &file_recarena_v1_run_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RoundLog.ProtoReflect.Descriptor instead.
+func (*RoundLog) Descriptor() ([]byte, []int) {
+	return file_recarena_v1_run_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *RoundLog) GetSummary() *RoundSummary {
+	if x != nil {
+		return x.Summary
+	}
+	return nil
+}
+
+func (x *RoundLog) GetEvents() *EventColumns {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *RoundLog) GetPeople() []uint32 {
+	if x != nil {
+		return x.People
+	}
+	return nil
+}
+
+// What a user did in a round.
+type UserRound struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who.
+	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// Display name of the user.
+	UserName string `protobuf:"bytes,2,opt,name=user_name,json=userName,proto3" json:"user_name,omitempty"`
+	// Which round.
+	Round uint32 `protobuf:"varint,3,opt,name=round,proto3" json:"round,omitempty"`
+	// A sentence or two: "Olivia searches for The Lion King and watches two of five."
+	Text string `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`
+	// Titles that `text` has, as it has them.
+	Titles []string `protobuf:"bytes,5,rep,name=titles,proto3" json:"titles,omitempty"`
+	// Other users whom `text` names, and what it calls them.
+	People map[string]string `protobuf:"bytes,6,rep,name=people,proto3" json:"people,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Whether a person played the user.
+	ByPerson      bool `protobuf:"varint,7,opt,name=by_person,json=byPerson,proto3" json:"by_person,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UserRound) Reset() {
+	*x = UserRound{}
+	mi := &file_recarena_v1_run_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UserRound) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UserRound) ProtoMessage() {}
+
+func (x *UserRound) ProtoReflect() protoreflect.Message {
+	mi := &file_recarena_v1_run_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UserRound.ProtoReflect.Descriptor instead.
+func (*UserRound) Descriptor() ([]byte, []int) {
+	return file_recarena_v1_run_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *UserRound) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *UserRound) GetUserName() string {
+	if x != nil {
+		return x.UserName
+	}
+	return ""
+}
+
+func (x *UserRound) GetRound() uint32 {
+	if x != nil {
+		return x.Round
+	}
+	return 0
+}
+
+func (x *UserRound) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *UserRound) GetTitles() []string {
+	if x != nil {
+		return x.Titles
+	}
+	return nil
+}
+
+func (x *UserRound) GetPeople() map[string]string {
+	if x != nil {
+		return x.People
+	}
+	return nil
+}
+
+func (x *UserRound) GetByPerson() bool {
+	if x != nil {
+		return x.ByPerson
+	}
+	return false
+}
+
+// A call to a language model.
+type ModelCall struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it was for, for example "page" or "social".
+	Purpose string `protobuf:"bytes,1,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	// Number of the page in the visit, or of the call of its purpose, from 0.
+	Step uint32 `protobuf:"varint,2,opt,name=step,proto3" json:"step,omitempty"`
+	// Provider and model: "anthropic:claude-haiku-4-5".
+	Model string `protobuf:"bytes,3,opt,name=model,proto3" json:"model,omitempty"`
+	// What was sent, as the provider was sent it (JSON), without the key.
+	Request string `protobuf:"bytes,4,opt,name=request,proto3" json:"request,omitempty"`
+	// What came back, as the provider sent it.
+	Response string `protobuf:"bytes,5,opt,name=response,proto3" json:"response,omitempty"`
+	// Tokens in; absent: not known.
+	InputTokens *uint64 `protobuf:"varint,6,opt,name=input_tokens,json=inputTokens,proto3,oneof" json:"input_tokens,omitempty"`
+	// Tokens out; absent: not known.
+	OutputTokens *uint64 `protobuf:"varint,7,opt,name=output_tokens,json=outputTokens,proto3,oneof" json:"output_tokens,omitempty"`
+	// Money; absent: not known.
+	Cost *float64 `protobuf:"fixed64,8,opt,name=cost,proto3,oneof" json:"cost,omitempty"`
+	// Currency of cost.
+	Currency string `protobuf:"bytes,9,opt,name=currency,proto3" json:"currency,omitempty"`
+	// From sending to answer.
+	Latency *durationpb.Duration `protobuf:"bytes,10,opt,name=latency,proto3" json:"latency,omitempty"`
+	// Why the decision it was for could not be read; empty where it could.
+	Failure       string `protobuf:"bytes,11,opt,name=failure,proto3" json:"failure,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ModelCall) Reset() {
+	*x = ModelCall{}
+	mi := &file_recarena_v1_run_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ModelCall) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ModelCall) ProtoMessage() {}
+
+func (x *ModelCall) ProtoReflect() protoreflect.Message {
+	mi := &file_recarena_v1_run_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ModelCall.ProtoReflect.Descriptor instead.
+func (*ModelCall) Descriptor() ([]byte, []int) {
+	return file_recarena_v1_run_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ModelCall) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *ModelCall) GetStep() uint32 {
+	if x != nil {
+		return x.Step
+	}
+	return 0
+}
+
+func (x *ModelCall) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *ModelCall) GetRequest() string {
+	if x != nil {
+		return x.Request
+	}
+	return ""
+}
+
+func (x *ModelCall) GetResponse() string {
+	if x != nil {
+		return x.Response
+	}
+	return ""
+}
+
+func (x *ModelCall) GetInputTokens() uint64 {
+	if x != nil && x.InputTokens != nil {
+		return *x.InputTokens
+	}
+	return 0
+}
+
+func (x *ModelCall) GetOutputTokens() uint64 {
+	if x != nil && x.OutputTokens != nil {
+		return *x.OutputTokens
+	}
+	return 0
+}
+
+func (x *ModelCall) GetCost() float64 {
+	if x != nil && x.Cost != nil {
+		return *x.Cost
+	}
+	return 0
+}
+
+func (x *ModelCall) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+func (x *ModelCall) GetLatency() *durationpb.Duration {
+	if x != nil {
+		return x.Latency
+	}
+	return nil
+}
+
+func (x *ModelCall) GetFailure() string {
+	if x != nil {
+		return x.Failure
+	}
+	return ""
+}
+
 // A recommender as the server sees it.
 type RecommenderStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -810,7 +1552,7 @@ type RecommenderStatus struct {
 
 func (x *RecommenderStatus) Reset() {
 	*x = RecommenderStatus{}
-	mi := &file_recarena_v1_run_proto_msgTypes[4]
+	mi := &file_recarena_v1_run_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -822,7 +1564,7 @@ func (x *RecommenderStatus) String() string {
 func (*RecommenderStatus) ProtoMessage() {}
 
 func (x *RecommenderStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_recarena_v1_run_proto_msgTypes[4]
+	mi := &file_recarena_v1_run_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -835,7 +1577,7 @@ func (x *RecommenderStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecommenderStatus.ProtoReflect.Descriptor instead.
 func (*RecommenderStatus) Descriptor() ([]byte, []int) {
-	return file_recarena_v1_run_proto_rawDescGZIP(), []int{4}
+	return file_recarena_v1_run_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RecommenderStatus) GetRecommenderId() string {
@@ -959,14 +1701,21 @@ type User struct {
 	// Watches so far.
 	Watches uint32 `protobuf:"varint,6,opt,name=watches,proto3" json:"watches,omitempty"`
 	// Satisfaction between 0 and 1.
-	Satisfaction  float64 `protobuf:"fixed64,7,opt,name=satisfaction,proto3" json:"satisfaction,omitempty"`
+	Satisfaction float64 `protobuf:"fixed64,7,opt,name=satisfaction,proto3" json:"satisfaction,omitempty"`
+	// Whether a person plays the user, from the round after the last committed one on.
+	ByPerson bool `protobuf:"varint,8,opt,name=by_person,json=byPerson,proto3" json:"by_person,omitempty"`
+	// What drives the choice mind: mean_rating, activity, conformity, diversity, position_bias,
+	// posting, sociability, trust (docs/minds.md).
+	Traits map[string]float64 `protobuf:"bytes,9,rep,name=traits,proto3" json:"traits,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
+	// Taste by genre, in rating points.
+	Tastes        map[string]float64 `protobuf:"bytes,10,rep,name=tastes,proto3" json:"tastes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *User) Reset() {
 	*x = User{}
-	mi := &file_recarena_v1_run_proto_msgTypes[5]
+	mi := &file_recarena_v1_run_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -978,7 +1727,7 @@ func (x *User) String() string {
 func (*User) ProtoMessage() {}
 
 func (x *User) ProtoReflect() protoreflect.Message {
-	mi := &file_recarena_v1_run_proto_msgTypes[5]
+	mi := &file_recarena_v1_run_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -991,7 +1740,7 @@ func (x *User) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use User.ProtoReflect.Descriptor instead.
 func (*User) Descriptor() ([]byte, []int) {
-	return file_recarena_v1_run_proto_rawDescGZIP(), []int{5}
+	return file_recarena_v1_run_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *User) GetUserId() string {
@@ -1043,6 +1792,27 @@ func (x *User) GetSatisfaction() float64 {
 	return 0
 }
 
+func (x *User) GetByPerson() bool {
+	if x != nil {
+		return x.ByPerson
+	}
+	return false
+}
+
+func (x *User) GetTraits() map[string]float64 {
+	if x != nil {
+		return x.Traits
+	}
+	return nil
+}
+
+func (x *User) GetTastes() map[string]float64 {
+	if x != nil {
+		return x.Tastes
+	}
+	return nil
+}
+
 // A tie between two users.
 type Relation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1060,7 +1830,7 @@ type Relation struct {
 
 func (x *Relation) Reset() {
 	*x = Relation{}
-	mi := &file_recarena_v1_run_proto_msgTypes[6]
+	mi := &file_recarena_v1_run_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1072,7 +1842,7 @@ func (x *Relation) String() string {
 func (*Relation) ProtoMessage() {}
 
 func (x *Relation) ProtoReflect() protoreflect.Message {
-	mi := &file_recarena_v1_run_proto_msgTypes[6]
+	mi := &file_recarena_v1_run_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1085,7 +1855,7 @@ func (x *Relation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Relation.ProtoReflect.Descriptor instead.
 func (*Relation) Descriptor() ([]byte, []int) {
-	return file_recarena_v1_run_proto_rawDescGZIP(), []int{6}
+	return file_recarena_v1_run_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Relation) GetUserId() string {
@@ -1134,14 +1904,16 @@ type Memory struct {
 	// From whom, when not the user's own experience.
 	SourceUserId string `protobuf:"bytes,7,opt,name=source_user_id,json=sourceUserId,proto3" json:"source_user_id,omitempty"`
 	// About what, may be empty.
-	ItemId        string `protobuf:"bytes,8,opt,name=item_id,json=itemId,proto3" json:"item_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ItemId string `protobuf:"bytes,8,opt,name=item_id,json=itemId,proto3" json:"item_id,omitempty"`
+	// Rounds in which it came to the user's mind; for users with LLM minds.
+	RecalledInRounds []uint32 `protobuf:"varint,9,rep,packed,name=recalled_in_rounds,json=recalledInRounds,proto3" json:"recalled_in_rounds,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Memory) Reset() {
 	*x = Memory{}
-	mi := &file_recarena_v1_run_proto_msgTypes[7]
+	mi := &file_recarena_v1_run_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1153,7 +1925,7 @@ func (x *Memory) String() string {
 func (*Memory) ProtoMessage() {}
 
 func (x *Memory) ProtoReflect() protoreflect.Message {
-	mi := &file_recarena_v1_run_proto_msgTypes[7]
+	mi := &file_recarena_v1_run_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1166,7 +1938,7 @@ func (x *Memory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Memory.ProtoReflect.Descriptor instead.
 func (*Memory) Descriptor() ([]byte, []int) {
-	return file_recarena_v1_run_proto_rawDescGZIP(), []int{7}
+	return file_recarena_v1_run_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Memory) GetUserId() string {
@@ -1225,6 +1997,13 @@ func (x *Memory) GetItemId() string {
 	return ""
 }
 
+func (x *Memory) GetRecalledInRounds() []uint32 {
+	if x != nil {
+		return x.RecalledInRounds
+	}
+	return nil
+}
+
 var File_recarena_v1_run_proto protoreflect.FileDescriptor
 
 const file_recarena_v1_run_proto_rawDesc = "" +
@@ -1240,7 +2019,7 @@ const file_recarena_v1_run_proto_rawDesc = "" +
 	"\breplicas\x18\a \x01(\rR\breplicas\x12\x16\n" +
 	"\x06strict\x18\b \x01(\bR\x06strict\x120\n" +
 	"\x11explanation_share\x18\t \x01(\x01H\x00R\x10explanationShare\x88\x01\x01B\x14\n" +
-	"\x12_explanation_share\"\xf1\x02\n" +
+	"\x12_explanation_share\"\xd0\x04\n" +
 	"\x03Run\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12+\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x15.recarena.v1.RunStateR\x05state\x12\x12\n" +
@@ -1255,7 +2034,31 @@ const file_recarena_v1_run_proto_rawDesc = "" +
 	"\x05error\x18\n" +
 	" \x01(\v2\x12.google.rpc.StatusR\x05error\x12\x12\n" +
 	"\x04etag\x18\v \x01(\tR\x04etag\x12\x16\n" +
-	"\x06folder\x18\f \x01(\tR\x06folder\"\xa3\x04\n" +
+	"\x06folder\x18\f \x01(\tR\x06folder\x121\n" +
+	"\bspending\x18\r \x01(\v2\x15.recarena.v1.SpendingR\bspending\x12\x1d\n" +
+	"\n" +
+	"user_count\x18\x0e \x01(\rR\tuserCount\x12;\n" +
+	"\vcreate_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12\x14\n" +
+	"\x05minds\x18\x10 \x01(\tR\x05minds\x128\n" +
+	"\vforked_from\x18\x11 \x01(\v2\x17.recarena.v1.ForkOriginR\n" +
+	"forkedFrom\"9\n" +
+	"\n" +
+	"ForkOrigin\x12\x15\n" +
+	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x14\n" +
+	"\x05round\x18\x02 \x01(\rR\x05round\"\x9c\x02\n" +
+	"\bSpending\x12\x14\n" +
+	"\x05calls\x18\x01 \x01(\x04R\x05calls\x12&\n" +
+	"\finput_tokens\x18\x02 \x01(\x04H\x00R\vinputTokens\x88\x01\x01\x12(\n" +
+	"\routput_tokens\x18\x03 \x01(\x04H\x01R\foutputTokens\x88\x01\x01\x12\x17\n" +
+	"\x04cost\x18\x04 \x01(\x01H\x02R\x04cost\x88\x01\x01\x12\x1a\n" +
+	"\bcurrency\x18\x05 \x01(\tR\bcurrency\x12\x1e\n" +
+	"\bmax_cost\x18\x06 \x01(\x01H\x03R\amaxCost\x88\x01\x01\x12\x1a\n" +
+	"\bfailures\x18\a \x01(\x04R\bfailuresB\x0f\n" +
+	"\r_input_tokensB\x10\n" +
+	"\x0e_output_tokensB\a\n" +
+	"\x05_costB\v\n" +
+	"\t_max_cost\"\x8d\a\n" +
 	"\tUserEvent\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\rR\bsequence\x12/\n" +
 	"\x04type\x18\x02 \x01(\x0e2\x1b.recarena.v1.UserEvent.TypeR\x04type\x12\x17\n" +
@@ -1265,7 +2068,19 @@ const file_recarena_v1_run_proto_rawDesc = "" +
 	"\bposition\x18\x06 \x01(\rH\x00R\bposition\x88\x01\x01\x12\x19\n" +
 	"\x05value\x18\a \x01(\x01H\x01R\x05value\x88\x01\x01\x12\"\n" +
 	"\rother_user_id\x18\b \x01(\tR\votherUserId\x12\x12\n" +
-	"\x04text\x18\t \x01(\tR\x04text\"\xee\x01\n" +
+	"\x04text\x18\t \x01(\tR\x04text\x12\x1b\n" +
+	"\tby_person\x18\n" +
+	" \x01(\bR\bbyPerson\x12\x14\n" +
+	"\x05round\x18\v \x01(\rR\x05round\x12\x17\n" +
+	"\x04step\x18\f \x01(\rH\x02R\x04step\x88\x01\x01\x12\x14\n" +
+	"\x05words\x18\r \x01(\tR\x05words\x12\x18\n" +
+	"\aoutcome\x18\x0e \x01(\tR\aoutcome\x12.\n" +
+	"\asurface\x18\x0f \x01(\x0e2\x14.recarena.v1.SurfaceR\asurface\x12\x1d\n" +
+	"\n" +
+	"item_title\x18\x10 \x01(\tR\titemTitle\x12&\n" +
+	"\x0fother_user_name\x18\x11 \x01(\tR\rotherUserName\x121\n" +
+	"\x14explanation_withheld\x18\x12 \x01(\bR\x13explanationWithheld\x12\"\n" +
+	"\fintervention\x18\x13 \x01(\rR\fintervention\"\x85\x02\n" +
 	"\x04Type\x12\x14\n" +
 	"\x10TYPE_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tTYPE_IDLE\x10\x01\x12\x1a\n" +
@@ -1283,9 +2098,11 @@ const file_recarena_v1_run_proto_rawDesc = "" +
 	"\tTYPE_CHAT\x10\n" +
 	"\x12\r\n" +
 	"\tTYPE_POST\x10\v\x12\x11\n" +
-	"\rTYPE_CONVERSE\x10\fB\v\n" +
+	"\rTYPE_CONVERSE\x10\f\x12\x15\n" +
+	"\x11TYPE_INTERVENTION\x10\rB\v\n" +
 	"\t_positionB\b\n" +
-	"\x06_value\"\xfe\x02\n" +
+	"\x06_valueB\a\n" +
+	"\x05_step\"\xbc\x03\n" +
 	"\fRoundSummary\x12\x14\n" +
 	"\x05round\x18\x01 \x01(\rR\x05round\x125\n" +
 	"\bsim_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\asimTime\x12!\n" +
@@ -1299,8 +2116,53 @@ const file_recarena_v1_run_proto_rawDesc = "" +
 	"\vmean_rating\x18\n" +
 	" \x01(\x01H\x00R\n" +
 	"meanRating\x88\x01\x01\x126\n" +
-	"\twall_time\x18\v \x01(\v2\x19.google.protobuf.DurationR\bwallTimeB\x0e\n" +
-	"\f_mean_rating\"\xd0\x04\n" +
+	"\twall_time\x18\v \x01(\v2\x19.google.protobuf.DurationR\bwallTime\x12$\n" +
+	"\rinterventions\x18\f \x01(\rR\rinterventions\x12\x16\n" +
+	"\x06people\x18\r \x01(\rR\x06peopleB\x0e\n" +
+	"\f_mean_rating\"\xee\x01\n" +
+	"\fEventColumns\x12\x12\n" +
+	"\x04rows\x18\x01 \x01(\rR\x04rows\x12\x12\n" +
+	"\x04user\x18\x02 \x01(\fR\x04user\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\fR\x04kind\x12\x12\n" +
+	"\x04item\x18\x04 \x01(\fR\x04item\x12\x1a\n" +
+	"\bposition\x18\x05 \x01(\fR\bposition\x12\x14\n" +
+	"\x05value\x18\x06 \x01(\fR\x05value\x12\x14\n" +
+	"\x05other\x18\a \x01(\fR\x05other\x12\x12\n" +
+	"\x04step\x18\b \x01(\fR\x04step\x12\x18\n" +
+	"\asurface\x18\t \x01(\fR\asurface\x12\x18\n" +
+	"\aoutcome\x18\n" +
+	" \x01(\fR\aoutcome\"\x8a\x01\n" +
+	"\bRoundLog\x123\n" +
+	"\asummary\x18\x01 \x01(\v2\x19.recarena.v1.RoundSummaryR\asummary\x121\n" +
+	"\x06events\x18\x02 \x01(\v2\x19.recarena.v1.EventColumnsR\x06events\x12\x16\n" +
+	"\x06people\x18\x03 \x03(\rR\x06people\"\x97\x02\n" +
+	"\tUserRound\x12\x17\n" +
+	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x1b\n" +
+	"\tuser_name\x18\x02 \x01(\tR\buserName\x12\x14\n" +
+	"\x05round\x18\x03 \x01(\rR\x05round\x12\x12\n" +
+	"\x04text\x18\x04 \x01(\tR\x04text\x12\x16\n" +
+	"\x06titles\x18\x05 \x03(\tR\x06titles\x12:\n" +
+	"\x06people\x18\x06 \x03(\v2\".recarena.v1.UserRound.PeopleEntryR\x06people\x12\x1b\n" +
+	"\tby_person\x18\a \x01(\bR\bbyPerson\x1a9\n" +
+	"\vPeopleEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x87\x03\n" +
+	"\tModelCall\x12\x18\n" +
+	"\apurpose\x18\x01 \x01(\tR\apurpose\x12\x12\n" +
+	"\x04step\x18\x02 \x01(\rR\x04step\x12\x14\n" +
+	"\x05model\x18\x03 \x01(\tR\x05model\x12\x18\n" +
+	"\arequest\x18\x04 \x01(\tR\arequest\x12\x1a\n" +
+	"\bresponse\x18\x05 \x01(\tR\bresponse\x12&\n" +
+	"\finput_tokens\x18\x06 \x01(\x04H\x00R\vinputTokens\x88\x01\x01\x12(\n" +
+	"\routput_tokens\x18\a \x01(\x04H\x01R\foutputTokens\x88\x01\x01\x12\x17\n" +
+	"\x04cost\x18\b \x01(\x01H\x02R\x04cost\x88\x01\x01\x12\x1a\n" +
+	"\bcurrency\x18\t \x01(\tR\bcurrency\x123\n" +
+	"\alatency\x18\n" +
+	" \x01(\v2\x19.google.protobuf.DurationR\alatency\x12\x18\n" +
+	"\afailure\x18\v \x01(\tR\afailureB\x0f\n" +
+	"\r_input_tokensB\x10\n" +
+	"\x0e_output_tokensB\a\n" +
+	"\x05_cost\"\xd0\x04\n" +
 	"\x11RecommenderStatus\x12%\n" +
 	"\x0erecommender_id\x18\x01 \x01(\tR\rrecommenderId\x12\x1c\n" +
 	"\tconnected\x18\x02 \x01(\bR\tconnected\x12\x1a\n" +
@@ -1322,7 +2184,7 @@ const file_recarena_v1_run_proto_rawDesc = "" +
 	"\rtraining_time\x18\f \x01(\v2\x19.google.protobuf.DurationR\ftrainingTime\x12\x1a\n" +
 	"\bsessions\x18\r \x01(\rR\bsessions\x12 \n" +
 	"\vquarantined\x18\x0e \x01(\rR\vquarantined\x12 \n" +
-	"\vunsolicited\x18\x0f \x01(\x04R\vunsolicited\"\x9f\x02\n" +
+	"\vunsolicited\x18\x0f \x01(\x04R\vunsolicited\"\xa0\x04\n" +
 	"\x04User\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x1f\n" +
 	"\vuser_number\x18\x02 \x01(\rR\n" +
@@ -1331,15 +2193,25 @@ const file_recarena_v1_run_proto_rawDesc = "" +
 	"\aprofile\x18\x04 \x03(\v2\x1e.recarena.v1.User.ProfileEntryR\aprofile\x12\x15\n" +
 	"\x06arm_id\x18\x05 \x01(\tR\x05armId\x12\x18\n" +
 	"\awatches\x18\x06 \x01(\rR\awatches\x12\"\n" +
-	"\fsatisfaction\x18\a \x01(\x01R\fsatisfaction\x1a:\n" +
+	"\fsatisfaction\x18\a \x01(\x01R\fsatisfaction\x12\x1b\n" +
+	"\tby_person\x18\b \x01(\bR\bbyPerson\x125\n" +
+	"\x06traits\x18\t \x03(\v2\x1d.recarena.v1.User.TraitsEntryR\x06traits\x125\n" +
+	"\x06tastes\x18\n" +
+	" \x03(\v2\x1d.recarena.v1.User.TastesEntryR\x06tastes\x1a:\n" +
 	"\fProfileEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"y\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a9\n" +
+	"\vTraitsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\x1a9\n" +
+	"\vTastesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01\"y\n" +
 	"\bRelation\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\"\n" +
 	"\rother_user_id\x18\x02 \x01(\tR\votherUserId\x12\x12\n" +
 	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x1c\n" +
-	"\tcloseness\x18\x04 \x01(\x01R\tcloseness\"\xe3\x01\n" +
+	"\tcloseness\x18\x04 \x01(\x01R\tcloseness\"\x91\x02\n" +
 	"\x06Memory\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12#\n" +
 	"\rmemory_number\x18\x02 \x01(\rR\fmemoryNumber\x12\x14\n" +
@@ -1350,7 +2222,8 @@ const file_recarena_v1_run_proto_rawDesc = "" +
 	"importance\x18\x06 \x01(\x01R\n" +
 	"importance\x12$\n" +
 	"\x0esource_user_id\x18\a \x01(\tR\fsourceUserId\x12\x17\n" +
-	"\aitem_id\x18\b \x01(\tR\x06itemId*\xd7\x01\n" +
+	"\aitem_id\x18\b \x01(\tR\x06itemId\x12,\n" +
+	"\x12recalled_in_rounds\x18\t \x03(\rR\x10recalledInRounds*\xd7\x01\n" +
 	"\bRunState\x12\x19\n" +
 	"\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11RUN_STATE_CREATED\x10\x01\x12&\n" +
@@ -1381,47 +2254,67 @@ func file_recarena_v1_run_proto_rawDescGZIP() []byte {
 }
 
 var file_recarena_v1_run_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_recarena_v1_run_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_recarena_v1_run_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_recarena_v1_run_proto_goTypes = []any{
 	(RunState)(0),                 // 0: recarena.v1.RunState
 	(FailurePolicy)(0),            // 1: recarena.v1.FailurePolicy
 	(UserEvent_Type)(0),           // 2: recarena.v1.UserEvent.Type
 	(*Arm)(nil),                   // 3: recarena.v1.Arm
 	(*Run)(nil),                   // 4: recarena.v1.Run
-	(*UserEvent)(nil),             // 5: recarena.v1.UserEvent
-	(*RoundSummary)(nil),          // 6: recarena.v1.RoundSummary
-	(*RecommenderStatus)(nil),     // 7: recarena.v1.RecommenderStatus
-	(*User)(nil),                  // 8: recarena.v1.User
-	(*Relation)(nil),              // 9: recarena.v1.Relation
-	(*Memory)(nil),                // 10: recarena.v1.Memory
-	nil,                           // 11: recarena.v1.User.ProfileEntry
-	(*durationpb.Duration)(nil),   // 12: google.protobuf.Duration
-	(ExplanationMode)(0),          // 13: recarena.v1.ExplanationMode
-	(*structpb.Struct)(nil),       // 14: google.protobuf.Struct
-	(*status.Status)(nil),         // 15: google.rpc.Status
-	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
+	(*ForkOrigin)(nil),            // 5: recarena.v1.ForkOrigin
+	(*Spending)(nil),              // 6: recarena.v1.Spending
+	(*UserEvent)(nil),             // 7: recarena.v1.UserEvent
+	(*RoundSummary)(nil),          // 8: recarena.v1.RoundSummary
+	(*EventColumns)(nil),          // 9: recarena.v1.EventColumns
+	(*RoundLog)(nil),              // 10: recarena.v1.RoundLog
+	(*UserRound)(nil),             // 11: recarena.v1.UserRound
+	(*ModelCall)(nil),             // 12: recarena.v1.ModelCall
+	(*RecommenderStatus)(nil),     // 13: recarena.v1.RecommenderStatus
+	(*User)(nil),                  // 14: recarena.v1.User
+	(*Relation)(nil),              // 15: recarena.v1.Relation
+	(*Memory)(nil),                // 16: recarena.v1.Memory
+	nil,                           // 17: recarena.v1.UserRound.PeopleEntry
+	nil,                           // 18: recarena.v1.User.ProfileEntry
+	nil,                           // 19: recarena.v1.User.TraitsEntry
+	nil,                           // 20: recarena.v1.User.TastesEntry
+	(*durationpb.Duration)(nil),   // 21: google.protobuf.Duration
+	(ExplanationMode)(0),          // 22: recarena.v1.ExplanationMode
+	(*structpb.Struct)(nil),       // 23: google.protobuf.Struct
+	(*status.Status)(nil),         // 24: google.rpc.Status
+	(*timestamppb.Timestamp)(nil), // 25: google.protobuf.Timestamp
+	(Surface)(0),                  // 26: recarena.v1.Surface
 }
 var file_recarena_v1_run_proto_depIdxs = []int32{
 	1,  // 0: recarena.v1.Arm.failure_policy:type_name -> recarena.v1.FailurePolicy
-	12, // 1: recarena.v1.Arm.work_timeout:type_name -> google.protobuf.Duration
-	13, // 2: recarena.v1.Arm.explanation_mode:type_name -> recarena.v1.ExplanationMode
+	21, // 1: recarena.v1.Arm.work_timeout:type_name -> google.protobuf.Duration
+	22, // 2: recarena.v1.Arm.explanation_mode:type_name -> recarena.v1.ExplanationMode
 	0,  // 3: recarena.v1.Run.state:type_name -> recarena.v1.RunState
 	3,  // 4: recarena.v1.Run.arms:type_name -> recarena.v1.Arm
-	14, // 5: recarena.v1.Run.settings:type_name -> google.protobuf.Struct
-	15, // 6: recarena.v1.Run.error:type_name -> google.rpc.Status
-	2,  // 7: recarena.v1.UserEvent.type:type_name -> recarena.v1.UserEvent.Type
-	16, // 8: recarena.v1.RoundSummary.sim_time:type_name -> google.protobuf.Timestamp
-	12, // 9: recarena.v1.RoundSummary.wall_time:type_name -> google.protobuf.Duration
-	12, // 10: recarena.v1.RecommenderStatus.p50_latency:type_name -> google.protobuf.Duration
-	12, // 11: recarena.v1.RecommenderStatus.p95_latency:type_name -> google.protobuf.Duration
-	12, // 12: recarena.v1.RecommenderStatus.p99_latency:type_name -> google.protobuf.Duration
-	12, // 13: recarena.v1.RecommenderStatus.training_time:type_name -> google.protobuf.Duration
-	11, // 14: recarena.v1.User.profile:type_name -> recarena.v1.User.ProfileEntry
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	23, // 5: recarena.v1.Run.settings:type_name -> google.protobuf.Struct
+	24, // 6: recarena.v1.Run.error:type_name -> google.rpc.Status
+	6,  // 7: recarena.v1.Run.spending:type_name -> recarena.v1.Spending
+	25, // 8: recarena.v1.Run.create_time:type_name -> google.protobuf.Timestamp
+	5,  // 9: recarena.v1.Run.forked_from:type_name -> recarena.v1.ForkOrigin
+	2,  // 10: recarena.v1.UserEvent.type:type_name -> recarena.v1.UserEvent.Type
+	26, // 11: recarena.v1.UserEvent.surface:type_name -> recarena.v1.Surface
+	25, // 12: recarena.v1.RoundSummary.sim_time:type_name -> google.protobuf.Timestamp
+	21, // 13: recarena.v1.RoundSummary.wall_time:type_name -> google.protobuf.Duration
+	8,  // 14: recarena.v1.RoundLog.summary:type_name -> recarena.v1.RoundSummary
+	9,  // 15: recarena.v1.RoundLog.events:type_name -> recarena.v1.EventColumns
+	17, // 16: recarena.v1.UserRound.people:type_name -> recarena.v1.UserRound.PeopleEntry
+	21, // 17: recarena.v1.ModelCall.latency:type_name -> google.protobuf.Duration
+	21, // 18: recarena.v1.RecommenderStatus.p50_latency:type_name -> google.protobuf.Duration
+	21, // 19: recarena.v1.RecommenderStatus.p95_latency:type_name -> google.protobuf.Duration
+	21, // 20: recarena.v1.RecommenderStatus.p99_latency:type_name -> google.protobuf.Duration
+	21, // 21: recarena.v1.RecommenderStatus.training_time:type_name -> google.protobuf.Duration
+	18, // 22: recarena.v1.User.profile:type_name -> recarena.v1.User.ProfileEntry
+	19, // 23: recarena.v1.User.traits:type_name -> recarena.v1.User.TraitsEntry
+	20, // 24: recarena.v1.User.tastes:type_name -> recarena.v1.User.TastesEntry
+	25, // [25:25] is the sub-list for method output_type
+	25, // [25:25] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_recarena_v1_run_proto_init() }
@@ -1431,15 +2324,17 @@ func file_recarena_v1_run_proto_init() {
 	}
 	file_recarena_v1_types_proto_init()
 	file_recarena_v1_run_proto_msgTypes[0].OneofWrappers = []any{}
-	file_recarena_v1_run_proto_msgTypes[2].OneofWrappers = []any{}
 	file_recarena_v1_run_proto_msgTypes[3].OneofWrappers = []any{}
+	file_recarena_v1_run_proto_msgTypes[4].OneofWrappers = []any{}
+	file_recarena_v1_run_proto_msgTypes[5].OneofWrappers = []any{}
+	file_recarena_v1_run_proto_msgTypes[9].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_recarena_v1_run_proto_rawDesc), len(file_recarena_v1_run_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   9,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

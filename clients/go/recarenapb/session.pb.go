@@ -731,13 +731,20 @@ func (x *CatalogReady) GetError() *status.Status {
 	return nil
 }
 
-// From the server, between rounds: load this version and answer CatalogReady.
+// From the server, between rounds: load this version and answer CatalogReady. Items keep their
+// numbers: new ones stand at the end, those that were withdrawn are marked. RoundStarted follows
+// when all have answered.
 type CatalogChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The new version.
 	CatalogVersion string `protobuf:"bytes,1,opt,name=catalog_version,json=catalogVersion,proto3" json:"catalog_version,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Items of the new version, with those that were withdrawn.
+	CatalogSize uint32 `protobuf:"varint,2,opt,name=catalog_size,json=catalogSize,proto3" json:"catalog_size,omitempty"`
+	// Numbers of the items that changed; empty where there are more than 1,000, and all have to be
+	// read. StreamCatalog with the first of them as page_token reads from there on.
+	ChangedItems  []uint32 `protobuf:"varint,3,rep,packed,name=changed_items,json=changedItems,proto3" json:"changed_items,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CatalogChanged) Reset() {
@@ -775,6 +782,20 @@ func (x *CatalogChanged) GetCatalogVersion() string {
 		return x.CatalogVersion
 	}
 	return ""
+}
+
+func (x *CatalogChanged) GetCatalogSize() uint32 {
+	if x != nil {
+		return x.CatalogSize
+	}
+	return 0
+}
+
+func (x *CatalogChanged) GetChangedItems() []uint32 {
+	if x != nil {
+		return x.ChangedItems
+	}
+	return nil
 }
 
 // From the server: a round opens. Everything known before it has been delivered. A recommender
@@ -1486,9 +1507,11 @@ const file_recarena_v1_session_proto_rawDesc = "" +
 	"\breplicas\x18\x13 \x01(\rR\breplicas\"a\n" +
 	"\fCatalogReady\x12'\n" +
 	"\x0fcatalog_version\x18\x01 \x01(\tR\x0ecatalogVersion\x12(\n" +
-	"\x05error\x18\x02 \x01(\v2\x12.google.rpc.StatusR\x05error\"9\n" +
+	"\x05error\x18\x02 \x01(\v2\x12.google.rpc.StatusR\x05error\"\x81\x01\n" +
 	"\x0eCatalogChanged\x12'\n" +
-	"\x0fcatalog_version\x18\x01 \x01(\tR\x0ecatalogVersion\"\x82\x01\n" +
+	"\x0fcatalog_version\x18\x01 \x01(\tR\x0ecatalogVersion\x12!\n" +
+	"\fcatalog_size\x18\x02 \x01(\rR\vcatalogSize\x12#\n" +
+	"\rchanged_items\x18\x03 \x03(\rR\fchangedItems\"\x82\x01\n" +
 	"\fRoundStarted\x12\x14\n" +
 	"\x05round\x18\x01 \x01(\rR\x05round\x125\n" +
 	"\bsim_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\asimTime\x12%\n" +

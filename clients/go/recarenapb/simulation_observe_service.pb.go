@@ -9,6 +9,7 @@ package recarenapb
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -738,11 +739,1073 @@ func (x *ListMemoriesResponse) GetNextPageToken() string {
 	return ""
 }
 
+// Asks for rounds.
+type StreamRoundsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which run.
+	RunId string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	// The first sent is the one after it.
+	AfterRound uint32 `protobuf:"varint,2,opt,name=after_round,json=afterRound,proto3" json:"after_round,omitempty"`
+	// The last one sent, then the stream ends; 0: follows the run.
+	UntilRound uint32 `protobuf:"varint,3,opt,name=until_round,json=untilRound,proto3" json:"until_round,omitempty"`
+	// 0: whichever is in force.
+	Epoch uint32 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// Least time between two messages; rounds that are committed meanwhile come together. Absent: at
+	// once.
+	LeastInterval *durationpb.Duration `protobuf:"bytes,5,opt,name=least_interval,json=leastInterval,proto3" json:"least_interval,omitempty"`
+	// Of rounds that come together, how many of the newest come with their events; 0: all.
+	NewestWithEvents uint32 `protobuf:"varint,6,opt,name=newest_with_events,json=newestWithEvents,proto3" json:"newest_with_events,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *StreamRoundsRequest) Reset() {
+	*x = StreamRoundsRequest{}
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamRoundsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamRoundsRequest) ProtoMessage() {}
+
+func (x *StreamRoundsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamRoundsRequest.ProtoReflect.Descriptor instead.
+func (*StreamRoundsRequest) Descriptor() ([]byte, []int) {
+	return file_recarena_v1_simulation_observe_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *StreamRoundsRequest) GetRunId() string {
+	if x != nil {
+		return x.RunId
+	}
+	return ""
+}
+
+func (x *StreamRoundsRequest) GetAfterRound() uint32 {
+	if x != nil {
+		return x.AfterRound
+	}
+	return 0
+}
+
+func (x *StreamRoundsRequest) GetUntilRound() uint32 {
+	if x != nil {
+		return x.UntilRound
+	}
+	return 0
+}
+
+func (x *StreamRoundsRequest) GetEpoch() uint32 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *StreamRoundsRequest) GetLeastInterval() *durationpb.Duration {
+	if x != nil {
+		return x.LeastInterval
+	}
+	return nil
+}
+
+func (x *StreamRoundsRequest) GetNewestWithEvents() uint32 {
+	if x != nil {
+		return x.NewestWithEvents
+	}
+	return 0
+}
+
+// Rounds, or a change of the run.
+type StreamRoundsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The run as it is now; in the first message, and whenever its state changed.
+	Run *Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
+	// In order.
+	Rounds        []*RoundLog `protobuf:"bytes,2,rep,name=rounds,proto3" json:"rounds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamRoundsResponse) Reset() {
+	*x = StreamRoundsResponse{}
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamRoundsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamRoundsResponse) ProtoMessage() {}
+
+func (x *StreamRoundsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamRoundsResponse.ProtoReflect.Descriptor instead.
+func (*StreamRoundsResponse) Descriptor() ([]byte, []int) {
+	return file_recarena_v1_simulation_observe_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *StreamRoundsResponse) GetRun() *Run {
+	if x != nil {
+		return x.Run
+	}
+	return nil
+}
+
+func (x *StreamRoundsResponse) GetRounds() []*RoundLog {
+	if x != nil {
+		return x.Rounds
+	}
+	return nil
+}
+
+// Asks for events in words.
+type TellEventsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which run.
+	RunId string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	// Of which round.
+	Round uint32 `protobuf:"varint,2,opt,name=round,proto3" json:"round,omitempty"`
+	// At most 1,000.
+	Sequences     []uint32 `protobuf:"varint,3,rep,packed,name=sequences,proto3" json:"sequences,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TellEventsRequest) Reset() {
+	*x = TellEventsRequest{}
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TellEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TellEventsRequest) ProtoMessage() {}
+
+func (x *TellEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TellEventsRequest.ProtoReflect.Descriptor instead.
+func (*TellEventsRequest) Descriptor() ([]byte, []int) {
+	return file_recarena_v1_simulation_observe_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *TellEventsRequest) GetRunId() string {
+	if x != nil {
+		return x.RunId
+	}
+	return ""
+}
+
+func (x *TellEventsRequest) GetRound() uint32 {
+	if x != nil {
+		return x.Round
+	}
+	return 0
+}
+
+func (x *TellEventsRequest) GetSequences() []uint32 {
+	if x != nil {
+		return x.Sequences
+	}
+	return nil
+}
+
+// Events.
+type TellEventsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order asked for.
+	Events        []*UserEvent `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TellEventsResponse) Reset() {
+	*x = TellEventsResponse{}
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TellEventsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TellEventsResponse) ProtoMessage() {}
+
+func (x *TellEventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TellEventsResponse.ProtoReflect.Descriptor instead.
+func (*TellEventsResponse) Descriptor() ([]byte, []int) {
+	return file_recarena_v1_simulation_observe_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *TellEventsResponse) GetEvents() []*UserEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+// Asks what users did.
+type TellRoundRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which run.
+	RunId string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	// In which round.
+	Round uint32 `protobuf:"varint,2,opt,name=round,proto3" json:"round,omitempty"`
+	// At most 200.
+	UserIds       []string `protobuf:"bytes,3,rep,name=user_ids,json=userIds,proto3" json:"user_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TellRoundRequest) Reset() {
+	*x = TellRoundRequest{}
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TellRoundRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TellRoundRequest) ProtoMessage() {}
+
+func (x *TellRoundRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TellRoundRequest.ProtoReflect.Descriptor instead.
+func (*TellRoundRequest) Descriptor() ([]byte, []int) {
+	return file_recarena_v1_simulation_observe_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *TellRoundRequest) GetRunId() string {
+	if x != nil {
+		return x.RunId
+	}
+	return ""
+}
+
+func (x *TellRoundRequest) GetRound() uint32 {
+	if x != nil {
+		return x.Round
+	}
+	return 0
+}
+
+func (x *TellRoundRequest) GetUserIds() []string {
+	if x != nil {
+		return x.UserIds
+	}
+	return nil
+}
+
+// What they did.
+type TellRoundResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order asked for.
+	Users         []*UserRound `protobuf:"bytes,1,rep,name=users,proto3" json:"users,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TellRoundResponse) Reset() {
+	*x = TellRoundResponse{}
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TellRoundResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TellRoundResponse) ProtoMessage() {}
+
+func (x *TellRoundResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TellRoundResponse.ProtoReflect.Descriptor instead.
+func (*TellRoundResponse) Descriptor() ([]byte, []int) {
+	return file_recarena_v1_simulation_observe_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *TellRoundResponse) GetUsers() []*UserRound {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+// Asks for the events of a user.
+type ListUserEventsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which run.
+	RunId string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	// Whose.
+	UserId string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// Only up to this round; 0: all.
+	UntilRound uint32 `protobuf:"varint,3,opt,name=until_round,json=untilRound,proto3" json:"until_round,omitempty"`
+	// Most rounds in the answer; 0: 20, at most 100.
+	PageSize int32 `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Empty, or the token of the page before.
+	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListUserEventsRequest) Reset() {
+	*x = ListUserEventsRequest{}
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListUserEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListUserEventsRequest) ProtoMessage() {}
+
+func (x *ListUserEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListUserEventsRequest.ProtoReflect.Descriptor instead.
+func (*ListUserEventsRequest) Descriptor() ([]byte, []int) {
+	return file_recarena_v1_simulation_observe_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ListUserEventsRequest) GetRunId() string {
+	if x != nil {
+		return x.RunId
+	}
+	return ""
+}
+
+func (x *ListUserEventsRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *ListUserEventsRequest) GetUntilRound() uint32 {
+	if x != nil {
+		return x.UntilRound
+	}
+	return 0
+}
+
+func (x *ListUserEventsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListUserEventsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// Events.
+type ListUserEventsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Newest round first, within a round in order.
+	Events []*UserEvent `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	// Empty when there is no more.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListUserEventsResponse) Reset() {
+	*x = ListUserEventsResponse{}
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListUserEventsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListUserEventsResponse) ProtoMessage() {}
+
+func (x *ListUserEventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListUserEventsResponse.ProtoReflect.Descriptor instead.
+func (*ListUserEventsResponse) Descriptor() ([]byte, []int) {
+	return file_recarena_v1_simulation_observe_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ListUserEventsResponse) GetEvents() []*UserEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *ListUserEventsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Asks for calls.
+type ListModelCallsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which run.
+	RunId string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	// For whom.
+	UserId string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// In which round.
+	Round         uint32 `protobuf:"varint,3,opt,name=round,proto3" json:"round,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListModelCallsRequest) Reset() {
+	*x = ListModelCallsRequest{}
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListModelCallsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListModelCallsRequest) ProtoMessage() {}
+
+func (x *ListModelCallsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListModelCallsRequest.ProtoReflect.Descriptor instead.
+func (*ListModelCallsRequest) Descriptor() ([]byte, []int) {
+	return file_recarena_v1_simulation_observe_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ListModelCallsRequest) GetRunId() string {
+	if x != nil {
+		return x.RunId
+	}
+	return ""
+}
+
+func (x *ListModelCallsRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *ListModelCallsRequest) GetRound() uint32 {
+	if x != nil {
+		return x.Round
+	}
+	return 0
+}
+
+// Calls.
+type ListModelCallsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In order.
+	Calls         []*ModelCall `protobuf:"bytes,1,rep,name=calls,proto3" json:"calls,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListModelCallsResponse) Reset() {
+	*x = ListModelCallsResponse{}
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListModelCallsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListModelCallsResponse) ProtoMessage() {}
+
+func (x *ListModelCallsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListModelCallsResponse.ProtoReflect.Descriptor instead.
+func (*ListModelCallsResponse) Descriptor() ([]byte, []int) {
+	return file_recarena_v1_simulation_observe_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ListModelCallsResponse) GetCalls() []*ModelCall {
+	if x != nil {
+		return x.Calls
+	}
+	return nil
+}
+
+// Asks for items.
+type ListItemsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which run.
+	RunId string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	// Only items whose title or id has these words; empty: all.
+	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	// Most entries in the answer; 0: 100, at most 1,000.
+	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Empty, or the token of the page before.
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListItemsRequest) Reset() {
+	*x = ListItemsRequest{}
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListItemsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListItemsRequest) ProtoMessage() {}
+
+func (x *ListItemsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListItemsRequest.ProtoReflect.Descriptor instead.
+func (*ListItemsRequest) Descriptor() ([]byte, []int) {
+	return file_recarena_v1_simulation_observe_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ListItemsRequest) GetRunId() string {
+	if x != nil {
+		return x.RunId
+	}
+	return ""
+}
+
+func (x *ListItemsRequest) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *ListItemsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListItemsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// Items.
+type ListItemsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By item number.
+	Entries []*ListItemsResponse_Entry `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	// Empty when there is no more.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListItemsResponse) Reset() {
+	*x = ListItemsResponse{}
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListItemsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListItemsResponse) ProtoMessage() {}
+
+func (x *ListItemsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListItemsResponse.ProtoReflect.Descriptor instead.
+func (*ListItemsResponse) Descriptor() ([]byte, []int) {
+	return file_recarena_v1_simulation_observe_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ListItemsResponse) GetEntries() []*ListItemsResponse_Entry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+func (x *ListItemsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Asks for interventions.
+type ListInterventionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which run.
+	RunId string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	// Most entries in the answer; 0: 100, at most 1,000.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Empty, or the token of the page before.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListInterventionsRequest) Reset() {
+	*x = ListInterventionsRequest{}
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListInterventionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListInterventionsRequest) ProtoMessage() {}
+
+func (x *ListInterventionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListInterventionsRequest.ProtoReflect.Descriptor instead.
+func (*ListInterventionsRequest) Descriptor() ([]byte, []int) {
+	return file_recarena_v1_simulation_observe_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ListInterventionsRequest) GetRunId() string {
+	if x != nil {
+		return x.RunId
+	}
+	return ""
+}
+
+func (x *ListInterventionsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListInterventionsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// Interventions.
+type ListInterventionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Newest first.
+	Interventions []*Intervention `protobuf:"bytes,1,rep,name=interventions,proto3" json:"interventions,omitempty"`
+	// Empty when there is no more.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListInterventionsResponse) Reset() {
+	*x = ListInterventionsResponse{}
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListInterventionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListInterventionsResponse) ProtoMessage() {}
+
+func (x *ListInterventionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListInterventionsResponse.ProtoReflect.Descriptor instead.
+func (*ListInterventionsResponse) Descriptor() ([]byte, []int) {
+	return file_recarena_v1_simulation_observe_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ListInterventionsResponse) GetInterventions() []*Intervention {
+	if x != nil {
+		return x.Interventions
+	}
+	return nil
+}
+
+func (x *ListInterventionsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Asks for turns.
+type StreamTurnsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which run.
+	RunId string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
+	// Which user.
+	UserId        string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamTurnsRequest) Reset() {
+	*x = StreamTurnsRequest{}
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamTurnsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamTurnsRequest) ProtoMessage() {}
+
+func (x *StreamTurnsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamTurnsRequest.ProtoReflect.Descriptor instead.
+func (*StreamTurnsRequest) Descriptor() ([]byte, []int) {
+	return file_recarena_v1_simulation_observe_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *StreamTurnsRequest) GetRunId() string {
+	if x != nil {
+		return x.RunId
+	}
+	return ""
+}
+
+func (x *StreamTurnsRequest) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+// What there is to decide.
+type StreamTurnsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The run as it is now.
+	Run *Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
+	// What the user decides now; absent: nothing at the moment.
+	Turn *PlayTurn `protobuf:"bytes,2,opt,name=turn,proto3" json:"turn,omitempty"`
+	// What became of the turn before, where there was one.
+	LastOutcome TurnOutcome `protobuf:"varint,3,opt,name=last_outcome,json=lastOutcome,proto3,enum=recarena.v1.TurnOutcome" json:"last_outcome,omitempty"`
+	// How many rounds in a row nobody decided anything; after the first the user is handed back.
+	MissedRounds  uint32 `protobuf:"varint,4,opt,name=missed_rounds,json=missedRounds,proto3" json:"missed_rounds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamTurnsResponse) Reset() {
+	*x = StreamTurnsResponse{}
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamTurnsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamTurnsResponse) ProtoMessage() {}
+
+func (x *StreamTurnsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamTurnsResponse.ProtoReflect.Descriptor instead.
+func (*StreamTurnsResponse) Descriptor() ([]byte, []int) {
+	return file_recarena_v1_simulation_observe_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *StreamTurnsResponse) GetRun() *Run {
+	if x != nil {
+		return x.Run
+	}
+	return nil
+}
+
+func (x *StreamTurnsResponse) GetTurn() *PlayTurn {
+	if x != nil {
+		return x.Turn
+	}
+	return nil
+}
+
+func (x *StreamTurnsResponse) GetLastOutcome() TurnOutcome {
+	if x != nil {
+		return x.LastOutcome
+	}
+	return TurnOutcome_TURN_OUTCOME_UNSPECIFIED
+}
+
+func (x *StreamTurnsResponse) GetMissedRounds() uint32 {
+	if x != nil {
+		return x.MissedRounds
+	}
+	return 0
+}
+
+// An item and how it fared.
+type ListItemsResponse_Entry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Public fields.
+	Item *Item `protobuf:"bytes,1,opt,name=item,proto3" json:"item,omitempty"`
+	// Position in the catalogue.
+	ItemNumber uint32 `protobuf:"varint,2,opt,name=item_number,json=itemNumber,proto3" json:"item_number,omitempty"`
+	// Watches so far, with those before the run.
+	Watches uint64 `protobuf:"varint,3,opt,name=watches,proto3" json:"watches,omitempty"`
+	// Mean rating as everybody sees it.
+	DisplayedRating float64 `protobuf:"fixed64,4,opt,name=displayed_rating,json=displayedRating,proto3" json:"displayed_rating,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *ListItemsResponse_Entry) Reset() {
+	*x = ListItemsResponse_Entry{}
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListItemsResponse_Entry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListItemsResponse_Entry) ProtoMessage() {}
+
+func (x *ListItemsResponse_Entry) ProtoReflect() protoreflect.Message {
+	mi := &file_recarena_v1_simulation_observe_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListItemsResponse_Entry.ProtoReflect.Descriptor instead.
+func (*ListItemsResponse_Entry) Descriptor() ([]byte, []int) {
+	return file_recarena_v1_simulation_observe_service_proto_rawDescGZIP(), []int{21, 0}
+}
+
+func (x *ListItemsResponse_Entry) GetItem() *Item {
+	if x != nil {
+		return x.Item
+	}
+	return nil
+}
+
+func (x *ListItemsResponse_Entry) GetItemNumber() uint32 {
+	if x != nil {
+		return x.ItemNumber
+	}
+	return 0
+}
+
+func (x *ListItemsResponse_Entry) GetWatches() uint64 {
+	if x != nil {
+		return x.Watches
+	}
+	return 0
+}
+
+func (x *ListItemsResponse_Entry) GetDisplayedRating() float64 {
+	if x != nil {
+		return x.DisplayedRating
+	}
+	return 0
+}
+
 var File_recarena_v1_simulation_observe_service_proto protoreflect.FileDescriptor
 
 const file_recarena_v1_simulation_observe_service_proto_rawDesc = "" +
 	"\n" +
-	",recarena/v1/simulation_observe_service.proto\x12\vrecarena.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18recarena/v1/access.proto\x1a\x15recarena/v1/run.proto\"\xcf\x01\n" +
+	",recarena/v1/simulation_observe_service.proto\x12\vrecarena.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18recarena/v1/access.proto\x1a\x15recarena/v1/run.proto\x1a\x1arecarena/v1/steering.proto\x1a\x17recarena/v1/types.proto\"\xcf\x01\n" +
 	"\x13StreamEventsRequest\x12\x15\n" +
 	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12!\n" +
 	"\fresume_token\x18\x02 \x01(\tR\vresumeToken\x12<\n" +
@@ -795,13 +1858,94 @@ const file_recarena_v1_simulation_observe_service_proto_rawDesc = "" +
 	"page_token\x18\x04 \x01(\tR\tpageToken\"o\n" +
 	"\x14ListMemoriesResponse\x12/\n" +
 	"\bmemories\x18\x01 \x03(\v2\x13.recarena.v1.MemoryR\bmemories\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xf3\x03\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xf4\x01\n" +
+	"\x13StreamRoundsRequest\x12\x15\n" +
+	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x1f\n" +
+	"\vafter_round\x18\x02 \x01(\rR\n" +
+	"afterRound\x12\x1f\n" +
+	"\vuntil_round\x18\x03 \x01(\rR\n" +
+	"untilRound\x12\x14\n" +
+	"\x05epoch\x18\x04 \x01(\rR\x05epoch\x12@\n" +
+	"\x0eleast_interval\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\rleastInterval\x12,\n" +
+	"\x12newest_with_events\x18\x06 \x01(\rR\x10newestWithEvents\"i\n" +
+	"\x14StreamRoundsResponse\x12\"\n" +
+	"\x03run\x18\x01 \x01(\v2\x10.recarena.v1.RunR\x03run\x12-\n" +
+	"\x06rounds\x18\x02 \x03(\v2\x15.recarena.v1.RoundLogR\x06rounds\"^\n" +
+	"\x11TellEventsRequest\x12\x15\n" +
+	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x14\n" +
+	"\x05round\x18\x02 \x01(\rR\x05round\x12\x1c\n" +
+	"\tsequences\x18\x03 \x03(\rR\tsequences\"D\n" +
+	"\x12TellEventsResponse\x12.\n" +
+	"\x06events\x18\x01 \x03(\v2\x16.recarena.v1.UserEventR\x06events\"Z\n" +
+	"\x10TellRoundRequest\x12\x15\n" +
+	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x14\n" +
+	"\x05round\x18\x02 \x01(\rR\x05round\x12\x19\n" +
+	"\buser_ids\x18\x03 \x03(\tR\auserIds\"A\n" +
+	"\x11TellRoundResponse\x12,\n" +
+	"\x05users\x18\x01 \x03(\v2\x16.recarena.v1.UserRoundR\x05users\"\xa4\x01\n" +
+	"\x15ListUserEventsRequest\x12\x15\n" +
+	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x17\n" +
+	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x1f\n" +
+	"\vuntil_round\x18\x03 \x01(\rR\n" +
+	"untilRound\x12\x1b\n" +
+	"\tpage_size\x18\x04 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x05 \x01(\tR\tpageToken\"p\n" +
+	"\x16ListUserEventsResponse\x12.\n" +
+	"\x06events\x18\x01 \x03(\v2\x16.recarena.v1.UserEventR\x06events\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"]\n" +
+	"\x15ListModelCallsRequest\x12\x15\n" +
+	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x17\n" +
+	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x14\n" +
+	"\x05round\x18\x03 \x01(\rR\x05round\"F\n" +
+	"\x16ListModelCallsResponse\x12,\n" +
+	"\x05calls\x18\x01 \x03(\v2\x16.recarena.v1.ModelCallR\x05calls\"y\n" +
+	"\x10ListItemsRequest\x12\x15\n" +
+	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\x12\x1b\n" +
+	"\tpage_size\x18\x03 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tR\tpageToken\"\x92\x02\n" +
+	"\x11ListItemsResponse\x12>\n" +
+	"\aentries\x18\x01 \x03(\v2$.recarena.v1.ListItemsResponse.EntryR\aentries\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x1a\x94\x01\n" +
+	"\x05Entry\x12%\n" +
+	"\x04item\x18\x01 \x01(\v2\x11.recarena.v1.ItemR\x04item\x12\x1f\n" +
+	"\vitem_number\x18\x02 \x01(\rR\n" +
+	"itemNumber\x12\x18\n" +
+	"\awatches\x18\x03 \x01(\x04R\awatches\x12)\n" +
+	"\x10displayed_rating\x18\x04 \x01(\x01R\x0fdisplayedRating\"m\n" +
+	"\x18ListInterventionsRequest\x12\x15\n" +
+	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"\x84\x01\n" +
+	"\x19ListInterventionsResponse\x12?\n" +
+	"\rinterventions\x18\x01 \x03(\v2\x19.recarena.v1.InterventionR\rinterventions\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"D\n" +
+	"\x12StreamTurnsRequest\x12\x15\n" +
+	"\x06run_id\x18\x01 \x01(\tR\x05runId\x12\x17\n" +
+	"\auser_id\x18\x02 \x01(\tR\x06userId\"\xc6\x01\n" +
+	"\x13StreamTurnsResponse\x12\"\n" +
+	"\x03run\x18\x01 \x01(\v2\x10.recarena.v1.RunR\x03run\x12)\n" +
+	"\x04turn\x18\x02 \x01(\v2\x15.recarena.v1.PlayTurnR\x04turn\x12;\n" +
+	"\flast_outcome\x18\x03 \x01(\x0e2\x18.recarena.v1.TurnOutcomeR\vlastOutcome\x12#\n" +
+	"\rmissed_rounds\x18\x04 \x01(\rR\fmissedRounds2\xdf\t\n" +
 	"\x18SimulationObserveService\x12]\n" +
 	"\fStreamEvents\x12 .recarena.v1.StreamEventsRequest\x1a!.recarena.v1.StreamEventsResponse\"\x06\xd2\xe5\x18\x02\x02\x030\x01\x12g\n" +
 	"\x10ListRecommenders\x12$.recarena.v1.ListRecommendersRequest\x1a%.recarena.v1.ListRecommendersResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x12R\n" +
 	"\tListUsers\x12\x1d.recarena.v1.ListUsersRequest\x1a\x1e.recarena.v1.ListUsersResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x12^\n" +
 	"\rListRelations\x12!.recarena.v1.ListRelationsRequest\x1a\".recarena.v1.ListRelationsResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x12[\n" +
-	"\fListMemories\x12 .recarena.v1.ListMemoriesRequest\x1a!.recarena.v1.ListMemoriesResponse\"\x06\xd2\xe5\x18\x02\x02\x03BR\n" +
+	"\fListMemories\x12 .recarena.v1.ListMemoriesRequest\x1a!.recarena.v1.ListMemoriesResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x12]\n" +
+	"\fStreamRounds\x12 .recarena.v1.StreamRoundsRequest\x1a!.recarena.v1.StreamRoundsResponse\"\x06\xd2\xe5\x18\x02\x02\x030\x01\x12U\n" +
+	"\n" +
+	"TellEvents\x12\x1e.recarena.v1.TellEventsRequest\x1a\x1f.recarena.v1.TellEventsResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x12R\n" +
+	"\tTellRound\x12\x1d.recarena.v1.TellRoundRequest\x1a\x1e.recarena.v1.TellRoundResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x12a\n" +
+	"\x0eListUserEvents\x12\".recarena.v1.ListUserEventsRequest\x1a#.recarena.v1.ListUserEventsResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x12a\n" +
+	"\x0eListModelCalls\x12\".recarena.v1.ListModelCallsRequest\x1a#.recarena.v1.ListModelCallsResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x12R\n" +
+	"\tListItems\x12\x1d.recarena.v1.ListItemsRequest\x1a\x1e.recarena.v1.ListItemsResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x12j\n" +
+	"\x11ListInterventions\x12%.recarena.v1.ListInterventionsRequest\x1a&.recarena.v1.ListInterventionsResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x12Z\n" +
+	"\vStreamTurns\x12\x1f.recarena.v1.StreamTurnsRequest\x1a .recarena.v1.StreamTurnsResponse\"\x06\xd2\xe5\x18\x02\x02\x030\x01BR\n" +
 	"\x0forg.recarena.v1P\x01Z=github.com/recarena/recarena/clients/go/recarenapb;recarenapbb\x06proto3"
 
 var (
@@ -816,53 +1960,107 @@ func file_recarena_v1_simulation_observe_service_proto_rawDescGZIP() []byte {
 	return file_recarena_v1_simulation_observe_service_proto_rawDescData
 }
 
-var file_recarena_v1_simulation_observe_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_recarena_v1_simulation_observe_service_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_recarena_v1_simulation_observe_service_proto_goTypes = []any{
-	(*StreamEventsRequest)(nil),      // 0: recarena.v1.StreamEventsRequest
-	(*StreamEventsResponse)(nil),     // 1: recarena.v1.StreamEventsResponse
-	(*ListRecommendersRequest)(nil),  // 2: recarena.v1.ListRecommendersRequest
-	(*ListRecommendersResponse)(nil), // 3: recarena.v1.ListRecommendersResponse
-	(*ListUsersRequest)(nil),         // 4: recarena.v1.ListUsersRequest
-	(*ListUsersResponse)(nil),        // 5: recarena.v1.ListUsersResponse
-	(*ListRelationsRequest)(nil),     // 6: recarena.v1.ListRelationsRequest
-	(*ListRelationsResponse)(nil),    // 7: recarena.v1.ListRelationsResponse
-	(*ListMemoriesRequest)(nil),      // 8: recarena.v1.ListMemoriesRequest
-	(*ListMemoriesResponse)(nil),     // 9: recarena.v1.ListMemoriesResponse
-	(UserEvent_Type)(0),              // 10: recarena.v1.UserEvent.Type
-	(*timestamppb.Timestamp)(nil),    // 11: google.protobuf.Timestamp
-	(*Run)(nil),                      // 12: recarena.v1.Run
-	(*UserEvent)(nil),                // 13: recarena.v1.UserEvent
-	(*RoundSummary)(nil),             // 14: recarena.v1.RoundSummary
-	(*RecommenderStatus)(nil),        // 15: recarena.v1.RecommenderStatus
-	(*User)(nil),                     // 16: recarena.v1.User
-	(*Relation)(nil),                 // 17: recarena.v1.Relation
-	(*Memory)(nil),                   // 18: recarena.v1.Memory
+	(*StreamEventsRequest)(nil),       // 0: recarena.v1.StreamEventsRequest
+	(*StreamEventsResponse)(nil),      // 1: recarena.v1.StreamEventsResponse
+	(*ListRecommendersRequest)(nil),   // 2: recarena.v1.ListRecommendersRequest
+	(*ListRecommendersResponse)(nil),  // 3: recarena.v1.ListRecommendersResponse
+	(*ListUsersRequest)(nil),          // 4: recarena.v1.ListUsersRequest
+	(*ListUsersResponse)(nil),         // 5: recarena.v1.ListUsersResponse
+	(*ListRelationsRequest)(nil),      // 6: recarena.v1.ListRelationsRequest
+	(*ListRelationsResponse)(nil),     // 7: recarena.v1.ListRelationsResponse
+	(*ListMemoriesRequest)(nil),       // 8: recarena.v1.ListMemoriesRequest
+	(*ListMemoriesResponse)(nil),      // 9: recarena.v1.ListMemoriesResponse
+	(*StreamRoundsRequest)(nil),       // 10: recarena.v1.StreamRoundsRequest
+	(*StreamRoundsResponse)(nil),      // 11: recarena.v1.StreamRoundsResponse
+	(*TellEventsRequest)(nil),         // 12: recarena.v1.TellEventsRequest
+	(*TellEventsResponse)(nil),        // 13: recarena.v1.TellEventsResponse
+	(*TellRoundRequest)(nil),          // 14: recarena.v1.TellRoundRequest
+	(*TellRoundResponse)(nil),         // 15: recarena.v1.TellRoundResponse
+	(*ListUserEventsRequest)(nil),     // 16: recarena.v1.ListUserEventsRequest
+	(*ListUserEventsResponse)(nil),    // 17: recarena.v1.ListUserEventsResponse
+	(*ListModelCallsRequest)(nil),     // 18: recarena.v1.ListModelCallsRequest
+	(*ListModelCallsResponse)(nil),    // 19: recarena.v1.ListModelCallsResponse
+	(*ListItemsRequest)(nil),          // 20: recarena.v1.ListItemsRequest
+	(*ListItemsResponse)(nil),         // 21: recarena.v1.ListItemsResponse
+	(*ListInterventionsRequest)(nil),  // 22: recarena.v1.ListInterventionsRequest
+	(*ListInterventionsResponse)(nil), // 23: recarena.v1.ListInterventionsResponse
+	(*StreamTurnsRequest)(nil),        // 24: recarena.v1.StreamTurnsRequest
+	(*StreamTurnsResponse)(nil),       // 25: recarena.v1.StreamTurnsResponse
+	(*ListItemsResponse_Entry)(nil),   // 26: recarena.v1.ListItemsResponse.Entry
+	(UserEvent_Type)(0),               // 27: recarena.v1.UserEvent.Type
+	(*timestamppb.Timestamp)(nil),     // 28: google.protobuf.Timestamp
+	(*Run)(nil),                       // 29: recarena.v1.Run
+	(*UserEvent)(nil),                 // 30: recarena.v1.UserEvent
+	(*RoundSummary)(nil),              // 31: recarena.v1.RoundSummary
+	(*RecommenderStatus)(nil),         // 32: recarena.v1.RecommenderStatus
+	(*User)(nil),                      // 33: recarena.v1.User
+	(*Relation)(nil),                  // 34: recarena.v1.Relation
+	(*Memory)(nil),                    // 35: recarena.v1.Memory
+	(*durationpb.Duration)(nil),       // 36: google.protobuf.Duration
+	(*RoundLog)(nil),                  // 37: recarena.v1.RoundLog
+	(*UserRound)(nil),                 // 38: recarena.v1.UserRound
+	(*ModelCall)(nil),                 // 39: recarena.v1.ModelCall
+	(*Intervention)(nil),              // 40: recarena.v1.Intervention
+	(*PlayTurn)(nil),                  // 41: recarena.v1.PlayTurn
+	(TurnOutcome)(0),                  // 42: recarena.v1.TurnOutcome
+	(*Item)(nil),                      // 43: recarena.v1.Item
 }
 var file_recarena_v1_simulation_observe_service_proto_depIdxs = []int32{
-	10, // 0: recarena.v1.StreamEventsRequest.event_types:type_name -> recarena.v1.UserEvent.Type
-	11, // 1: recarena.v1.StreamEventsResponse.sim_time:type_name -> google.protobuf.Timestamp
-	12, // 2: recarena.v1.StreamEventsResponse.run_changed:type_name -> recarena.v1.Run
-	13, // 3: recarena.v1.StreamEventsResponse.user_event:type_name -> recarena.v1.UserEvent
-	14, // 4: recarena.v1.StreamEventsResponse.round_ended:type_name -> recarena.v1.RoundSummary
-	15, // 5: recarena.v1.ListRecommendersResponse.recommenders:type_name -> recarena.v1.RecommenderStatus
-	16, // 6: recarena.v1.ListUsersResponse.users:type_name -> recarena.v1.User
-	17, // 7: recarena.v1.ListRelationsResponse.relations:type_name -> recarena.v1.Relation
-	18, // 8: recarena.v1.ListMemoriesResponse.memories:type_name -> recarena.v1.Memory
-	0,  // 9: recarena.v1.SimulationObserveService.StreamEvents:input_type -> recarena.v1.StreamEventsRequest
-	2,  // 10: recarena.v1.SimulationObserveService.ListRecommenders:input_type -> recarena.v1.ListRecommendersRequest
-	4,  // 11: recarena.v1.SimulationObserveService.ListUsers:input_type -> recarena.v1.ListUsersRequest
-	6,  // 12: recarena.v1.SimulationObserveService.ListRelations:input_type -> recarena.v1.ListRelationsRequest
-	8,  // 13: recarena.v1.SimulationObserveService.ListMemories:input_type -> recarena.v1.ListMemoriesRequest
-	1,  // 14: recarena.v1.SimulationObserveService.StreamEvents:output_type -> recarena.v1.StreamEventsResponse
-	3,  // 15: recarena.v1.SimulationObserveService.ListRecommenders:output_type -> recarena.v1.ListRecommendersResponse
-	5,  // 16: recarena.v1.SimulationObserveService.ListUsers:output_type -> recarena.v1.ListUsersResponse
-	7,  // 17: recarena.v1.SimulationObserveService.ListRelations:output_type -> recarena.v1.ListRelationsResponse
-	9,  // 18: recarena.v1.SimulationObserveService.ListMemories:output_type -> recarena.v1.ListMemoriesResponse
-	14, // [14:19] is the sub-list for method output_type
-	9,  // [9:14] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	27, // 0: recarena.v1.StreamEventsRequest.event_types:type_name -> recarena.v1.UserEvent.Type
+	28, // 1: recarena.v1.StreamEventsResponse.sim_time:type_name -> google.protobuf.Timestamp
+	29, // 2: recarena.v1.StreamEventsResponse.run_changed:type_name -> recarena.v1.Run
+	30, // 3: recarena.v1.StreamEventsResponse.user_event:type_name -> recarena.v1.UserEvent
+	31, // 4: recarena.v1.StreamEventsResponse.round_ended:type_name -> recarena.v1.RoundSummary
+	32, // 5: recarena.v1.ListRecommendersResponse.recommenders:type_name -> recarena.v1.RecommenderStatus
+	33, // 6: recarena.v1.ListUsersResponse.users:type_name -> recarena.v1.User
+	34, // 7: recarena.v1.ListRelationsResponse.relations:type_name -> recarena.v1.Relation
+	35, // 8: recarena.v1.ListMemoriesResponse.memories:type_name -> recarena.v1.Memory
+	36, // 9: recarena.v1.StreamRoundsRequest.least_interval:type_name -> google.protobuf.Duration
+	29, // 10: recarena.v1.StreamRoundsResponse.run:type_name -> recarena.v1.Run
+	37, // 11: recarena.v1.StreamRoundsResponse.rounds:type_name -> recarena.v1.RoundLog
+	30, // 12: recarena.v1.TellEventsResponse.events:type_name -> recarena.v1.UserEvent
+	38, // 13: recarena.v1.TellRoundResponse.users:type_name -> recarena.v1.UserRound
+	30, // 14: recarena.v1.ListUserEventsResponse.events:type_name -> recarena.v1.UserEvent
+	39, // 15: recarena.v1.ListModelCallsResponse.calls:type_name -> recarena.v1.ModelCall
+	26, // 16: recarena.v1.ListItemsResponse.entries:type_name -> recarena.v1.ListItemsResponse.Entry
+	40, // 17: recarena.v1.ListInterventionsResponse.interventions:type_name -> recarena.v1.Intervention
+	29, // 18: recarena.v1.StreamTurnsResponse.run:type_name -> recarena.v1.Run
+	41, // 19: recarena.v1.StreamTurnsResponse.turn:type_name -> recarena.v1.PlayTurn
+	42, // 20: recarena.v1.StreamTurnsResponse.last_outcome:type_name -> recarena.v1.TurnOutcome
+	43, // 21: recarena.v1.ListItemsResponse.Entry.item:type_name -> recarena.v1.Item
+	0,  // 22: recarena.v1.SimulationObserveService.StreamEvents:input_type -> recarena.v1.StreamEventsRequest
+	2,  // 23: recarena.v1.SimulationObserveService.ListRecommenders:input_type -> recarena.v1.ListRecommendersRequest
+	4,  // 24: recarena.v1.SimulationObserveService.ListUsers:input_type -> recarena.v1.ListUsersRequest
+	6,  // 25: recarena.v1.SimulationObserveService.ListRelations:input_type -> recarena.v1.ListRelationsRequest
+	8,  // 26: recarena.v1.SimulationObserveService.ListMemories:input_type -> recarena.v1.ListMemoriesRequest
+	10, // 27: recarena.v1.SimulationObserveService.StreamRounds:input_type -> recarena.v1.StreamRoundsRequest
+	12, // 28: recarena.v1.SimulationObserveService.TellEvents:input_type -> recarena.v1.TellEventsRequest
+	14, // 29: recarena.v1.SimulationObserveService.TellRound:input_type -> recarena.v1.TellRoundRequest
+	16, // 30: recarena.v1.SimulationObserveService.ListUserEvents:input_type -> recarena.v1.ListUserEventsRequest
+	18, // 31: recarena.v1.SimulationObserveService.ListModelCalls:input_type -> recarena.v1.ListModelCallsRequest
+	20, // 32: recarena.v1.SimulationObserveService.ListItems:input_type -> recarena.v1.ListItemsRequest
+	22, // 33: recarena.v1.SimulationObserveService.ListInterventions:input_type -> recarena.v1.ListInterventionsRequest
+	24, // 34: recarena.v1.SimulationObserveService.StreamTurns:input_type -> recarena.v1.StreamTurnsRequest
+	1,  // 35: recarena.v1.SimulationObserveService.StreamEvents:output_type -> recarena.v1.StreamEventsResponse
+	3,  // 36: recarena.v1.SimulationObserveService.ListRecommenders:output_type -> recarena.v1.ListRecommendersResponse
+	5,  // 37: recarena.v1.SimulationObserveService.ListUsers:output_type -> recarena.v1.ListUsersResponse
+	7,  // 38: recarena.v1.SimulationObserveService.ListRelations:output_type -> recarena.v1.ListRelationsResponse
+	9,  // 39: recarena.v1.SimulationObserveService.ListMemories:output_type -> recarena.v1.ListMemoriesResponse
+	11, // 40: recarena.v1.SimulationObserveService.StreamRounds:output_type -> recarena.v1.StreamRoundsResponse
+	13, // 41: recarena.v1.SimulationObserveService.TellEvents:output_type -> recarena.v1.TellEventsResponse
+	15, // 42: recarena.v1.SimulationObserveService.TellRound:output_type -> recarena.v1.TellRoundResponse
+	17, // 43: recarena.v1.SimulationObserveService.ListUserEvents:output_type -> recarena.v1.ListUserEventsResponse
+	19, // 44: recarena.v1.SimulationObserveService.ListModelCalls:output_type -> recarena.v1.ListModelCallsResponse
+	21, // 45: recarena.v1.SimulationObserveService.ListItems:output_type -> recarena.v1.ListItemsResponse
+	23, // 46: recarena.v1.SimulationObserveService.ListInterventions:output_type -> recarena.v1.ListInterventionsResponse
+	25, // 47: recarena.v1.SimulationObserveService.StreamTurns:output_type -> recarena.v1.StreamTurnsResponse
+	35, // [35:48] is the sub-list for method output_type
+	22, // [22:35] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_recarena_v1_simulation_observe_service_proto_init() }
@@ -872,6 +2070,8 @@ func file_recarena_v1_simulation_observe_service_proto_init() {
 	}
 	file_recarena_v1_access_proto_init()
 	file_recarena_v1_run_proto_init()
+	file_recarena_v1_steering_proto_init()
+	file_recarena_v1_types_proto_init()
 	file_recarena_v1_simulation_observe_service_proto_msgTypes[1].OneofWrappers = []any{
 		(*StreamEventsResponse_RunChanged)(nil),
 		(*StreamEventsResponse_UserEvent)(nil),
@@ -883,7 +2083,7 @@ func file_recarena_v1_simulation_observe_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_recarena_v1_simulation_observe_service_proto_rawDesc), len(file_recarena_v1_simulation_observe_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

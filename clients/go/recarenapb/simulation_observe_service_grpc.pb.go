@@ -19,11 +19,19 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	SimulationObserveService_StreamEvents_FullMethodName     = "/recarena.v1.SimulationObserveService/StreamEvents"
-	SimulationObserveService_ListRecommenders_FullMethodName = "/recarena.v1.SimulationObserveService/ListRecommenders"
-	SimulationObserveService_ListUsers_FullMethodName        = "/recarena.v1.SimulationObserveService/ListUsers"
-	SimulationObserveService_ListRelations_FullMethodName    = "/recarena.v1.SimulationObserveService/ListRelations"
-	SimulationObserveService_ListMemories_FullMethodName     = "/recarena.v1.SimulationObserveService/ListMemories"
+	SimulationObserveService_StreamEvents_FullMethodName      = "/recarena.v1.SimulationObserveService/StreamEvents"
+	SimulationObserveService_ListRecommenders_FullMethodName  = "/recarena.v1.SimulationObserveService/ListRecommenders"
+	SimulationObserveService_ListUsers_FullMethodName         = "/recarena.v1.SimulationObserveService/ListUsers"
+	SimulationObserveService_ListRelations_FullMethodName     = "/recarena.v1.SimulationObserveService/ListRelations"
+	SimulationObserveService_ListMemories_FullMethodName      = "/recarena.v1.SimulationObserveService/ListMemories"
+	SimulationObserveService_StreamRounds_FullMethodName      = "/recarena.v1.SimulationObserveService/StreamRounds"
+	SimulationObserveService_TellEvents_FullMethodName        = "/recarena.v1.SimulationObserveService/TellEvents"
+	SimulationObserveService_TellRound_FullMethodName         = "/recarena.v1.SimulationObserveService/TellRound"
+	SimulationObserveService_ListUserEvents_FullMethodName    = "/recarena.v1.SimulationObserveService/ListUserEvents"
+	SimulationObserveService_ListModelCalls_FullMethodName    = "/recarena.v1.SimulationObserveService/ListModelCalls"
+	SimulationObserveService_ListItems_FullMethodName         = "/recarena.v1.SimulationObserveService/ListItems"
+	SimulationObserveService_ListInterventions_FullMethodName = "/recarena.v1.SimulationObserveService/ListInterventions"
+	SimulationObserveService_StreamTurns_FullMethodName       = "/recarena.v1.SimulationObserveService/StreamTurns"
 )
 
 // SimulationObserveServiceClient is the client API for SimulationObserveService service.
@@ -44,6 +52,27 @@ type SimulationObserveServiceClient interface {
 	ListRelations(ctx context.Context, in *ListRelationsRequest, opts ...grpc.CallOption) (*ListRelationsResponse, error)
 	// Memories of one user, oldest first.
 	ListMemories(ctx context.Context, in *ListMemoriesRequest, opts ...grpc.CallOption) (*ListMemoriesResponse, error)
+	// Whole rounds as columns, in order; follows the run until it ends, is closed or is reset.
+	// Costs the run next to nothing: nothing is put into words. NOT_FOUND; FAILED_PRECONDITION for
+	// another epoch; INVALID_ARGUMENT.
+	StreamRounds(ctx context.Context, in *StreamRoundsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamRoundsResponse], error)
+	// Single events of a round in words. NOT_FOUND for a round that is not committed;
+	// INVALID_ARGUMENT for a sequence that it does not have.
+	TellEvents(ctx context.Context, in *TellEventsRequest, opts ...grpc.CallOption) (*TellEventsResponse, error)
+	// What users did in a round, a sentence or two each. NOT_FOUND for a round or a user;
+	// users who did nothing at all in the round are left out.
+	TellRound(ctx context.Context, in *TellRoundRequest, opts ...grpc.CallOption) (*TellRoundResponse, error)
+	// All events of one user in words, newest round first, within a round in order.
+	ListUserEvents(ctx context.Context, in *ListUserEventsRequest, opts ...grpc.CallOption) (*ListUserEventsResponse, error)
+	// Calls to language models for one user in one round, in order. Empty where the run keeps none.
+	ListModelCalls(ctx context.Context, in *ListModelCallsRequest, opts ...grpc.CallOption) (*ListModelCallsResponse, error)
+	// Items of a run as they are now, with those that were withdrawn.
+	ListItems(ctx context.Context, in *ListItemsRequest, opts ...grpc.CallOption) (*ListItemsResponse, error)
+	// Interventions of a run, the newest first, those that wait for a round among them.
+	ListInterventions(ctx context.Context, in *ListInterventionsRequest, opts ...grpc.CallOption) (*ListInterventionsResponse, error)
+	// What a user who was taken over has to decide, as it comes up; ends when the user is handed
+	// back or the run ends. NOT_FOUND; FAILED_PRECONDITION where nobody has taken the user over.
+	StreamTurns(ctx context.Context, in *StreamTurnsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamTurnsResponse], error)
 }
 
 type simulationObserveServiceClient struct {
@@ -113,6 +142,104 @@ func (c *simulationObserveServiceClient) ListMemories(ctx context.Context, in *L
 	return out, nil
 }
 
+func (c *simulationObserveServiceClient) StreamRounds(ctx context.Context, in *StreamRoundsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamRoundsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &SimulationObserveService_ServiceDesc.Streams[1], SimulationObserveService_StreamRounds_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[StreamRoundsRequest, StreamRoundsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type SimulationObserveService_StreamRoundsClient = grpc.ServerStreamingClient[StreamRoundsResponse]
+
+func (c *simulationObserveServiceClient) TellEvents(ctx context.Context, in *TellEventsRequest, opts ...grpc.CallOption) (*TellEventsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TellEventsResponse)
+	err := c.cc.Invoke(ctx, SimulationObserveService_TellEvents_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *simulationObserveServiceClient) TellRound(ctx context.Context, in *TellRoundRequest, opts ...grpc.CallOption) (*TellRoundResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TellRoundResponse)
+	err := c.cc.Invoke(ctx, SimulationObserveService_TellRound_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *simulationObserveServiceClient) ListUserEvents(ctx context.Context, in *ListUserEventsRequest, opts ...grpc.CallOption) (*ListUserEventsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListUserEventsResponse)
+	err := c.cc.Invoke(ctx, SimulationObserveService_ListUserEvents_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *simulationObserveServiceClient) ListModelCalls(ctx context.Context, in *ListModelCallsRequest, opts ...grpc.CallOption) (*ListModelCallsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListModelCallsResponse)
+	err := c.cc.Invoke(ctx, SimulationObserveService_ListModelCalls_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *simulationObserveServiceClient) ListItems(ctx context.Context, in *ListItemsRequest, opts ...grpc.CallOption) (*ListItemsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListItemsResponse)
+	err := c.cc.Invoke(ctx, SimulationObserveService_ListItems_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *simulationObserveServiceClient) ListInterventions(ctx context.Context, in *ListInterventionsRequest, opts ...grpc.CallOption) (*ListInterventionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListInterventionsResponse)
+	err := c.cc.Invoke(ctx, SimulationObserveService_ListInterventions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *simulationObserveServiceClient) StreamTurns(ctx context.Context, in *StreamTurnsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamTurnsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &SimulationObserveService_ServiceDesc.Streams[2], SimulationObserveService_StreamTurns_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[StreamTurnsRequest, StreamTurnsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type SimulationObserveService_StreamTurnsClient = grpc.ServerStreamingClient[StreamTurnsResponse]
+
 // SimulationObserveServiceServer is the server API for SimulationObserveService service.
 // All implementations must embed UnimplementedSimulationObserveServiceServer
 // for forward compatibility.
@@ -131,6 +258,27 @@ type SimulationObserveServiceServer interface {
 	ListRelations(context.Context, *ListRelationsRequest) (*ListRelationsResponse, error)
 	// Memories of one user, oldest first.
 	ListMemories(context.Context, *ListMemoriesRequest) (*ListMemoriesResponse, error)
+	// Whole rounds as columns, in order; follows the run until it ends, is closed or is reset.
+	// Costs the run next to nothing: nothing is put into words. NOT_FOUND; FAILED_PRECONDITION for
+	// another epoch; INVALID_ARGUMENT.
+	StreamRounds(*StreamRoundsRequest, grpc.ServerStreamingServer[StreamRoundsResponse]) error
+	// Single events of a round in words. NOT_FOUND for a round that is not committed;
+	// INVALID_ARGUMENT for a sequence that it does not have.
+	TellEvents(context.Context, *TellEventsRequest) (*TellEventsResponse, error)
+	// What users did in a round, a sentence or two each. NOT_FOUND for a round or a user;
+	// users who did nothing at all in the round are left out.
+	TellRound(context.Context, *TellRoundRequest) (*TellRoundResponse, error)
+	// All events of one user in words, newest round first, within a round in order.
+	ListUserEvents(context.Context, *ListUserEventsRequest) (*ListUserEventsResponse, error)
+	// Calls to language models for one user in one round, in order. Empty where the run keeps none.
+	ListModelCalls(context.Context, *ListModelCallsRequest) (*ListModelCallsResponse, error)
+	// Items of a run as they are now, with those that were withdrawn.
+	ListItems(context.Context, *ListItemsRequest) (*ListItemsResponse, error)
+	// Interventions of a run, the newest first, those that wait for a round among them.
+	ListInterventions(context.Context, *ListInterventionsRequest) (*ListInterventionsResponse, error)
+	// What a user who was taken over has to decide, as it comes up; ends when the user is handed
+	// back or the run ends. NOT_FOUND; FAILED_PRECONDITION where nobody has taken the user over.
+	StreamTurns(*StreamTurnsRequest, grpc.ServerStreamingServer[StreamTurnsResponse]) error
 	mustEmbedUnimplementedSimulationObserveServiceServer()
 }
 
@@ -155,6 +303,30 @@ func (UnimplementedSimulationObserveServiceServer) ListRelations(context.Context
 }
 func (UnimplementedSimulationObserveServiceServer) ListMemories(context.Context, *ListMemoriesRequest) (*ListMemoriesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListMemories not implemented")
+}
+func (UnimplementedSimulationObserveServiceServer) StreamRounds(*StreamRoundsRequest, grpc.ServerStreamingServer[StreamRoundsResponse]) error {
+	return status.Error(codes.Unimplemented, "method StreamRounds not implemented")
+}
+func (UnimplementedSimulationObserveServiceServer) TellEvents(context.Context, *TellEventsRequest) (*TellEventsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TellEvents not implemented")
+}
+func (UnimplementedSimulationObserveServiceServer) TellRound(context.Context, *TellRoundRequest) (*TellRoundResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TellRound not implemented")
+}
+func (UnimplementedSimulationObserveServiceServer) ListUserEvents(context.Context, *ListUserEventsRequest) (*ListUserEventsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListUserEvents not implemented")
+}
+func (UnimplementedSimulationObserveServiceServer) ListModelCalls(context.Context, *ListModelCallsRequest) (*ListModelCallsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListModelCalls not implemented")
+}
+func (UnimplementedSimulationObserveServiceServer) ListItems(context.Context, *ListItemsRequest) (*ListItemsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListItems not implemented")
+}
+func (UnimplementedSimulationObserveServiceServer) ListInterventions(context.Context, *ListInterventionsRequest) (*ListInterventionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListInterventions not implemented")
+}
+func (UnimplementedSimulationObserveServiceServer) StreamTurns(*StreamTurnsRequest, grpc.ServerStreamingServer[StreamTurnsResponse]) error {
+	return status.Error(codes.Unimplemented, "method StreamTurns not implemented")
 }
 func (UnimplementedSimulationObserveServiceServer) mustEmbedUnimplementedSimulationObserveServiceServer() {
 }
@@ -261,6 +433,136 @@ func _SimulationObserveService_ListMemories_Handler(srv interface{}, ctx context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SimulationObserveService_StreamRounds_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(StreamRoundsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(SimulationObserveServiceServer).StreamRounds(m, &grpc.GenericServerStream[StreamRoundsRequest, StreamRoundsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type SimulationObserveService_StreamRoundsServer = grpc.ServerStreamingServer[StreamRoundsResponse]
+
+func _SimulationObserveService_TellEvents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TellEventsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SimulationObserveServiceServer).TellEvents(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SimulationObserveService_TellEvents_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SimulationObserveServiceServer).TellEvents(ctx, req.(*TellEventsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SimulationObserveService_TellRound_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TellRoundRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SimulationObserveServiceServer).TellRound(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SimulationObserveService_TellRound_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SimulationObserveServiceServer).TellRound(ctx, req.(*TellRoundRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SimulationObserveService_ListUserEvents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListUserEventsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SimulationObserveServiceServer).ListUserEvents(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SimulationObserveService_ListUserEvents_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SimulationObserveServiceServer).ListUserEvents(ctx, req.(*ListUserEventsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SimulationObserveService_ListModelCalls_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListModelCallsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SimulationObserveServiceServer).ListModelCalls(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SimulationObserveService_ListModelCalls_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SimulationObserveServiceServer).ListModelCalls(ctx, req.(*ListModelCallsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SimulationObserveService_ListItems_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListItemsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SimulationObserveServiceServer).ListItems(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SimulationObserveService_ListItems_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SimulationObserveServiceServer).ListItems(ctx, req.(*ListItemsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SimulationObserveService_ListInterventions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListInterventionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SimulationObserveServiceServer).ListInterventions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SimulationObserveService_ListInterventions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SimulationObserveServiceServer).ListInterventions(ctx, req.(*ListInterventionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SimulationObserveService_StreamTurns_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(StreamTurnsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(SimulationObserveServiceServer).StreamTurns(m, &grpc.GenericServerStream[StreamTurnsRequest, StreamTurnsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type SimulationObserveService_StreamTurnsServer = grpc.ServerStreamingServer[StreamTurnsResponse]
+
 // SimulationObserveService_ServiceDesc is the grpc.ServiceDesc for SimulationObserveService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -284,11 +586,45 @@ var SimulationObserveService_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "ListMemories",
 			Handler:    _SimulationObserveService_ListMemories_Handler,
 		},
+		{
+			MethodName: "TellEvents",
+			Handler:    _SimulationObserveService_TellEvents_Handler,
+		},
+		{
+			MethodName: "TellRound",
+			Handler:    _SimulationObserveService_TellRound_Handler,
+		},
+		{
+			MethodName: "ListUserEvents",
+			Handler:    _SimulationObserveService_ListUserEvents_Handler,
+		},
+		{
+			MethodName: "ListModelCalls",
+			Handler:    _SimulationObserveService_ListModelCalls_Handler,
+		},
+		{
+			MethodName: "ListItems",
+			Handler:    _SimulationObserveService_ListItems_Handler,
+		},
+		{
+			MethodName: "ListInterventions",
+			Handler:    _SimulationObserveService_ListInterventions_Handler,
+		},
 	},
 	Streams: []grpc.StreamDesc{
 		{
 			StreamName:    "StreamEvents",
 			Handler:       _SimulationObserveService_StreamEvents_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "StreamRounds",
+			Handler:       _SimulationObserveService_StreamRounds_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "StreamTurns",
+			Handler:       _SimulationObserveService_StreamTurns_Handler,
 			ServerStreams: true,
 		},
 	},

@@ -351,7 +351,10 @@ type Item struct {
 	// When the item can first be shown, in simulated time; absent: always.
 	AvailableTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=available_time,json=availableTime,proto3" json:"available_time,omitempty"`
 	// Further public fields, for example year (number) and director (string).
-	Attributes    *structpb.Struct `protobuf:"bytes,6,opt,name=attributes,proto3" json:"attributes,omitempty"`
+	Attributes *structpb.Struct `protobuf:"bytes,6,opt,name=attributes,proto3" json:"attributes,omitempty"`
+	// True: the item was withdrawn. It keeps its number, so that what was shown before can be read,
+	// and must not be shown any more: in a list it counts as unknown.
+	Withdrawn     bool `protobuf:"varint,7,opt,name=withdrawn,proto3" json:"withdrawn,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -426,6 +429,13 @@ func (x *Item) GetAttributes() *structpb.Struct {
 		return x.Attributes
 	}
 	return nil
+}
+
+func (x *Item) GetWithdrawn() bool {
+	if x != nil {
+		return x.Withdrawn
+	}
+	return false
 }
 
 // Explicit item ids.
@@ -1085,7 +1095,7 @@ var File_recarena_v1_types_proto protoreflect.FileDescriptor
 
 const file_recarena_v1_types_proto_rawDesc = "" +
 	"\n" +
-	"\x17recarena/v1/types.proto\x12\vrecarena.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf3\x01\n" +
+	"\x17recarena/v1/types.proto\x12\vrecarena.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x91\x02\n" +
 	"\x04Item\x12\x17\n" +
 	"\aitem_id\x18\x01 \x01(\tR\x06itemId\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12 \n" +
@@ -1096,7 +1106,8 @@ const file_recarena_v1_types_proto_rawDesc = "" +
 	"\x0eavailable_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\ravailableTime\x127\n" +
 	"\n" +
 	"attributes\x18\x06 \x01(\v2\x17.google.protobuf.StructR\n" +
-	"attributes\"$\n" +
+	"attributes\x12\x1c\n" +
+	"\twithdrawn\x18\a \x01(\bR\twithdrawn\"$\n" +
 	"\aItemIds\x12\x19\n" +
 	"\bitem_ids\x18\x01 \x03(\tR\aitemIds\"\xc5\x01\n" +
 	"\fCandidateSet\x12%\n" +

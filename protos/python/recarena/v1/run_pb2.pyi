@@ -178,6 +178,11 @@ class Run(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     FOLDER_FIELD_NUMBER: _builtins.int
+    SPENDING_FIELD_NUMBER: _builtins.int
+    USER_COUNT_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    MINDS_FIELD_NUMBER: _builtins.int
+    FORKED_FROM_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """[a-z0-9][a-z0-9._-]{0,62}; chosen by the server when empty at creation."""
     state: Global___RunState.ValueType
@@ -196,6 +201,10 @@ class Run(_message.Message):
     """Changes with every change of state, set by the server."""
     folder: _builtins.str
     """Folder of the run on the server, set by the server."""
+    user_count: _builtins.int
+    """How many users the run has, set by the server."""
+    minds: _builtins.str
+    """Which minds the users have, in a sentence, set by the server."""
     @_builtins.property
     def arms(self) -> _containers.RepeatedCompositeFieldContainer[Global___Arm]:
         """At least one."""
@@ -209,6 +218,18 @@ class Run(_message.Message):
     @_builtins.property
     def error(self) -> _status_pb2.Status:
         """Why the run FAILED or PAUSED by itself, set by the server."""
+
+    @_builtins.property
+    def spending(self) -> Global___Spending:
+        """What language models took so far, set by the server; absent where no user has such a mind."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was created, set by the server."""
+
+    @_builtins.property
+    def forked_from(self) -> Global___ForkOrigin:
+        """The run and round that it was forked from, set by the server; absent: it was not."""
 
     def __init__(
         self,
@@ -225,14 +246,106 @@ class Run(_message.Message):
         error: _status_pb2.Status | None = ...,
         etag: _builtins.str = ...,
         folder: _builtins.str = ...,
+        spending: Global___Spending | None = ...,
+        user_count: _builtins.int = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        minds: _builtins.str = ...,
+        forked_from: Global___ForkOrigin | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "settings", b"settings"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "error", b"error", "forked_from", b"forked_from", "settings", b"settings", "spending", b"spending"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arms", b"arms", "epoch", b"epoch", "error", b"error", "etag", b"etag", "folder", b"folder", "round", b"round", "round_limit", b"round_limit", "run_id", b"run_id", "seed", b"seed", "settings", b"settings", "state", b"state", "world", b"world"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arms", b"arms", "create_time", b"create_time", "epoch", b"epoch", "error", b"error", "etag", b"etag", "folder", b"folder", "forked_from", b"forked_from", "minds", b"minds", "round", b"round", "round_limit", b"round_limit", "run_id", b"run_id", "seed", b"seed", "settings", b"settings", "spending", b"spending", "state", b"state", "user_count", b"user_count", "world", b"world"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Run: _TypeAlias = Run  # noqa: Y015
+
+@_typing.final
+class ForkOrigin(_message.Message):
+    """Where a fork begins."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    ROUND_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """The run that was copied."""
+    round: _builtins.int
+    """The last round that was copied."""
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        round: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["round", b"round", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForkOrigin: _TypeAlias = ForkOrigin  # noqa: Y015
+
+@_typing.final
+class Spending(_message.Message):
+    """What the language models of a run took."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALLS_FIELD_NUMBER: _builtins.int
+    INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    MAX_COST_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    calls: _builtins.int
+    """Calls that were paid for."""
+    input_tokens: _builtins.int
+    """Tokens in; absent: not known."""
+    output_tokens: _builtins.int
+    """Tokens out; absent: not known."""
+    cost: _builtins.float
+    """Money; absent: a price or a usage is not known."""
+    currency: _builtins.str
+    """Currency of cost and of the cap."""
+    max_cost: _builtins.float
+    """The cap on cost; absent: there is none."""
+    failures: _builtins.int
+    """Decisions of a model that could not be read."""
+    def __init__(
+        self,
+        *,
+        calls: _builtins.int = ...,
+        input_tokens: _builtins.int | None = ...,
+        output_tokens: _builtins.int | None = ...,
+        cost: _builtins.float | None = ...,
+        currency: _builtins.str = ...,
+        max_cost: _builtins.float | None = ...,
+        failures: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cost", b"_cost", "_input_tokens", b"_input_tokens", "_max_cost", b"_max_cost", "_output_tokens", b"_output_tokens", "cost", b"cost", "input_tokens", b"input_tokens", "max_cost", b"max_cost", "output_tokens", b"output_tokens"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost", b"_cost", "_input_tokens", b"_input_tokens", "_max_cost", b"_max_cost", "_output_tokens", b"_output_tokens", "calls", b"calls", "cost", b"cost", "currency", b"currency", "failures", b"failures", "input_tokens", b"input_tokens", "max_cost", b"max_cost", "output_tokens", b"output_tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cost: _TypeAlias = _typing.Literal["cost"]  # noqa: Y015
+    _WhichOneofArgType__cost: _TypeAlias = _typing.Literal["_cost", b"_cost"]  # noqa: Y015
+    _WhichOneofReturnType__input_tokens: _TypeAlias = _typing.Literal["input_tokens"]  # noqa: Y015
+    _WhichOneofArgType__input_tokens: _TypeAlias = _typing.Literal["_input_tokens", b"_input_tokens"]  # noqa: Y015
+    _WhichOneofReturnType__max_cost: _TypeAlias = _typing.Literal["max_cost"]  # noqa: Y015
+    _WhichOneofArgType__max_cost: _TypeAlias = _typing.Literal["_max_cost", b"_max_cost"]  # noqa: Y015
+    _WhichOneofReturnType__output_tokens: _TypeAlias = _typing.Literal["output_tokens"]  # noqa: Y015
+    _WhichOneofArgType__output_tokens: _TypeAlias = _typing.Literal["_output_tokens", b"_output_tokens"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cost) -> _WhichOneofReturnType__cost | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__input_tokens) -> _WhichOneofReturnType__input_tokens | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_cost) -> _WhichOneofReturnType__max_cost | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__output_tokens) -> _WhichOneofReturnType__output_tokens | None: ...
+
+Global___Spending: _TypeAlias = Spending  # noqa: Y015
 
 @_typing.final
 class UserEvent(_message.Message):
@@ -272,6 +385,10 @@ class UserEvent(_message.Message):
         """Posted about item_id to all acquaintances."""
         TYPE_CONVERSE: UserEvent._Type.ValueType  # 12
         """Opened a visit by talking to the recommender."""
+        TYPE_INTERVENTION: UserEvent._Type.ValueType  # 13
+        """Nobody did it: an operator changed the world before the round was played. other_user_id and
+        item_id say whom and what it is about; the first events of a round.
+        """
 
     class Type(_Type, metaclass=_TypeEnumTypeWrapper):
         """Kind of event."""
@@ -302,6 +419,10 @@ class UserEvent(_message.Message):
     """Posted about item_id to all acquaintances."""
     TYPE_CONVERSE: UserEvent.Type.ValueType  # 12
     """Opened a visit by talking to the recommender."""
+    TYPE_INTERVENTION: UserEvent.Type.ValueType  # 13
+    """Nobody did it: an operator changed the world before the round was played. other_user_id and
+    item_id say whom and what it is about; the first events of a round.
+    """
 
     SEQUENCE_FIELD_NUMBER: _builtins.int
     TYPE_FIELD_NUMBER: _builtins.int
@@ -312,6 +433,16 @@ class UserEvent(_message.Message):
     VALUE_FIELD_NUMBER: _builtins.int
     OTHER_USER_ID_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    BY_PERSON_FIELD_NUMBER: _builtins.int
+    ROUND_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    WORDS_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    SURFACE_FIELD_NUMBER: _builtins.int
+    ITEM_TITLE_FIELD_NUMBER: _builtins.int
+    OTHER_USER_NAME_FIELD_NUMBER: _builtins.int
+    EXPLANATION_WITHHELD_FIELD_NUMBER: _builtins.int
+    INTERVENTION_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Position in the round's log, from 0."""
     type: Global___UserEvent.Type.ValueType
@@ -330,6 +461,28 @@ class UserEvent(_message.Message):
     """Whom it was shared with or answered to, may be empty."""
     text: _builtins.str
     """A sentence that a person would say about the event, words of the user quoted."""
+    by_person: _builtins.bool
+    """Whether the user was played by a person in this round."""
+    round: _builtins.int
+    """The round it belongs to."""
+    step: _builtins.int
+    """Number of the page in the visit, from 0; absent outside a visit."""
+    words: _builtins.str
+    """The words themselves: what the user felt, typed or said; for SHOWN the explanation."""
+    outcome: _builtins.str
+    """For PAGE, what became of the list behind it: "accepted", "violations", "rejected", "late",
+    "failed", "lost".
+    """
+    surface: _types_pb2.Surface.ValueType
+    """For PAGE, where it was shown."""
+    item_title: _builtins.str
+    """Title of the item as `text` has it."""
+    other_user_name: _builtins.str
+    """Display name of other_user_id as `text` has it."""
+    explanation_withheld: _builtins.bool
+    """For SHOWN, whether the explanation was kept from the user."""
+    intervention: _builtins.int
+    """For INTERVENTION, its number in the run."""
     def __init__(
         self,
         *,
@@ -342,17 +495,31 @@ class UserEvent(_message.Message):
         value: _builtins.float | None = ...,
         other_user_id: _builtins.str = ...,
         text: _builtins.str = ...,
+        by_person: _builtins.bool = ...,
+        round: _builtins.int = ...,
+        step: _builtins.int | None = ...,
+        words: _builtins.str = ...,
+        outcome: _builtins.str = ...,
+        surface: _types_pb2.Surface.ValueType = ...,
+        item_title: _builtins.str = ...,
+        other_user_name: _builtins.str = ...,
+        explanation_withheld: _builtins.bool = ...,
+        intervention: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "_value", b"_value", "position", b"position", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "_step", b"_step", "_value", b"_value", "position", b"position", "step", b"step", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "_value", b"_value", "item_id", b"item_id", "other_user_id", b"other_user_id", "position", b"position", "sequence", b"sequence", "text", b"text", "type", b"type", "user_id", b"user_id", "user_name", b"user_name", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "_step", b"_step", "_value", b"_value", "by_person", b"by_person", "explanation_withheld", b"explanation_withheld", "intervention", b"intervention", "item_id", b"item_id", "item_title", b"item_title", "other_user_id", b"other_user_id", "other_user_name", b"other_user_name", "outcome", b"outcome", "position", b"position", "round", b"round", "sequence", b"sequence", "step", b"step", "surface", b"surface", "text", b"text", "type", b"type", "user_id", b"user_id", "user_name", b"user_name", "value", b"value", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__position: _TypeAlias = _typing.Literal["position"]  # noqa: Y015
     _WhichOneofArgType__position: _TypeAlias = _typing.Literal["_position", b"_position"]  # noqa: Y015
+    _WhichOneofReturnType__step: _TypeAlias = _typing.Literal["step"]  # noqa: Y015
+    _WhichOneofArgType__step: _TypeAlias = _typing.Literal["_step", b"_step"]  # noqa: Y015
     _WhichOneofReturnType__value: _TypeAlias = _typing.Literal["value"]  # noqa: Y015
     _WhichOneofArgType__value: _TypeAlias = _typing.Literal["_value", b"_value"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__position) -> _WhichOneofReturnType__position | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__step) -> _WhichOneofReturnType__step | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__value) -> _WhichOneofReturnType__value | None: ...
 
@@ -375,6 +542,8 @@ class RoundSummary(_message.Message):
     POSTS_FIELD_NUMBER: _builtins.int
     MEAN_RATING_FIELD_NUMBER: _builtins.int
     WALL_TIME_FIELD_NUMBER: _builtins.int
+    INTERVENTIONS_FIELD_NUMBER: _builtins.int
+    PEOPLE_FIELD_NUMBER: _builtins.int
     round: _builtins.int
     """Which."""
     active_users: _builtins.int
@@ -393,6 +562,10 @@ class RoundSummary(_message.Message):
     """Posts."""
     mean_rating: _builtins.float
     """Mean rating of the round's watches; absent without any."""
+    interventions: _builtins.int
+    """Interventions that took effect when it began."""
+    people: _builtins.int
+    """Users played by a person."""
     @_builtins.property
     def sim_time(self) -> _timestamp_pb2.Timestamp:
         """Simulated time of its beginning."""
@@ -415,16 +588,259 @@ class RoundSummary(_message.Message):
         posts: _builtins.int = ...,
         mean_rating: _builtins.float | None = ...,
         wall_time: _duration_pb2.Duration | None = ...,
+        interventions: _builtins.int = ...,
+        people: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_mean_rating", b"_mean_rating", "mean_rating", b"mean_rating", "sim_time", b"sim_time", "wall_time", b"wall_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_mean_rating", b"_mean_rating", "active_users", b"active_users", "chats", b"chats", "exposures", b"exposures", "mean_rating", b"mean_rating", "pages", b"pages", "posts", b"posts", "round", b"round", "sim_time", b"sim_time", "visits", b"visits", "wall_time", b"wall_time", "watches", b"watches"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_mean_rating", b"_mean_rating", "active_users", b"active_users", "chats", b"chats", "exposures", b"exposures", "interventions", b"interventions", "mean_rating", b"mean_rating", "pages", b"pages", "people", b"people", "posts", b"posts", "round", b"round", "sim_time", b"sim_time", "visits", b"visits", "wall_time", b"wall_time", "watches", b"watches"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__mean_rating: _TypeAlias = _typing.Literal["mean_rating"]  # noqa: Y015
     _WhichOneofArgType__mean_rating: _TypeAlias = _typing.Literal["_mean_rating", b"_mean_rating"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__mean_rating) -> _WhichOneofReturnType__mean_rating | None: ...
 
 Global___RoundSummary: _TypeAlias = RoundSummary  # noqa: Y015
+
+@_typing.final
+class EventColumns(_message.Message):
+    """The event log of a round as columns of equal length, in the order of the log: arrays of
+    little-endian numbers, to be read in one go (`numpy.frombuffer`).
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROWS_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    ITEM_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    OTHER_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    SURFACE_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    rows: _builtins.int
+    """Rows."""
+    user: _builtins.bytes
+    """int32: user numbers, -1 for interventions."""
+    kind: _builtins.bytes
+    """int8: UserEvent.Type."""
+    item: _builtins.bytes
+    """int32: item numbers, -1 without."""
+    position: _builtins.bytes
+    """int16: position on the page (SHOWN, WATCH), number of items (PAGE), else -1."""
+    value: _builtins.bytes
+    """float32: rating of a WATCH (0: none), sentiment of CHAT and POST in -2..2, else 0."""
+    other: _builtins.bytes
+    """int32: user numbers of partners, -1 without."""
+    step: _builtins.bytes
+    """int16: number of the page in the visit, -1 outside one."""
+    surface: _builtins.bytes
+    """int8: Surface of a PAGE, else 0."""
+    outcome: _builtins.bytes
+    """int8, of a PAGE: 1 accepted, 2 violations, 3 rejected, 4 late, 5 failed, 6 lost. Else 0."""
+    def __init__(
+        self,
+        *,
+        rows: _builtins.int = ...,
+        user: _builtins.bytes = ...,
+        kind: _builtins.bytes = ...,
+        item: _builtins.bytes = ...,
+        position: _builtins.bytes = ...,
+        value: _builtins.bytes = ...,
+        other: _builtins.bytes = ...,
+        step: _builtins.bytes = ...,
+        surface: _builtins.bytes = ...,
+        outcome: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "kind", b"kind", "other", b"other", "outcome", b"outcome", "position", b"position", "rows", b"rows", "step", b"step", "surface", b"surface", "user", b"user", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EventColumns: _TypeAlias = EventColumns  # noqa: Y015
+
+@_typing.final
+class RoundLog(_message.Message):
+    """A committed round as a whole."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    PEOPLE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def summary(self) -> Global___RoundSummary:
+        """What it came to."""
+
+    @_builtins.property
+    def events(self) -> Global___EventColumns:
+        """Its events; absent where the reader was behind and asked to be spared."""
+
+    @_builtins.property
+    def people(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Numbers of the users who were played by a person."""
+
+    def __init__(
+        self,
+        *,
+        summary: Global___RoundSummary | None = ...,
+        events: Global___EventColumns | None = ...,
+        people: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "summary", b"summary"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "people", b"people", "summary", b"summary"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RoundLog: _TypeAlias = RoundLog  # noqa: Y015
+
+@_typing.final
+class UserRound(_message.Message):
+    """What a user did in a round."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class PeopleEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    USER_NAME_FIELD_NUMBER: _builtins.int
+    ROUND_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    TITLES_FIELD_NUMBER: _builtins.int
+    PEOPLE_FIELD_NUMBER: _builtins.int
+    BY_PERSON_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """Who."""
+    user_name: _builtins.str
+    """Display name of the user."""
+    round: _builtins.int
+    """Which round."""
+    text: _builtins.str
+    """A sentence or two: "Olivia searches for The Lion King and watches two of five." """
+    by_person: _builtins.bool
+    """Whether a person played the user."""
+    @_builtins.property
+    def titles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Titles that `text` has, as it has them."""
+
+    @_builtins.property
+    def people(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Other users whom `text` names, and what it calls them."""
+
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        user_name: _builtins.str = ...,
+        round: _builtins.int = ...,
+        text: _builtins.str = ...,
+        titles: _abc.Iterable[_builtins.str] | None = ...,
+        people: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        by_person: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_person", b"by_person", "people", b"people", "round", b"round", "text", b"text", "titles", b"titles", "user_id", b"user_id", "user_name", b"user_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UserRound: _TypeAlias = UserRound  # noqa: Y015
+
+@_typing.final
+class ModelCall(_message.Message):
+    """A call to a language model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
+    RESPONSE_FIELD_NUMBER: _builtins.int
+    INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    LATENCY_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    purpose: _builtins.str
+    """What it was for, for example "page" or "social"."""
+    step: _builtins.int
+    """Number of the page in the visit, or of the call of its purpose, from 0."""
+    model: _builtins.str
+    """Provider and model: "anthropic:claude-haiku-4-5"."""
+    request: _builtins.str
+    """What was sent, as the provider was sent it (JSON), without the key."""
+    response: _builtins.str
+    """What came back, as the provider sent it."""
+    input_tokens: _builtins.int
+    """Tokens in; absent: not known."""
+    output_tokens: _builtins.int
+    """Tokens out; absent: not known."""
+    cost: _builtins.float
+    """Money; absent: not known."""
+    currency: _builtins.str
+    """Currency of cost."""
+    failure: _builtins.str
+    """Why the decision it was for could not be read; empty where it could."""
+    @_builtins.property
+    def latency(self) -> _duration_pb2.Duration:
+        """From sending to answer."""
+
+    def __init__(
+        self,
+        *,
+        purpose: _builtins.str = ...,
+        step: _builtins.int = ...,
+        model: _builtins.str = ...,
+        request: _builtins.str = ...,
+        response: _builtins.str = ...,
+        input_tokens: _builtins.int | None = ...,
+        output_tokens: _builtins.int | None = ...,
+        cost: _builtins.float | None = ...,
+        currency: _builtins.str = ...,
+        latency: _duration_pb2.Duration | None = ...,
+        failure: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cost", b"_cost", "_input_tokens", b"_input_tokens", "_output_tokens", b"_output_tokens", "cost", b"cost", "input_tokens", b"input_tokens", "latency", b"latency", "output_tokens", b"output_tokens"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost", b"_cost", "_input_tokens", b"_input_tokens", "_output_tokens", b"_output_tokens", "cost", b"cost", "currency", b"currency", "failure", b"failure", "input_tokens", b"input_tokens", "latency", b"latency", "model", b"model", "output_tokens", b"output_tokens", "purpose", b"purpose", "request", b"request", "response", b"response", "step", b"step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cost: _TypeAlias = _typing.Literal["cost"]  # noqa: Y015
+    _WhichOneofArgType__cost: _TypeAlias = _typing.Literal["_cost", b"_cost"]  # noqa: Y015
+    _WhichOneofReturnType__input_tokens: _TypeAlias = _typing.Literal["input_tokens"]  # noqa: Y015
+    _WhichOneofArgType__input_tokens: _TypeAlias = _typing.Literal["_input_tokens", b"_input_tokens"]  # noqa: Y015
+    _WhichOneofReturnType__output_tokens: _TypeAlias = _typing.Literal["output_tokens"]  # noqa: Y015
+    _WhichOneofArgType__output_tokens: _TypeAlias = _typing.Literal["_output_tokens", b"_output_tokens"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cost) -> _WhichOneofReturnType__cost | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__input_tokens) -> _WhichOneofReturnType__input_tokens | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__output_tokens) -> _WhichOneofReturnType__output_tokens | None: ...
+
+Global___ModelCall: _TypeAlias = ModelCall  # noqa: Y015
 
 @_typing.final
 class RecommenderStatus(_message.Message):
@@ -538,6 +954,46 @@ class User(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class TraitsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class TastesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     USER_ID_FIELD_NUMBER: _builtins.int
     USER_NUMBER_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
@@ -545,6 +1001,9 @@ class User(_message.Message):
     ARM_ID_FIELD_NUMBER: _builtins.int
     WATCHES_FIELD_NUMBER: _builtins.int
     SATISFACTION_FIELD_NUMBER: _builtins.int
+    BY_PERSON_FIELD_NUMBER: _builtins.int
+    TRAITS_FIELD_NUMBER: _builtins.int
+    TASTES_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """Who."""
     user_number: _builtins.int
@@ -557,9 +1016,21 @@ class User(_message.Message):
     """Watches so far."""
     satisfaction: _builtins.float
     """Satisfaction between 0 and 1."""
+    by_person: _builtins.bool
+    """Whether a person plays the user, from the round after the last committed one on."""
     @_builtins.property
     def profile(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Profile as given or generated: age, gender, occupation, traits, interests."""
+
+    @_builtins.property
+    def traits(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """What drives the choice mind: mean_rating, activity, conformity, diversity, position_bias,
+        posting, sociability, trust (docs/minds.md).
+        """
+
+    @_builtins.property
+    def tastes(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """Taste by genre, in rating points."""
 
     def __init__(
         self,
@@ -571,10 +1042,13 @@ class User(_message.Message):
         arm_id: _builtins.str = ...,
         watches: _builtins.int = ...,
         satisfaction: _builtins.float = ...,
+        by_person: _builtins.bool = ...,
+        traits: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        tastes: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm_id", b"arm_id", "name", b"name", "profile", b"profile", "satisfaction", b"satisfaction", "user_id", b"user_id", "user_number", b"user_number", "watches", b"watches"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm_id", b"arm_id", "by_person", b"by_person", "name", b"name", "profile", b"profile", "satisfaction", b"satisfaction", "tastes", b"tastes", "traits", b"traits", "user_id", b"user_id", "user_number", b"user_number", "watches", b"watches"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -628,6 +1102,7 @@ class Memory(_message.Message):
     IMPORTANCE_FIELD_NUMBER: _builtins.int
     SOURCE_USER_ID_FIELD_NUMBER: _builtins.int
     ITEM_ID_FIELD_NUMBER: _builtins.int
+    RECALLED_IN_ROUNDS_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """Whose."""
     memory_number: _builtins.int
@@ -644,6 +1119,10 @@ class Memory(_message.Message):
     """From whom, when not the user's own experience."""
     item_id: _builtins.str
     """About what, may be empty."""
+    @_builtins.property
+    def recalled_in_rounds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Rounds in which it came to the user's mind; for users with LLM minds."""
+
     def __init__(
         self,
         *,
@@ -655,10 +1134,11 @@ class Memory(_message.Message):
         importance: _builtins.float = ...,
         source_user_id: _builtins.str = ...,
         item_id: _builtins.str = ...,
+        recalled_in_rounds: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["importance", b"importance", "item_id", b"item_id", "kind", b"kind", "memory_number", b"memory_number", "round", b"round", "source_user_id", b"source_user_id", "text", b"text", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["importance", b"importance", "item_id", b"item_id", "kind", b"kind", "memory_number", b"memory_number", "recalled_in_rounds", b"recalled_in_rounds", "round", b"round", "source_user_id", b"source_user_id", "text", b"text", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19recarena/v1/session.proto\x12\x0brecarena.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xec\x02\n\x08Register\x12\x16\n\x0erecommender_id\x18\x01 \x01(\t\x12\x13\n\x0binstance_id\x18\x02 \x01(\t\x12\x15\n\rsoftware_name\x18\x03 \x01(\t\x12\x18\n\x10software_version\x18\x04 \x01(\t\x12\x16\n\x0eprotocol_minor\x18\x05 \x01(\r\x12-\n\x0c\x63\x61pabilities\x18\x06 \x03(\x0e\x32\x17.recarena.v1.Capability\x12\x1c\n\x14max_outstanding_work\x18\x07 \x01(\r\x12\x1d\n\x15max_outstanding_bytes\x18\x08 \x01(\x04\x12\x1a\n\x12max_users_per_work\x18\t \x01(\r\x12\x19\n\x11resume_session_id\x18\n \x01(\t\x12\x15\n\rresume_run_id\x18\x0b \x01(\t\x12\x17\n\x0f\x66\x65\x65\x64\x62\x61\x63k_cursor\x18\x0c \x01(\t\x12\x17\n\x0f\x63\x61talog_version\x18\r \x01(\t\"\x9a\x02\n\x06Limits\x12\x19\n\x11max_message_bytes\x18\x01 \x01(\r\x12\x1a\n\x12max_users_per_work\x18\x02 \x01(\r\x12\x1a\n\x12max_items_per_list\x18\x03 \x01(\r\x12\x1d\n\x15max_explanation_chars\x18\x04 \x01(\r\x12\x14\n\x0cmax_id_bytes\x18\x05 \x01(\r\x12\x17\n\x0fmax_token_bytes\x18\x06 \x01(\r\x12 \n\x18max_unsolicited_messages\x18\x07 \x01(\r\x12\x1d\n\x15max_rejected_in_a_row\x18\x08 \x01(\r\x12\x14\n\x0cmax_sessions\x18\t \x01(\r\x12\x18\n\x10max_answer_bytes\x18\n \x01(\r\"\xa4\x04\n\nRegistered\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0f\n\x07resumed\x18\x02 \x01(\x08\x12\x16\n\x0eprotocol_minor\x18\x03 \x01(\r\x12-\n\x0c\x63\x61pabilities\x18\x04 \x03(\x0e\x32\x17.recarena.v1.Capability\x12\x0e\n\x06run_id\x18\x05 \x01(\t\x12\r\n\x05\x65poch\x18\x06 \x01(\r\x12\x0f\n\x07\x61rm_ids\x18\x07 \x03(\t\x12\x17\n\x0f\x63\x61talog_version\x18\x08 \x01(\t\x12\x14\n\x0c\x63\x61talog_size\x18\t \x01(\r\x12\x12\n\nuser_count\x18\n \x01(\r\x12\x13\n\x0bround_limit\x18\x0b \x01(\r\x12\x11\n\tpage_size\x18\x0c \x01(\r\x12/\n\x0cwork_timeout\x18\r \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x33\n\x10max_work_timeout\x18\x0e \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rresume_window\x18\x0f \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rping_interval\x18\x10 \x01(\x0b\x32\x19.google.protobuf.Duration\x12#\n\x06limits\x18\x11 \x01(\x0b\x32\x13.recarena.v1.Limits\x12\x0e\n\x06strict\x18\x12 \x01(\x08\x12\x10\n\x08replicas\x18\x13 \x01(\r\"J\n\x0c\x43\x61talogReady\x12\x17\n\x0f\x63\x61talog_version\x18\x01 \x01(\t\x12!\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.Status\")\n\x0e\x43\x61talogChanged\x12\x17\n\x0f\x63\x61talog_version\x18\x01 \x01(\t\"c\n\x0cRoundStarted\x12\r\n\x05round\x18\x01 \x01(\r\x12,\n\x08sim_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x65xpected_users\x18\x03 \x01(\r\"\x1b\n\nRoundReady\x12\r\n\x05round\x18\x01 \x01(\r\"?\n\nRoundEnded\x12\r\n\x05round\x18\x01 \x01(\r\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\r\x12\x10\n\x08\x66\x61llback\x18\x03 \x01(\r\"\x8d\x01\n\nWorkHeader\x12\x0f\n\x07work_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\r\n\x05round\x18\x03 \x01(\r\x12*\n\x07timeout\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0btraceparent\x18\x05 \x01(\t\x12\r\n\x05\x65poch\x18\x06 \x01(\r\"A\n\nWorkFailed\x12\x0f\n\x07work_id\x18\x01 \x01(\t\x12\"\n\x06status\x18\x02 \x01(\x0b\x32\x12.google.rpc.Status\"M\n\x0e\x45xtendDeadline\x12\x0f\n\x07work_id\x18\x01 \x01(\t\x12*\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"A\n\nCancelWork\x12\x0f\n\x07work_id\x18\x01 \x01(\t\x12\"\n\x06reason\x18\x02 \x01(\x0b\x32\x12.google.rpc.Status\"\x85\x03\n\x0bWorkOutcome\x12\x0f\n\x07work_id\x18\x01 \x01(\t\x12\x39\n\x0b\x64isposition\x18\x02 \x01(\x0e\x32$.recarena.v1.WorkOutcome.Disposition\x12\"\n\x06status\x18\x03 \x01(\x0b\x32\x12.google.rpc.Status\"\x85\x02\n\x0b\x44isposition\x12\x1b\n\x17\x44ISPOSITION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44ISPOSITION_ACCEPTED\x10\x01\x12(\n$DISPOSITION_ACCEPTED_WITH_VIOLATIONS\x10\x02\x12\x18\n\x14\x44ISPOSITION_REJECTED\x10\x03\x12\x14\n\x10\x44ISPOSITION_LATE\x10\x04\x12\x19\n\x15\x44ISPOSITION_DUPLICATE\x10\x05\x12\x16\n\x12\x44ISPOSITION_FAILED\x10\x06\x12\x14\n\x10\x44ISPOSITION_LOST\x10\x07\x12\x1c\n\x18\x44ISPOSITION_UNKNOWN_WORK\x10\x08\"\x15\n\x04Ping\x12\r\n\x05nonce\x18\x01 \x01(\x04\"\x15\n\x04Pong\x12\r\n\x05nonce\x18\x01 \x01(\x04\"U\n\x05\x44rain\x12(\n\x05grace\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\"\n\x06reason\x18\x02 \x01(\x0b\x32\x12.google.rpc.Status*\xbe\x01\n\nCapability\x12\x1a\n\x16\x43\x41PABILITY_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43\x41PABILITY_RANK\x10\x01\x12\x15\n\x11\x43\x41PABILITY_SEARCH\x10\x02\x12\x17\n\x13\x43\x41PABILITY_CONVERSE\x10\x03\x12\x16\n\x12\x43\x41PABILITY_EXPLAIN\x10\x04\x12\x1e\n\x1a\x43\x41PABILITY_PARTIAL_RESULTS\x10\x05\x12\x17\n\x13\x43\x41PABILITY_COLUMNAR\x10\x06\x42R\n\x0forg.recarena.v1P\x01Z=github.com/recarena/recarena/clients/go/recarenapb;recarenapbb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19recarena/v1/session.proto\x12\x0brecarena.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\"\xec\x02\n\x08Register\x12\x16\n\x0erecommender_id\x18\x01 \x01(\t\x12\x13\n\x0binstance_id\x18\x02 \x01(\t\x12\x15\n\rsoftware_name\x18\x03 \x01(\t\x12\x18\n\x10software_version\x18\x04 \x01(\t\x12\x16\n\x0eprotocol_minor\x18\x05 \x01(\r\x12-\n\x0c\x63\x61pabilities\x18\x06 \x03(\x0e\x32\x17.recarena.v1.Capability\x12\x1c\n\x14max_outstanding_work\x18\x07 \x01(\r\x12\x1d\n\x15max_outstanding_bytes\x18\x08 \x01(\x04\x12\x1a\n\x12max_users_per_work\x18\t \x01(\r\x12\x19\n\x11resume_session_id\x18\n \x01(\t\x12\x15\n\rresume_run_id\x18\x0b \x01(\t\x12\x17\n\x0f\x66\x65\x65\x64\x62\x61\x63k_cursor\x18\x0c \x01(\t\x12\x17\n\x0f\x63\x61talog_version\x18\r \x01(\t\"\x9a\x02\n\x06Limits\x12\x19\n\x11max_message_bytes\x18\x01 \x01(\r\x12\x1a\n\x12max_users_per_work\x18\x02 \x01(\r\x12\x1a\n\x12max_items_per_list\x18\x03 \x01(\r\x12\x1d\n\x15max_explanation_chars\x18\x04 \x01(\r\x12\x14\n\x0cmax_id_bytes\x18\x05 \x01(\r\x12\x17\n\x0fmax_token_bytes\x18\x06 \x01(\r\x12 \n\x18max_unsolicited_messages\x18\x07 \x01(\r\x12\x1d\n\x15max_rejected_in_a_row\x18\x08 \x01(\r\x12\x14\n\x0cmax_sessions\x18\t \x01(\r\x12\x18\n\x10max_answer_bytes\x18\n \x01(\r\"\xa4\x04\n\nRegistered\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0f\n\x07resumed\x18\x02 \x01(\x08\x12\x16\n\x0eprotocol_minor\x18\x03 \x01(\r\x12-\n\x0c\x63\x61pabilities\x18\x04 \x03(\x0e\x32\x17.recarena.v1.Capability\x12\x0e\n\x06run_id\x18\x05 \x01(\t\x12\r\n\x05\x65poch\x18\x06 \x01(\r\x12\x0f\n\x07\x61rm_ids\x18\x07 \x03(\t\x12\x17\n\x0f\x63\x61talog_version\x18\x08 \x01(\t\x12\x14\n\x0c\x63\x61talog_size\x18\t \x01(\r\x12\x12\n\nuser_count\x18\n \x01(\r\x12\x13\n\x0bround_limit\x18\x0b \x01(\r\x12\x11\n\tpage_size\x18\x0c \x01(\r\x12/\n\x0cwork_timeout\x18\r \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x33\n\x10max_work_timeout\x18\x0e \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rresume_window\x18\x0f \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rping_interval\x18\x10 \x01(\x0b\x32\x19.google.protobuf.Duration\x12#\n\x06limits\x18\x11 \x01(\x0b\x32\x13.recarena.v1.Limits\x12\x0e\n\x06strict\x18\x12 \x01(\x08\x12\x10\n\x08replicas\x18\x13 \x01(\r\"J\n\x0c\x43\x61talogReady\x12\x17\n\x0f\x63\x61talog_version\x18\x01 \x01(\t\x12!\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.Status\"V\n\x0e\x43\x61talogChanged\x12\x17\n\x0f\x63\x61talog_version\x18\x01 \x01(\t\x12\x14\n\x0c\x63\x61talog_size\x18\x02 \x01(\r\x12\x15\n\rchanged_items\x18\x03 \x03(\r\"c\n\x0cRoundStarted\x12\r\n\x05round\x18\x01 \x01(\r\x12,\n\x08sim_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x65xpected_users\x18\x03 \x01(\r\"\x1b\n\nRoundReady\x12\r\n\x05round\x18\x01 \x01(\r\"?\n\nRoundEnded\x12\r\n\x05round\x18\x01 \x01(\r\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\r\x12\x10\n\x08\x66\x61llback\x18\x03 \x01(\r\"\x8d\x01\n\nWorkHeader\x12\x0f\n\x07work_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\r\n\x05round\x18\x03 \x01(\r\x12*\n\x07timeout\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0btraceparent\x18\x05 \x01(\t\x12\r\n\x05\x65poch\x18\x06 \x01(\r\"A\n\nWorkFailed\x12\x0f\n\x07work_id\x18\x01 \x01(\t\x12\"\n\x06status\x18\x02 \x01(\x0b\x32\x12.google.rpc.Status\"M\n\x0e\x45xtendDeadline\x12\x0f\n\x07work_id\x18\x01 \x01(\t\x12*\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"A\n\nCancelWork\x12\x0f\n\x07work_id\x18\x01 \x01(\t\x12\"\n\x06reason\x18\x02 \x01(\x0b\x32\x12.google.rpc.Status\"\x85\x03\n\x0bWorkOutcome\x12\x0f\n\x07work_id\x18\x01 \x01(\t\x12\x39\n\x0b\x64isposition\x18\x02 \x01(\x0e\x32$.recarena.v1.WorkOutcome.Disposition\x12\"\n\x06status\x18\x03 \x01(\x0b\x32\x12.google.rpc.Status\"\x85\x02\n\x0b\x44isposition\x12\x1b\n\x17\x44ISPOSITION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44ISPOSITION_ACCEPTED\x10\x01\x12(\n$DISPOSITION_ACCEPTED_WITH_VIOLATIONS\x10\x02\x12\x18\n\x14\x44ISPOSITION_REJECTED\x10\x03\x12\x14\n\x10\x44ISPOSITION_LATE\x10\x04\x12\x19\n\x15\x44ISPOSITION_DUPLICATE\x10\x05\x12\x16\n\x12\x44ISPOSITION_FAILED\x10\x06\x12\x14\n\x10\x44ISPOSITION_LOST\x10\x07\x12\x1c\n\x18\x44ISPOSITION_UNKNOWN_WORK\x10\x08\"\x15\n\x04Ping\x12\r\n\x05nonce\x18\x01 \x01(\x04\"\x15\n\x04Pong\x12\r\n\x05nonce\x18\x01 \x01(\x04\"U\n\x05\x44rain\x12(\n\x05grace\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\"\n\x06reason\x18\x02 \x01(\x0b\x32\x12.google.rpc.Status*\xbe\x01\n\nCapability\x12\x1a\n\x16\x43\x41PABILITY_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43\x41PABILITY_RANK\x10\x01\x12\x15\n\x11\x43\x41PABILITY_SEARCH\x10\x02\x12\x17\n\x13\x43\x41PABILITY_CONVERSE\x10\x03\x12\x16\n\x12\x43\x41PABILITY_EXPLAIN\x10\x04\x12\x1e\n\x1a\x43\x41PABILITY_PARTIAL_RESULTS\x10\x05\x12\x17\n\x13\x43\x41PABILITY_COLUMNAR\x10\x06\x42R\n\x0forg.recarena.v1P\x01Z=github.com/recarena/recarena/clients/go/recarenapb;recarenapbb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,8 +35,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'recarena.v1.session_pb2', _
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\017org.recarena.v1P\001Z=github.com/recarena/recarena/clients/go/recarenapb;recarenapb'
-  _globals['_CAPABILITY']._serialized_start=2532
-  _globals['_CAPABILITY']._serialized_end=2722
+  _globals['_CAPABILITY']._serialized_start=2577
+  _globals['_CAPABILITY']._serialized_end=2767
   _globals['_REGISTER']._serialized_start=133
   _globals['_REGISTER']._serialized_end=497
   _globals['_LIMITS']._serialized_start=500
@@ -46,29 +46,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CATALOGREADY']._serialized_start=1335
   _globals['_CATALOGREADY']._serialized_end=1409
   _globals['_CATALOGCHANGED']._serialized_start=1411
-  _globals['_CATALOGCHANGED']._serialized_end=1452
-  _globals['_ROUNDSTARTED']._serialized_start=1454
-  _globals['_ROUNDSTARTED']._serialized_end=1553
-  _globals['_ROUNDREADY']._serialized_start=1555
-  _globals['_ROUNDREADY']._serialized_end=1582
-  _globals['_ROUNDENDED']._serialized_start=1584
-  _globals['_ROUNDENDED']._serialized_end=1647
-  _globals['_WORKHEADER']._serialized_start=1650
-  _globals['_WORKHEADER']._serialized_end=1791
-  _globals['_WORKFAILED']._serialized_start=1793
-  _globals['_WORKFAILED']._serialized_end=1858
-  _globals['_EXTENDDEADLINE']._serialized_start=1860
-  _globals['_EXTENDDEADLINE']._serialized_end=1937
-  _globals['_CANCELWORK']._serialized_start=1939
-  _globals['_CANCELWORK']._serialized_end=2004
-  _globals['_WORKOUTCOME']._serialized_start=2007
-  _globals['_WORKOUTCOME']._serialized_end=2396
-  _globals['_WORKOUTCOME_DISPOSITION']._serialized_start=2135
-  _globals['_WORKOUTCOME_DISPOSITION']._serialized_end=2396
-  _globals['_PING']._serialized_start=2398
-  _globals['_PING']._serialized_end=2419
-  _globals['_PONG']._serialized_start=2421
-  _globals['_PONG']._serialized_end=2442
-  _globals['_DRAIN']._serialized_start=2444
-  _globals['_DRAIN']._serialized_end=2529
+  _globals['_CATALOGCHANGED']._serialized_end=1497
+  _globals['_ROUNDSTARTED']._serialized_start=1499
+  _globals['_ROUNDSTARTED']._serialized_end=1598
+  _globals['_ROUNDREADY']._serialized_start=1600
+  _globals['_ROUNDREADY']._serialized_end=1627
+  _globals['_ROUNDENDED']._serialized_start=1629
+  _globals['_ROUNDENDED']._serialized_end=1692
+  _globals['_WORKHEADER']._serialized_start=1695
+  _globals['_WORKHEADER']._serialized_end=1836
+  _globals['_WORKFAILED']._serialized_start=1838
+  _globals['_WORKFAILED']._serialized_end=1903
+  _globals['_EXTENDDEADLINE']._serialized_start=1905
+  _globals['_EXTENDDEADLINE']._serialized_end=1982
+  _globals['_CANCELWORK']._serialized_start=1984
+  _globals['_CANCELWORK']._serialized_end=2049
+  _globals['_WORKOUTCOME']._serialized_start=2052
+  _globals['_WORKOUTCOME']._serialized_end=2441
+  _globals['_WORKOUTCOME_DISPOSITION']._serialized_start=2180
+  _globals['_WORKOUTCOME_DISPOSITION']._serialized_end=2441
+  _globals['_PING']._serialized_start=2443
+  _globals['_PING']._serialized_end=2464
+  _globals['_PONG']._serialized_start=2466
+  _globals['_PONG']._serialized_end=2487
+  _globals['_DRAIN']._serialized_start=2489
+  _globals['_DRAIN']._serialized_end=2574
 # @@protoc_insertion_point(module_scope)

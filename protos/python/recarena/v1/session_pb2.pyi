@@ -363,21 +363,36 @@ Global___CatalogReady: _TypeAlias = CatalogReady  # noqa: Y015
 
 @_typing.final
 class CatalogChanged(_message.Message):
-    """From the server, between rounds: load this version and answer CatalogReady."""
+    """From the server, between rounds: load this version and answer CatalogReady. Items keep their
+    numbers: new ones stand at the end, those that were withdrawn are marked. RoundStarted follows
+    when all have answered.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CATALOG_VERSION_FIELD_NUMBER: _builtins.int
+    CATALOG_SIZE_FIELD_NUMBER: _builtins.int
+    CHANGED_ITEMS_FIELD_NUMBER: _builtins.int
     catalog_version: _builtins.str
     """The new version."""
+    catalog_size: _builtins.int
+    """Items of the new version, with those that were withdrawn."""
+    @_builtins.property
+    def changed_items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Numbers of the items that changed; empty where there are more than 1,000, and all have to be
+        read. StreamCatalog with the first of them as page_token reads from there on.
+        """
+
     def __init__(
         self,
         *,
         catalog_version: _builtins.str = ...,
+        catalog_size: _builtins.int = ...,
+        changed_items: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["catalog_version", b"catalog_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["catalog_size", b"catalog_size", "catalog_version", b"catalog_version", "changed_items", b"changed_items"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -22,12 +22,15 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from recarena.v1 import access_pb2 as recarena_dot_v1_dot_access__pb2
 from recarena.v1 import run_pb2 as recarena_dot_v1_dot_run__pb2
+from recarena.v1 import steering_pb2 as recarena_dot_v1_dot_steering__pb2
+from recarena.v1 import types_pb2 as recarena_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,recarena/v1/simulation_observe_service.proto\x12\x0brecarena.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18recarena/v1/access.proto\x1a\x15recarena/v1/run.proto\"\x97\x01\n\x13StreamEventsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x30\n\x0b\x65vent_types\x18\x03 \x03(\x0e\x32\x1b.recarena.v1.UserEvent.Type\x12\x10\n\x08user_ids\x18\x04 \x03(\t\x12\x16\n\x0esummaries_only\x18\x05 \x01(\x08\"\x8a\x02\n\x14StreamEventsResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\r\x12\r\n\x05round\x18\x03 \x01(\r\x12,\n\x08sim_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x0brun_changed\x18\x05 \x01(\x0b\x32\x10.recarena.v1.RunH\x00\x12,\n\nuser_event\x18\x06 \x01(\x0b\x32\x16.recarena.v1.UserEventH\x00\x12\x30\n\x0bround_ended\x18\x07 \x01(\x0b\x32\x19.recarena.v1.RoundSummaryH\x00\x42\x07\n\x05\x65vent\"P\n\x17ListRecommendersRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"i\n\x18ListRecommendersResponse\x12\x34\n\x0crecommenders\x18\x01 \x03(\x0b\x32\x1e.recarena.v1.RecommenderStatus\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"I\n\x10ListUsersRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"N\n\x11ListUsersResponse\x12 \n\x05users\x18\x01 \x03(\x0b\x32\x11.recarena.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"^\n\x14ListRelationsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"Z\n\x15ListRelationsResponse\x12(\n\trelations\x18\x01 \x03(\x0b\x32\x15.recarena.v1.Relation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"]\n\x13ListMemoriesRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"V\n\x14ListMemoriesResponse\x12%\n\x08memories\x18\x01 \x03(\x0b\x32\x13.recarena.v1.Memory\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xf3\x03\n\x18SimulationObserveService\x12]\n\x0cStreamEvents\x12 .recarena.v1.StreamEventsRequest\x1a!.recarena.v1.StreamEventsResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x30\x01\x12g\n\x10ListRecommenders\x12$.recarena.v1.ListRecommendersRequest\x1a%.recarena.v1.ListRecommendersResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x12R\n\tListUsers\x12\x1d.recarena.v1.ListUsersRequest\x1a\x1e.recarena.v1.ListUsersResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x12^\n\rListRelations\x12!.recarena.v1.ListRelationsRequest\x1a\".recarena.v1.ListRelationsResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x12[\n\x0cListMemories\x12 .recarena.v1.ListMemoriesRequest\x1a!.recarena.v1.ListMemoriesResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x42R\n\x0forg.recarena.v1P\x01Z=github.com/recarena/recarena/clients/go/recarenapb;recarenapbb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,recarena/v1/simulation_observe_service.proto\x12\x0brecarena.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18recarena/v1/access.proto\x1a\x15recarena/v1/run.proto\x1a\x1arecarena/v1/steering.proto\x1a\x17recarena/v1/types.proto\"\x97\x01\n\x13StreamEventsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x30\n\x0b\x65vent_types\x18\x03 \x03(\x0e\x32\x1b.recarena.v1.UserEvent.Type\x12\x10\n\x08user_ids\x18\x04 \x03(\t\x12\x16\n\x0esummaries_only\x18\x05 \x01(\x08\"\x8a\x02\n\x14StreamEventsResponse\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\r\x12\r\n\x05round\x18\x03 \x01(\r\x12,\n\x08sim_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x0brun_changed\x18\x05 \x01(\x0b\x32\x10.recarena.v1.RunH\x00\x12,\n\nuser_event\x18\x06 \x01(\x0b\x32\x16.recarena.v1.UserEventH\x00\x12\x30\n\x0bround_ended\x18\x07 \x01(\x0b\x32\x19.recarena.v1.RoundSummaryH\x00\x42\x07\n\x05\x65vent\"P\n\x17ListRecommendersRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"i\n\x18ListRecommendersResponse\x12\x34\n\x0crecommenders\x18\x01 \x03(\x0b\x32\x1e.recarena.v1.RecommenderStatus\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"I\n\x10ListUsersRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"N\n\x11ListUsersResponse\x12 \n\x05users\x18\x01 \x03(\x0b\x32\x11.recarena.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"^\n\x14ListRelationsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"Z\n\x15ListRelationsResponse\x12(\n\trelations\x18\x01 \x03(\x0b\x32\x15.recarena.v1.Relation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"]\n\x13ListMemoriesRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"V\n\x14ListMemoriesResponse\x12%\n\x08memories\x18\x01 \x03(\x0b\x32\x13.recarena.v1.Memory\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xad\x01\n\x13StreamRoundsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x66ter_round\x18\x02 \x01(\r\x12\x13\n\x0buntil_round\x18\x03 \x01(\r\x12\r\n\x05\x65poch\x18\x04 \x01(\r\x12\x31\n\x0eleast_interval\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1a\n\x12newest_with_events\x18\x06 \x01(\r\"\\\n\x14StreamRoundsResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.recarena.v1.Run\x12%\n\x06rounds\x18\x02 \x03(\x0b\x32\x15.recarena.v1.RoundLog\"E\n\x11TellEventsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\r\n\x05round\x18\x02 \x01(\r\x12\x11\n\tsequences\x18\x03 \x03(\r\"<\n\x12TellEventsResponse\x12&\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x16.recarena.v1.UserEvent\"C\n\x10TellRoundRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\r\n\x05round\x18\x02 \x01(\r\x12\x10\n\x08user_ids\x18\x03 \x03(\t\":\n\x11TellRoundResponse\x12%\n\x05users\x18\x01 \x03(\x0b\x32\x16.recarena.v1.UserRound\"t\n\x15ListUserEventsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x13\n\x0buntil_round\x18\x03 \x01(\r\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"Y\n\x16ListUserEventsResponse\x12&\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x16.recarena.v1.UserEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"G\n\x15ListModelCallsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\r\n\x05round\x18\x03 \x01(\r\"?\n\x16ListModelCallsResponse\x12%\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x16.recarena.v1.ModelCall\"W\n\x10ListItemsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"\xcd\x01\n\x11ListItemsResponse\x12\x35\n\x07\x65ntries\x18\x01 \x03(\x0b\x32$.recarena.v1.ListItemsResponse.Entry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x1ah\n\x05\x45ntry\x12\x1f\n\x04item\x18\x01 \x01(\x0b\x32\x11.recarena.v1.Item\x12\x13\n\x0bitem_number\x18\x02 \x01(\r\x12\x0f\n\x07watches\x18\x03 \x01(\x04\x12\x18\n\x10\x64isplayed_rating\x18\x04 \x01(\x01\"Q\n\x18ListInterventionsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"f\n\x19ListInterventionsResponse\x12\x30\n\rinterventions\x18\x01 \x03(\x0b\x32\x19.recarena.v1.Intervention\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"5\n\x12StreamTurnsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\"\xa0\x01\n\x13StreamTurnsResponse\x12\x1d\n\x03run\x18\x01 \x01(\x0b\x32\x10.recarena.v1.Run\x12#\n\x04turn\x18\x02 \x01(\x0b\x32\x15.recarena.v1.PlayTurn\x12.\n\x0clast_outcome\x18\x03 \x01(\x0e\x32\x18.recarena.v1.TurnOutcome\x12\x15\n\rmissed_rounds\x18\x04 \x01(\r2\xdf\t\n\x18SimulationObserveService\x12]\n\x0cStreamEvents\x12 .recarena.v1.StreamEventsRequest\x1a!.recarena.v1.StreamEventsResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x30\x01\x12g\n\x10ListRecommenders\x12$.recarena.v1.ListRecommendersRequest\x1a%.recarena.v1.ListRecommendersResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x12R\n\tListUsers\x12\x1d.recarena.v1.ListUsersRequest\x1a\x1e.recarena.v1.ListUsersResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x12^\n\rListRelations\x12!.recarena.v1.ListRelationsRequest\x1a\".recarena.v1.ListRelationsResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x12[\n\x0cListMemories\x12 .recarena.v1.ListMemoriesRequest\x1a!.recarena.v1.ListMemoriesResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x12]\n\x0cStreamRounds\x12 .recarena.v1.StreamRoundsRequest\x1a!.recarena.v1.StreamRoundsResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x30\x01\x12U\n\nTellEvents\x12\x1e.recarena.v1.TellEventsRequest\x1a\x1f.recarena.v1.TellEventsResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x12R\n\tTellRound\x12\x1d.recarena.v1.TellRoundRequest\x1a\x1e.recarena.v1.TellRoundResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x12\x61\n\x0eListUserEvents\x12\".recarena.v1.ListUserEventsRequest\x1a#.recarena.v1.ListUserEventsResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x12\x61\n\x0eListModelCalls\x12\".recarena.v1.ListModelCallsRequest\x1a#.recarena.v1.ListModelCallsResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x12R\n\tListItems\x12\x1d.recarena.v1.ListItemsRequest\x1a\x1e.recarena.v1.ListItemsResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x12j\n\x11ListInterventions\x12%.recarena.v1.ListInterventionsRequest\x1a&.recarena.v1.ListInterventionsResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x12Z\n\x0bStreamTurns\x12\x1f.recarena.v1.StreamTurnsRequest\x1a .recarena.v1.StreamTurnsResponse\"\x06\xd2\xe5\x18\x02\x02\x03\x30\x01\x42R\n\x0forg.recarena.v1P\x01Z=github.com/recarena/recarena/clients/go/recarenapb;recarenapbb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,26 +48,76 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SIMULATIONOBSERVESERVICE'].methods_by_name['ListRelations']._serialized_options = b'\322\345\030\002\002\003'
   _globals['_SIMULATIONOBSERVESERVICE'].methods_by_name['ListMemories']._loaded_options = None
   _globals['_SIMULATIONOBSERVESERVICE'].methods_by_name['ListMemories']._serialized_options = b'\322\345\030\002\002\003'
-  _globals['_STREAMEVENTSREQUEST']._serialized_start=144
-  _globals['_STREAMEVENTSREQUEST']._serialized_end=295
-  _globals['_STREAMEVENTSRESPONSE']._serialized_start=298
-  _globals['_STREAMEVENTSRESPONSE']._serialized_end=564
-  _globals['_LISTRECOMMENDERSREQUEST']._serialized_start=566
-  _globals['_LISTRECOMMENDERSREQUEST']._serialized_end=646
-  _globals['_LISTRECOMMENDERSRESPONSE']._serialized_start=648
-  _globals['_LISTRECOMMENDERSRESPONSE']._serialized_end=753
-  _globals['_LISTUSERSREQUEST']._serialized_start=755
-  _globals['_LISTUSERSREQUEST']._serialized_end=828
-  _globals['_LISTUSERSRESPONSE']._serialized_start=830
-  _globals['_LISTUSERSRESPONSE']._serialized_end=908
-  _globals['_LISTRELATIONSREQUEST']._serialized_start=910
-  _globals['_LISTRELATIONSREQUEST']._serialized_end=1004
-  _globals['_LISTRELATIONSRESPONSE']._serialized_start=1006
-  _globals['_LISTRELATIONSRESPONSE']._serialized_end=1096
-  _globals['_LISTMEMORIESREQUEST']._serialized_start=1098
-  _globals['_LISTMEMORIESREQUEST']._serialized_end=1191
-  _globals['_LISTMEMORIESRESPONSE']._serialized_start=1193
-  _globals['_LISTMEMORIESRESPONSE']._serialized_end=1279
-  _globals['_SIMULATIONOBSERVESERVICE']._serialized_start=1282
-  _globals['_SIMULATIONOBSERVESERVICE']._serialized_end=1781
+  _globals['_SIMULATIONOBSERVESERVICE'].methods_by_name['StreamRounds']._loaded_options = None
+  _globals['_SIMULATIONOBSERVESERVICE'].methods_by_name['StreamRounds']._serialized_options = b'\322\345\030\002\002\003'
+  _globals['_SIMULATIONOBSERVESERVICE'].methods_by_name['TellEvents']._loaded_options = None
+  _globals['_SIMULATIONOBSERVESERVICE'].methods_by_name['TellEvents']._serialized_options = b'\322\345\030\002\002\003'
+  _globals['_SIMULATIONOBSERVESERVICE'].methods_by_name['TellRound']._loaded_options = None
+  _globals['_SIMULATIONOBSERVESERVICE'].methods_by_name['TellRound']._serialized_options = b'\322\345\030\002\002\003'
+  _globals['_SIMULATIONOBSERVESERVICE'].methods_by_name['ListUserEvents']._loaded_options = None
+  _globals['_SIMULATIONOBSERVESERVICE'].methods_by_name['ListUserEvents']._serialized_options = b'\322\345\030\002\002\003'
+  _globals['_SIMULATIONOBSERVESERVICE'].methods_by_name['ListModelCalls']._loaded_options = None
+  _globals['_SIMULATIONOBSERVESERVICE'].methods_by_name['ListModelCalls']._serialized_options = b'\322\345\030\002\002\003'
+  _globals['_SIMULATIONOBSERVESERVICE'].methods_by_name['ListItems']._loaded_options = None
+  _globals['_SIMULATIONOBSERVESERVICE'].methods_by_name['ListItems']._serialized_options = b'\322\345\030\002\002\003'
+  _globals['_SIMULATIONOBSERVESERVICE'].methods_by_name['ListInterventions']._loaded_options = None
+  _globals['_SIMULATIONOBSERVESERVICE'].methods_by_name['ListInterventions']._serialized_options = b'\322\345\030\002\002\003'
+  _globals['_SIMULATIONOBSERVESERVICE'].methods_by_name['StreamTurns']._loaded_options = None
+  _globals['_SIMULATIONOBSERVESERVICE'].methods_by_name['StreamTurns']._serialized_options = b'\322\345\030\002\002\003'
+  _globals['_STREAMEVENTSREQUEST']._serialized_start=229
+  _globals['_STREAMEVENTSREQUEST']._serialized_end=380
+  _globals['_STREAMEVENTSRESPONSE']._serialized_start=383
+  _globals['_STREAMEVENTSRESPONSE']._serialized_end=649
+  _globals['_LISTRECOMMENDERSREQUEST']._serialized_start=651
+  _globals['_LISTRECOMMENDERSREQUEST']._serialized_end=731
+  _globals['_LISTRECOMMENDERSRESPONSE']._serialized_start=733
+  _globals['_LISTRECOMMENDERSRESPONSE']._serialized_end=838
+  _globals['_LISTUSERSREQUEST']._serialized_start=840
+  _globals['_LISTUSERSREQUEST']._serialized_end=913
+  _globals['_LISTUSERSRESPONSE']._serialized_start=915
+  _globals['_LISTUSERSRESPONSE']._serialized_end=993
+  _globals['_LISTRELATIONSREQUEST']._serialized_start=995
+  _globals['_LISTRELATIONSREQUEST']._serialized_end=1089
+  _globals['_LISTRELATIONSRESPONSE']._serialized_start=1091
+  _globals['_LISTRELATIONSRESPONSE']._serialized_end=1181
+  _globals['_LISTMEMORIESREQUEST']._serialized_start=1183
+  _globals['_LISTMEMORIESREQUEST']._serialized_end=1276
+  _globals['_LISTMEMORIESRESPONSE']._serialized_start=1278
+  _globals['_LISTMEMORIESRESPONSE']._serialized_end=1364
+  _globals['_STREAMROUNDSREQUEST']._serialized_start=1367
+  _globals['_STREAMROUNDSREQUEST']._serialized_end=1540
+  _globals['_STREAMROUNDSRESPONSE']._serialized_start=1542
+  _globals['_STREAMROUNDSRESPONSE']._serialized_end=1634
+  _globals['_TELLEVENTSREQUEST']._serialized_start=1636
+  _globals['_TELLEVENTSREQUEST']._serialized_end=1705
+  _globals['_TELLEVENTSRESPONSE']._serialized_start=1707
+  _globals['_TELLEVENTSRESPONSE']._serialized_end=1767
+  _globals['_TELLROUNDREQUEST']._serialized_start=1769
+  _globals['_TELLROUNDREQUEST']._serialized_end=1836
+  _globals['_TELLROUNDRESPONSE']._serialized_start=1838
+  _globals['_TELLROUNDRESPONSE']._serialized_end=1896
+  _globals['_LISTUSEREVENTSREQUEST']._serialized_start=1898
+  _globals['_LISTUSEREVENTSREQUEST']._serialized_end=2014
+  _globals['_LISTUSEREVENTSRESPONSE']._serialized_start=2016
+  _globals['_LISTUSEREVENTSRESPONSE']._serialized_end=2105
+  _globals['_LISTMODELCALLSREQUEST']._serialized_start=2107
+  _globals['_LISTMODELCALLSREQUEST']._serialized_end=2178
+  _globals['_LISTMODELCALLSRESPONSE']._serialized_start=2180
+  _globals['_LISTMODELCALLSRESPONSE']._serialized_end=2243
+  _globals['_LISTITEMSREQUEST']._serialized_start=2245
+  _globals['_LISTITEMSREQUEST']._serialized_end=2332
+  _globals['_LISTITEMSRESPONSE']._serialized_start=2335
+  _globals['_LISTITEMSRESPONSE']._serialized_end=2540
+  _globals['_LISTITEMSRESPONSE_ENTRY']._serialized_start=2436
+  _globals['_LISTITEMSRESPONSE_ENTRY']._serialized_end=2540
+  _globals['_LISTINTERVENTIONSREQUEST']._serialized_start=2542
+  _globals['_LISTINTERVENTIONSREQUEST']._serialized_end=2623
+  _globals['_LISTINTERVENTIONSRESPONSE']._serialized_start=2625
+  _globals['_LISTINTERVENTIONSRESPONSE']._serialized_end=2727
+  _globals['_STREAMTURNSREQUEST']._serialized_start=2729
+  _globals['_STREAMTURNSREQUEST']._serialized_end=2782
+  _globals['_STREAMTURNSRESPONSE']._serialized_start=2785
+  _globals['_STREAMTURNSRESPONSE']._serialized_end=2945
+  _globals['_SIMULATIONOBSERVESERVICE']._serialized_start=2948
+  _globals['_SIMULATIONOBSERVESERVICE']._serialized_end=4195
 # @@protoc_insertion_point(module_scope)

@@ -5,10 +5,13 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from recarena.v1 import run_pb2 as _run_pb2
+from recarena.v1 import steering_pb2 as _steering_pb2
+from recarena.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -357,3 +360,529 @@ class ListMemoriesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListMemoriesResponse: _TypeAlias = ListMemoriesResponse  # noqa: Y015
+
+@_typing.final
+class StreamRoundsRequest(_message.Message):
+    """Asks for rounds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    AFTER_ROUND_FIELD_NUMBER: _builtins.int
+    UNTIL_ROUND_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    LEAST_INTERVAL_FIELD_NUMBER: _builtins.int
+    NEWEST_WITH_EVENTS_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """Which run."""
+    after_round: _builtins.int
+    """The first sent is the one after it."""
+    until_round: _builtins.int
+    """The last one sent, then the stream ends; 0: follows the run."""
+    epoch: _builtins.int
+    """0: whichever is in force."""
+    newest_with_events: _builtins.int
+    """Of rounds that come together, how many of the newest come with their events; 0: all."""
+    @_builtins.property
+    def least_interval(self) -> _duration_pb2.Duration:
+        """Least time between two messages; rounds that are committed meanwhile come together. Absent: at
+        once.
+        """
+
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        after_round: _builtins.int = ...,
+        until_round: _builtins.int = ...,
+        epoch: _builtins.int = ...,
+        least_interval: _duration_pb2.Duration | None = ...,
+        newest_with_events: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["least_interval", b"least_interval"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_round", b"after_round", "epoch", b"epoch", "least_interval", b"least_interval", "newest_with_events", b"newest_with_events", "run_id", b"run_id", "until_round", b"until_round"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamRoundsRequest: _TypeAlias = StreamRoundsRequest  # noqa: Y015
+
+@_typing.final
+class StreamRoundsResponse(_message.Message):
+    """Rounds, or a change of the run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: _builtins.int
+    ROUNDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def run(self) -> _run_pb2.Run:
+        """The run as it is now; in the first message, and whenever its state changed."""
+
+    @_builtins.property
+    def rounds(self) -> _containers.RepeatedCompositeFieldContainer[_run_pb2.RoundLog]:
+        """In order."""
+
+    def __init__(
+        self,
+        *,
+        run: _run_pb2.Run | None = ...,
+        rounds: _abc.Iterable[_run_pb2.RoundLog] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rounds", b"rounds", "run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamRoundsResponse: _TypeAlias = StreamRoundsResponse  # noqa: Y015
+
+@_typing.final
+class TellEventsRequest(_message.Message):
+    """Asks for events in words."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    ROUND_FIELD_NUMBER: _builtins.int
+    SEQUENCES_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """Which run."""
+    round: _builtins.int
+    """Of which round."""
+    @_builtins.property
+    def sequences(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """At most 1,000."""
+
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        round: _builtins.int = ...,
+        sequences: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["round", b"round", "run_id", b"run_id", "sequences", b"sequences"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TellEventsRequest: _TypeAlias = TellEventsRequest  # noqa: Y015
+
+@_typing.final
+class TellEventsResponse(_message.Message):
+    """Events."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[_run_pb2.UserEvent]:
+        """In the order asked for."""
+
+    def __init__(
+        self,
+        *,
+        events: _abc.Iterable[_run_pb2.UserEvent] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TellEventsResponse: _TypeAlias = TellEventsResponse  # noqa: Y015
+
+@_typing.final
+class TellRoundRequest(_message.Message):
+    """Asks what users did."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    ROUND_FIELD_NUMBER: _builtins.int
+    USER_IDS_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """Which run."""
+    round: _builtins.int
+    """In which round."""
+    @_builtins.property
+    def user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """At most 200."""
+
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        round: _builtins.int = ...,
+        user_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["round", b"round", "run_id", b"run_id", "user_ids", b"user_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TellRoundRequest: _TypeAlias = TellRoundRequest  # noqa: Y015
+
+@_typing.final
+class TellRoundResponse(_message.Message):
+    """What they did."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def users(self) -> _containers.RepeatedCompositeFieldContainer[_run_pb2.UserRound]:
+        """In the order asked for."""
+
+    def __init__(
+        self,
+        *,
+        users: _abc.Iterable[_run_pb2.UserRound] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["users", b"users"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TellRoundResponse: _TypeAlias = TellRoundResponse  # noqa: Y015
+
+@_typing.final
+class ListUserEventsRequest(_message.Message):
+    """Asks for the events of a user."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    UNTIL_ROUND_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """Which run."""
+    user_id: _builtins.str
+    """Whose."""
+    until_round: _builtins.int
+    """Only up to this round; 0: all."""
+    page_size: _builtins.int
+    """Most rounds in the answer; 0: 20, at most 100."""
+    page_token: _builtins.str
+    """Empty, or the token of the page before."""
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        until_round: _builtins.int = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "run_id", b"run_id", "until_round", b"until_round", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListUserEventsRequest: _TypeAlias = ListUserEventsRequest  # noqa: Y015
+
+@_typing.final
+class ListUserEventsResponse(_message.Message):
+    """Events."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty when there is no more."""
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[_run_pb2.UserEvent]:
+        """Newest round first, within a round in order."""
+
+    def __init__(
+        self,
+        *,
+        events: _abc.Iterable[_run_pb2.UserEvent] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListUserEventsResponse: _TypeAlias = ListUserEventsResponse  # noqa: Y015
+
+@_typing.final
+class ListModelCallsRequest(_message.Message):
+    """Asks for calls."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    ROUND_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """Which run."""
+    user_id: _builtins.str
+    """For whom."""
+    round: _builtins.int
+    """In which round."""
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        round: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["round", b"round", "run_id", b"run_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListModelCallsRequest: _TypeAlias = ListModelCallsRequest  # noqa: Y015
+
+@_typing.final
+class ListModelCallsResponse(_message.Message):
+    """Calls."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALLS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def calls(self) -> _containers.RepeatedCompositeFieldContainer[_run_pb2.ModelCall]:
+        """In order."""
+
+    def __init__(
+        self,
+        *,
+        calls: _abc.Iterable[_run_pb2.ModelCall] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListModelCallsResponse: _TypeAlias = ListModelCallsResponse  # noqa: Y015
+
+@_typing.final
+class ListItemsRequest(_message.Message):
+    """Asks for items."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """Which run."""
+    text: _builtins.str
+    """Only items whose title or id has these words; empty: all."""
+    page_size: _builtins.int
+    """Most entries in the answer; 0: 100, at most 1,000."""
+    page_token: _builtins.str
+    """Empty, or the token of the page before."""
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        text: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "run_id", b"run_id", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListItemsRequest: _TypeAlias = ListItemsRequest  # noqa: Y015
+
+@_typing.final
+class ListItemsResponse(_message.Message):
+    """Items."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Entry(_message.Message):
+        """An item and how it fared."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        ITEM_FIELD_NUMBER: _builtins.int
+        ITEM_NUMBER_FIELD_NUMBER: _builtins.int
+        WATCHES_FIELD_NUMBER: _builtins.int
+        DISPLAYED_RATING_FIELD_NUMBER: _builtins.int
+        item_number: _builtins.int
+        """Position in the catalogue."""
+        watches: _builtins.int
+        """Watches so far, with those before the run."""
+        displayed_rating: _builtins.float
+        """Mean rating as everybody sees it."""
+        @_builtins.property
+        def item(self) -> _types_pb2.Item:
+            """Public fields."""
+
+        def __init__(
+            self,
+            *,
+            item: _types_pb2.Item | None = ...,
+            item_number: _builtins.int = ...,
+            watches: _builtins.int = ...,
+            displayed_rating: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["displayed_rating", b"displayed_rating", "item", b"item", "item_number", b"item_number", "watches", b"watches"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty when there is no more."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___ListItemsResponse.Entry]:
+        """By item number."""
+
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[Global___ListItemsResponse.Entry] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListItemsResponse: _TypeAlias = ListItemsResponse  # noqa: Y015
+
+@_typing.final
+class ListInterventionsRequest(_message.Message):
+    """Asks for interventions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """Which run."""
+    page_size: _builtins.int
+    """Most entries in the answer; 0: 100, at most 1,000."""
+    page_token: _builtins.str
+    """Empty, or the token of the page before."""
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListInterventionsRequest: _TypeAlias = ListInterventionsRequest  # noqa: Y015
+
+@_typing.final
+class ListInterventionsResponse(_message.Message):
+    """Interventions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INTERVENTIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty when there is no more."""
+    @_builtins.property
+    def interventions(self) -> _containers.RepeatedCompositeFieldContainer[_steering_pb2.Intervention]:
+        """Newest first."""
+
+    def __init__(
+        self,
+        *,
+        interventions: _abc.Iterable[_steering_pb2.Intervention] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["interventions", b"interventions", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListInterventionsResponse: _TypeAlias = ListInterventionsResponse  # noqa: Y015
+
+@_typing.final
+class StreamTurnsRequest(_message.Message):
+    """Asks for turns."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """Which run."""
+    user_id: _builtins.str
+    """Which user."""
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run_id", b"run_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamTurnsRequest: _TypeAlias = StreamTurnsRequest  # noqa: Y015
+
+@_typing.final
+class StreamTurnsResponse(_message.Message):
+    """What there is to decide."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: _builtins.int
+    TURN_FIELD_NUMBER: _builtins.int
+    LAST_OUTCOME_FIELD_NUMBER: _builtins.int
+    MISSED_ROUNDS_FIELD_NUMBER: _builtins.int
+    last_outcome: _steering_pb2.TurnOutcome.ValueType
+    """What became of the turn before, where there was one."""
+    missed_rounds: _builtins.int
+    """How many rounds in a row nobody decided anything; after the first the user is handed back."""
+    @_builtins.property
+    def run(self) -> _run_pb2.Run:
+        """The run as it is now."""
+
+    @_builtins.property
+    def turn(self) -> _steering_pb2.PlayTurn:
+        """What the user decides now; absent: nothing at the moment."""
+
+    def __init__(
+        self,
+        *,
+        run: _run_pb2.Run | None = ...,
+        turn: _steering_pb2.PlayTurn | None = ...,
+        last_outcome: _steering_pb2.TurnOutcome.ValueType = ...,
+        missed_rounds: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run", "turn", b"turn"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["last_outcome", b"last_outcome", "missed_rounds", b"missed_rounds", "run", b"run", "turn", b"turn"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamTurnsResponse: _TypeAlias = StreamTurnsResponse  # noqa: Y015

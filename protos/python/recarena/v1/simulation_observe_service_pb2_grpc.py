@@ -61,6 +61,46 @@ class SimulationObserveServiceStub(object):
                 request_serializer=recarena_dot_v1_dot_simulation__observe__service__pb2.ListMemoriesRequest.SerializeToString,
                 response_deserializer=recarena_dot_v1_dot_simulation__observe__service__pb2.ListMemoriesResponse.FromString,
                 _registered_method=True)
+        self.StreamRounds = channel.unary_stream(
+                '/recarena.v1.SimulationObserveService/StreamRounds',
+                request_serializer=recarena_dot_v1_dot_simulation__observe__service__pb2.StreamRoundsRequest.SerializeToString,
+                response_deserializer=recarena_dot_v1_dot_simulation__observe__service__pb2.StreamRoundsResponse.FromString,
+                _registered_method=True)
+        self.TellEvents = channel.unary_unary(
+                '/recarena.v1.SimulationObserveService/TellEvents',
+                request_serializer=recarena_dot_v1_dot_simulation__observe__service__pb2.TellEventsRequest.SerializeToString,
+                response_deserializer=recarena_dot_v1_dot_simulation__observe__service__pb2.TellEventsResponse.FromString,
+                _registered_method=True)
+        self.TellRound = channel.unary_unary(
+                '/recarena.v1.SimulationObserveService/TellRound',
+                request_serializer=recarena_dot_v1_dot_simulation__observe__service__pb2.TellRoundRequest.SerializeToString,
+                response_deserializer=recarena_dot_v1_dot_simulation__observe__service__pb2.TellRoundResponse.FromString,
+                _registered_method=True)
+        self.ListUserEvents = channel.unary_unary(
+                '/recarena.v1.SimulationObserveService/ListUserEvents',
+                request_serializer=recarena_dot_v1_dot_simulation__observe__service__pb2.ListUserEventsRequest.SerializeToString,
+                response_deserializer=recarena_dot_v1_dot_simulation__observe__service__pb2.ListUserEventsResponse.FromString,
+                _registered_method=True)
+        self.ListModelCalls = channel.unary_unary(
+                '/recarena.v1.SimulationObserveService/ListModelCalls',
+                request_serializer=recarena_dot_v1_dot_simulation__observe__service__pb2.ListModelCallsRequest.SerializeToString,
+                response_deserializer=recarena_dot_v1_dot_simulation__observe__service__pb2.ListModelCallsResponse.FromString,
+                _registered_method=True)
+        self.ListItems = channel.unary_unary(
+                '/recarena.v1.SimulationObserveService/ListItems',
+                request_serializer=recarena_dot_v1_dot_simulation__observe__service__pb2.ListItemsRequest.SerializeToString,
+                response_deserializer=recarena_dot_v1_dot_simulation__observe__service__pb2.ListItemsResponse.FromString,
+                _registered_method=True)
+        self.ListInterventions = channel.unary_unary(
+                '/recarena.v1.SimulationObserveService/ListInterventions',
+                request_serializer=recarena_dot_v1_dot_simulation__observe__service__pb2.ListInterventionsRequest.SerializeToString,
+                response_deserializer=recarena_dot_v1_dot_simulation__observe__service__pb2.ListInterventionsResponse.FromString,
+                _registered_method=True)
+        self.StreamTurns = channel.unary_stream(
+                '/recarena.v1.SimulationObserveService/StreamTurns',
+                request_serializer=recarena_dot_v1_dot_simulation__observe__service__pb2.StreamTurnsRequest.SerializeToString,
+                response_deserializer=recarena_dot_v1_dot_simulation__observe__service__pb2.StreamTurnsResponse.FromString,
+                _registered_method=True)
 
 
 class SimulationObserveServiceServicer(object):
@@ -104,6 +144,67 @@ class SimulationObserveServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamRounds(self, request, context):
+        """Whole rounds as columns, in order; follows the run until it ends, is closed or is reset.
+        Costs the run next to nothing: nothing is put into words. NOT_FOUND; FAILED_PRECONDITION for
+        another epoch; INVALID_ARGUMENT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TellEvents(self, request, context):
+        """Single events of a round in words. NOT_FOUND for a round that is not committed;
+        INVALID_ARGUMENT for a sequence that it does not have.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TellRound(self, request, context):
+        """What users did in a round, a sentence or two each. NOT_FOUND for a round or a user;
+        users who did nothing at all in the round are left out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListUserEvents(self, request, context):
+        """All events of one user in words, newest round first, within a round in order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListModelCalls(self, request, context):
+        """Calls to language models for one user in one round, in order. Empty where the run keeps none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListItems(self, request, context):
+        """Items of a run as they are now, with those that were withdrawn.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListInterventions(self, request, context):
+        """Interventions of a run, the newest first, those that wait for a round among them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamTurns(self, request, context):
+        """What a user who was taken over has to decide, as it comes up; ends when the user is handed
+        back or the run ends. NOT_FOUND; FAILED_PRECONDITION where nobody has taken the user over.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SimulationObserveServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -131,6 +232,46 @@ def add_SimulationObserveServiceServicer_to_server(servicer, server):
                     servicer.ListMemories,
                     request_deserializer=recarena_dot_v1_dot_simulation__observe__service__pb2.ListMemoriesRequest.FromString,
                     response_serializer=recarena_dot_v1_dot_simulation__observe__service__pb2.ListMemoriesResponse.SerializeToString,
+            ),
+            'StreamRounds': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamRounds,
+                    request_deserializer=recarena_dot_v1_dot_simulation__observe__service__pb2.StreamRoundsRequest.FromString,
+                    response_serializer=recarena_dot_v1_dot_simulation__observe__service__pb2.StreamRoundsResponse.SerializeToString,
+            ),
+            'TellEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.TellEvents,
+                    request_deserializer=recarena_dot_v1_dot_simulation__observe__service__pb2.TellEventsRequest.FromString,
+                    response_serializer=recarena_dot_v1_dot_simulation__observe__service__pb2.TellEventsResponse.SerializeToString,
+            ),
+            'TellRound': grpc.unary_unary_rpc_method_handler(
+                    servicer.TellRound,
+                    request_deserializer=recarena_dot_v1_dot_simulation__observe__service__pb2.TellRoundRequest.FromString,
+                    response_serializer=recarena_dot_v1_dot_simulation__observe__service__pb2.TellRoundResponse.SerializeToString,
+            ),
+            'ListUserEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUserEvents,
+                    request_deserializer=recarena_dot_v1_dot_simulation__observe__service__pb2.ListUserEventsRequest.FromString,
+                    response_serializer=recarena_dot_v1_dot_simulation__observe__service__pb2.ListUserEventsResponse.SerializeToString,
+            ),
+            'ListModelCalls': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListModelCalls,
+                    request_deserializer=recarena_dot_v1_dot_simulation__observe__service__pb2.ListModelCallsRequest.FromString,
+                    response_serializer=recarena_dot_v1_dot_simulation__observe__service__pb2.ListModelCallsResponse.SerializeToString,
+            ),
+            'ListItems': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListItems,
+                    request_deserializer=recarena_dot_v1_dot_simulation__observe__service__pb2.ListItemsRequest.FromString,
+                    response_serializer=recarena_dot_v1_dot_simulation__observe__service__pb2.ListItemsResponse.SerializeToString,
+            ),
+            'ListInterventions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListInterventions,
+                    request_deserializer=recarena_dot_v1_dot_simulation__observe__service__pb2.ListInterventionsRequest.FromString,
+                    response_serializer=recarena_dot_v1_dot_simulation__observe__service__pb2.ListInterventionsResponse.SerializeToString,
+            ),
+            'StreamTurns': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamTurns,
+                    request_deserializer=recarena_dot_v1_dot_simulation__observe__service__pb2.StreamTurnsRequest.FromString,
+                    response_serializer=recarena_dot_v1_dot_simulation__observe__service__pb2.StreamTurnsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -270,6 +411,222 @@ class SimulationObserveService(object):
             '/recarena.v1.SimulationObserveService/ListMemories',
             recarena_dot_v1_dot_simulation__observe__service__pb2.ListMemoriesRequest.SerializeToString,
             recarena_dot_v1_dot_simulation__observe__service__pb2.ListMemoriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamRounds(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/recarena.v1.SimulationObserveService/StreamRounds',
+            recarena_dot_v1_dot_simulation__observe__service__pb2.StreamRoundsRequest.SerializeToString,
+            recarena_dot_v1_dot_simulation__observe__service__pb2.StreamRoundsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TellEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/recarena.v1.SimulationObserveService/TellEvents',
+            recarena_dot_v1_dot_simulation__observe__service__pb2.TellEventsRequest.SerializeToString,
+            recarena_dot_v1_dot_simulation__observe__service__pb2.TellEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TellRound(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/recarena.v1.SimulationObserveService/TellRound',
+            recarena_dot_v1_dot_simulation__observe__service__pb2.TellRoundRequest.SerializeToString,
+            recarena_dot_v1_dot_simulation__observe__service__pb2.TellRoundResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUserEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/recarena.v1.SimulationObserveService/ListUserEvents',
+            recarena_dot_v1_dot_simulation__observe__service__pb2.ListUserEventsRequest.SerializeToString,
+            recarena_dot_v1_dot_simulation__observe__service__pb2.ListUserEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListModelCalls(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/recarena.v1.SimulationObserveService/ListModelCalls',
+            recarena_dot_v1_dot_simulation__observe__service__pb2.ListModelCallsRequest.SerializeToString,
+            recarena_dot_v1_dot_simulation__observe__service__pb2.ListModelCallsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListItems(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/recarena.v1.SimulationObserveService/ListItems',
+            recarena_dot_v1_dot_simulation__observe__service__pb2.ListItemsRequest.SerializeToString,
+            recarena_dot_v1_dot_simulation__observe__service__pb2.ListItemsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListInterventions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/recarena.v1.SimulationObserveService/ListInterventions',
+            recarena_dot_v1_dot_simulation__observe__service__pb2.ListInterventionsRequest.SerializeToString,
+            recarena_dot_v1_dot_simulation__observe__service__pb2.ListInterventionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamTurns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/recarena.v1.SimulationObserveService/StreamTurns',
+            recarena_dot_v1_dot_simulation__observe__service__pb2.StreamTurnsRequest.SerializeToString,
+            recarena_dot_v1_dot_simulation__observe__service__pb2.StreamTurnsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,6 +47,31 @@ class SimulationObserveServiceStub:
     """Ties of a run's users."""
     ListMemories: _grpc.UnaryUnaryMultiCallable[_simulation_observe_service_pb2.ListMemoriesRequest, _simulation_observe_service_pb2.ListMemoriesResponse]
     """Memories of one user, oldest first."""
+    StreamRounds: _grpc.UnaryStreamMultiCallable[_simulation_observe_service_pb2.StreamRoundsRequest, _simulation_observe_service_pb2.StreamRoundsResponse]
+    """Whole rounds as columns, in order; follows the run until it ends, is closed or is reset.
+    Costs the run next to nothing: nothing is put into words. NOT_FOUND; FAILED_PRECONDITION for
+    another epoch; INVALID_ARGUMENT.
+    """
+    TellEvents: _grpc.UnaryUnaryMultiCallable[_simulation_observe_service_pb2.TellEventsRequest, _simulation_observe_service_pb2.TellEventsResponse]
+    """Single events of a round in words. NOT_FOUND for a round that is not committed;
+    INVALID_ARGUMENT for a sequence that it does not have.
+    """
+    TellRound: _grpc.UnaryUnaryMultiCallable[_simulation_observe_service_pb2.TellRoundRequest, _simulation_observe_service_pb2.TellRoundResponse]
+    """What users did in a round, a sentence or two each. NOT_FOUND for a round or a user;
+    users who did nothing at all in the round are left out.
+    """
+    ListUserEvents: _grpc.UnaryUnaryMultiCallable[_simulation_observe_service_pb2.ListUserEventsRequest, _simulation_observe_service_pb2.ListUserEventsResponse]
+    """All events of one user in words, newest round first, within a round in order."""
+    ListModelCalls: _grpc.UnaryUnaryMultiCallable[_simulation_observe_service_pb2.ListModelCallsRequest, _simulation_observe_service_pb2.ListModelCallsResponse]
+    """Calls to language models for one user in one round, in order. Empty where the run keeps none."""
+    ListItems: _grpc.UnaryUnaryMultiCallable[_simulation_observe_service_pb2.ListItemsRequest, _simulation_observe_service_pb2.ListItemsResponse]
+    """Items of a run as they are now, with those that were withdrawn."""
+    ListInterventions: _grpc.UnaryUnaryMultiCallable[_simulation_observe_service_pb2.ListInterventionsRequest, _simulation_observe_service_pb2.ListInterventionsResponse]
+    """Interventions of a run, the newest first, those that wait for a round among them."""
+    StreamTurns: _grpc.UnaryStreamMultiCallable[_simulation_observe_service_pb2.StreamTurnsRequest, _simulation_observe_service_pb2.StreamTurnsResponse]
+    """What a user who was taken over has to decide, as it comes up; ends when the user is handed
+    back or the run ends. NOT_FOUND; FAILED_PRECONDITION where nobody has taken the user over.
+    """
 
 @_typing.type_check_only
 class SimulationObserveServiceAsyncStub(SimulationObserveServiceStub):
@@ -67,6 +92,31 @@ class SimulationObserveServiceAsyncStub(SimulationObserveServiceStub):
     """Ties of a run's users."""
     ListMemories: _aio.UnaryUnaryMultiCallable[_simulation_observe_service_pb2.ListMemoriesRequest, _simulation_observe_service_pb2.ListMemoriesResponse]  # type: ignore[assignment]
     """Memories of one user, oldest first."""
+    StreamRounds: _aio.UnaryStreamMultiCallable[_simulation_observe_service_pb2.StreamRoundsRequest, _simulation_observe_service_pb2.StreamRoundsResponse]  # type: ignore[assignment]
+    """Whole rounds as columns, in order; follows the run until it ends, is closed or is reset.
+    Costs the run next to nothing: nothing is put into words. NOT_FOUND; FAILED_PRECONDITION for
+    another epoch; INVALID_ARGUMENT.
+    """
+    TellEvents: _aio.UnaryUnaryMultiCallable[_simulation_observe_service_pb2.TellEventsRequest, _simulation_observe_service_pb2.TellEventsResponse]  # type: ignore[assignment]
+    """Single events of a round in words. NOT_FOUND for a round that is not committed;
+    INVALID_ARGUMENT for a sequence that it does not have.
+    """
+    TellRound: _aio.UnaryUnaryMultiCallable[_simulation_observe_service_pb2.TellRoundRequest, _simulation_observe_service_pb2.TellRoundResponse]  # type: ignore[assignment]
+    """What users did in a round, a sentence or two each. NOT_FOUND for a round or a user;
+    users who did nothing at all in the round are left out.
+    """
+    ListUserEvents: _aio.UnaryUnaryMultiCallable[_simulation_observe_service_pb2.ListUserEventsRequest, _simulation_observe_service_pb2.ListUserEventsResponse]  # type: ignore[assignment]
+    """All events of one user in words, newest round first, within a round in order."""
+    ListModelCalls: _aio.UnaryUnaryMultiCallable[_simulation_observe_service_pb2.ListModelCallsRequest, _simulation_observe_service_pb2.ListModelCallsResponse]  # type: ignore[assignment]
+    """Calls to language models for one user in one round, in order. Empty where the run keeps none."""
+    ListItems: _aio.UnaryUnaryMultiCallable[_simulation_observe_service_pb2.ListItemsRequest, _simulation_observe_service_pb2.ListItemsResponse]  # type: ignore[assignment]
+    """Items of a run as they are now, with those that were withdrawn."""
+    ListInterventions: _aio.UnaryUnaryMultiCallable[_simulation_observe_service_pb2.ListInterventionsRequest, _simulation_observe_service_pb2.ListInterventionsResponse]  # type: ignore[assignment]
+    """Interventions of a run, the newest first, those that wait for a round among them."""
+    StreamTurns: _aio.UnaryStreamMultiCallable[_simulation_observe_service_pb2.StreamTurnsRequest, _simulation_observe_service_pb2.StreamTurnsResponse]  # type: ignore[assignment]
+    """What a user who was taken over has to decide, as it comes up; ends when the user is handed
+    back or the run ends. NOT_FOUND; FAILED_PRECONDITION where nobody has taken the user over.
+    """
 
 class SimulationObserveServiceServicer(metaclass=_abc_1.ABCMeta):
     """Readers watch here. Nothing here changes a run, and a slow reader never slows one: it reads
@@ -114,5 +164,78 @@ class SimulationObserveServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_simulation_observe_service_pb2.ListMemoriesResponse, _abc.Awaitable[_simulation_observe_service_pb2.ListMemoriesResponse]]:
         """Memories of one user, oldest first."""
+
+    @_abc_1.abstractmethod
+    def StreamRounds(
+        self,
+        request: _simulation_observe_service_pb2.StreamRoundsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_simulation_observe_service_pb2.StreamRoundsResponse], _abc.AsyncIterator[_simulation_observe_service_pb2.StreamRoundsResponse]]:
+        """Whole rounds as columns, in order; follows the run until it ends, is closed or is reset.
+        Costs the run next to nothing: nothing is put into words. NOT_FOUND; FAILED_PRECONDITION for
+        another epoch; INVALID_ARGUMENT.
+        """
+
+    @_abc_1.abstractmethod
+    def TellEvents(
+        self,
+        request: _simulation_observe_service_pb2.TellEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_simulation_observe_service_pb2.TellEventsResponse, _abc.Awaitable[_simulation_observe_service_pb2.TellEventsResponse]]:
+        """Single events of a round in words. NOT_FOUND for a round that is not committed;
+        INVALID_ARGUMENT for a sequence that it does not have.
+        """
+
+    @_abc_1.abstractmethod
+    def TellRound(
+        self,
+        request: _simulation_observe_service_pb2.TellRoundRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_simulation_observe_service_pb2.TellRoundResponse, _abc.Awaitable[_simulation_observe_service_pb2.TellRoundResponse]]:
+        """What users did in a round, a sentence or two each. NOT_FOUND for a round or a user;
+        users who did nothing at all in the round are left out.
+        """
+
+    @_abc_1.abstractmethod
+    def ListUserEvents(
+        self,
+        request: _simulation_observe_service_pb2.ListUserEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_simulation_observe_service_pb2.ListUserEventsResponse, _abc.Awaitable[_simulation_observe_service_pb2.ListUserEventsResponse]]:
+        """All events of one user in words, newest round first, within a round in order."""
+
+    @_abc_1.abstractmethod
+    def ListModelCalls(
+        self,
+        request: _simulation_observe_service_pb2.ListModelCallsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_simulation_observe_service_pb2.ListModelCallsResponse, _abc.Awaitable[_simulation_observe_service_pb2.ListModelCallsResponse]]:
+        """Calls to language models for one user in one round, in order. Empty where the run keeps none."""
+
+    @_abc_1.abstractmethod
+    def ListItems(
+        self,
+        request: _simulation_observe_service_pb2.ListItemsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_simulation_observe_service_pb2.ListItemsResponse, _abc.Awaitable[_simulation_observe_service_pb2.ListItemsResponse]]:
+        """Items of a run as they are now, with those that were withdrawn."""
+
+    @_abc_1.abstractmethod
+    def ListInterventions(
+        self,
+        request: _simulation_observe_service_pb2.ListInterventionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_simulation_observe_service_pb2.ListInterventionsResponse, _abc.Awaitable[_simulation_observe_service_pb2.ListInterventionsResponse]]:
+        """Interventions of a run, the newest first, those that wait for a round among them."""
+
+    @_abc_1.abstractmethod
+    def StreamTurns(
+        self,
+        request: _simulation_observe_service_pb2.StreamTurnsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_simulation_observe_service_pb2.StreamTurnsResponse], _abc.AsyncIterator[_simulation_observe_service_pb2.StreamTurnsResponse]]:
+        """What a user who was taken over has to decide, as it comes up; ends when the user is handed
+        back or the run ends. NOT_FOUND; FAILED_PRECONDITION where nobody has taken the user over.
+        """
 
 def add_SimulationObserveServiceServicer_to_server(servicer: SimulationObserveServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -26,7 +26,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17recarena/v1/types.proto\x12\x0brecarena.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb0\x01\n\x04Item\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x12\n\ncategories\x18\x04 \x03(\t\x12\x32\n\x0e\x61vailable_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\nattributes\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\"\x1b\n\x07ItemIds\x12\x10\n\x08item_ids\x18\x01 \x03(\t\"\x8f\x01\n\x0c\x43\x61ndidateSet\x12\x17\n\rwhole_catalog\x18\x01 \x01(\x08H\x00\x12\x1a\n\x10\x63\x61ndidate_set_id\x18\x02 \x01(\tH\x00\x12%\n\x05items\x18\x03 \x01(\x0b\x32\x14.recarena.v1.ItemIdsH\x00\x12\x19\n\x11\x65xcluded_item_ids\x18\x04 \x03(\tB\x08\n\x06source\"\xcc\x01\n\x08\x45vidence\x12(\n\x04kind\x18\x01 \x01(\x0e\x32\x1a.recarena.v1.Evidence.Kind\x12\x11\n\treference\x18\x02 \x01(\t\x12\x13\n\x06weight\x18\x03 \x01(\x01H\x00\x88\x01\x01\"c\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\r\n\tKIND_ITEM\x10\x01\x12\x10\n\x0cKIND_FEATURE\x10\x02\x12\x13\n\x0fKIND_POPULARITY\x10\x03\x12\x0f\n\x0bKIND_SOCIAL\x10\x04\x42\t\n\x07_weight\"d\n\x0b\x45xplanation\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0e\n\x06locale\x18\x02 \x01(\t\x12\'\n\x08\x65vidence\x18\x03 \x03(\x0b\x32\x15.recarena.v1.Evidence\x12\x0e\n\x06method\x18\x04 \x01(\t\"j\n\nRankedItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x12\n\x05score\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12-\n\x0b\x65xplanation\x18\x03 \x01(\x0b\x32\x18.recarena.v1.ExplanationB\x08\n\x06_score\"\xf3\x03\n\x0bInteraction\x12\x16\n\x0einteraction_id\x18\x01 \x01(\t\x12+\n\x04type\x18\x02 \x01(\x0e\x32\x1d.recarena.v1.Interaction.Type\x12\x13\n\x0b\x63ustom_type\x18\x03 \x01(\t\x12\x0f\n\x07user_id\x18\x04 \x01(\t\x12\x0f\n\x07item_id\x18\x05 \x01(\t\x12\x12\n\x05value\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x15\n\rimpression_id\x18\x07 \x01(\t\x12\x15\n\x08position\x18\x08 \x01(\rH\x01\x88\x01\x01\x12\x19\n\x11\x61ttribution_token\x18\t \x01(\t\x12\r\n\x05round\x18\n \x01(\r\x12,\n\x08sim_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb6\x01\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\x13\n\x0fTYPE_IMPRESSION\x10\x01\x12\x12\n\x0eTYPE_VIEW_ITEM\x10\x02\x12\r\n\tTYPE_LIKE\x10\x03\x12\x10\n\x0cTYPE_DISLIKE\x10\x04\x12\r\n\tTYPE_RATE\x10\x05\x12\x0e\n\nTYPE_SHARE\x10\x06\x12\r\n\tTYPE_SKIP\x10\x07\x12\x0f\n\x0bTYPE_SEARCH\x10\x08\x12\x0f\n\x0bTYPE_CUSTOM\x10\tB\x08\n\x06_valueB\x0b\n\t_position\"\xea\x02\n\nImpression\x12\x15\n\rimpression_id\x18\x01 \x01(\t\x12\x19\n\x11\x61ttribution_token\x18\x02 \x01(\t\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12.\n\x06source\x18\x04 \x01(\x0e\x32\x1e.recarena.v1.Impression.Source\x12%\n\x07surface\x18\x05 \x01(\x0e\x32\x14.recarena.v1.Surface\x12,\n\x05items\x18\x06 \x03(\x0b\x32\x1d.recarena.v1.Impression.Shown\x1a\x45\n\x05Shown\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\r\x12\x19\n\x11\x65xplanation_shown\x18\x03 \x01(\x08\"M\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x16\n\x12SOURCE_RECOMMENDER\x10\x01\x12\x13\n\x0fSOURCE_FALLBACK\x10\x02*}\n\x07Surface\x12\x17\n\x13SURFACE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSURFACE_FEED\x10\x01\x12\x19\n\x15SURFACE_SIMILAR_ITEMS\x10\x02\x12\x12\n\x0eSURFACE_SEARCH\x10\x03\x12\x18\n\x14SURFACE_CONVERSATION\x10\x04*\x8a\x01\n\x0f\x45xplanationMode\x12 \n\x1c\x45XPLANATION_MODE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45XPLANATION_MODE_NONE\x10\x01\x12\x19\n\x15\x45XPLANATION_MODE_TEXT\x10\x02\x12\x1f\n\x1b\x45XPLANATION_MODE_STRUCTURED\x10\x03\x42R\n\x0forg.recarena.v1P\x01Z=github.com/recarena/recarena/clients/go/recarenapb;recarenapbb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17recarena/v1/types.proto\x12\x0brecarena.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc3\x01\n\x04Item\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x12\n\ncategories\x18\x04 \x03(\t\x12\x32\n\x0e\x61vailable_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\nattributes\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x11\n\twithdrawn\x18\x07 \x01(\x08\"\x1b\n\x07ItemIds\x12\x10\n\x08item_ids\x18\x01 \x03(\t\"\x8f\x01\n\x0c\x43\x61ndidateSet\x12\x17\n\rwhole_catalog\x18\x01 \x01(\x08H\x00\x12\x1a\n\x10\x63\x61ndidate_set_id\x18\x02 \x01(\tH\x00\x12%\n\x05items\x18\x03 \x01(\x0b\x32\x14.recarena.v1.ItemIdsH\x00\x12\x19\n\x11\x65xcluded_item_ids\x18\x04 \x03(\tB\x08\n\x06source\"\xcc\x01\n\x08\x45vidence\x12(\n\x04kind\x18\x01 \x01(\x0e\x32\x1a.recarena.v1.Evidence.Kind\x12\x11\n\treference\x18\x02 \x01(\t\x12\x13\n\x06weight\x18\x03 \x01(\x01H\x00\x88\x01\x01\"c\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\r\n\tKIND_ITEM\x10\x01\x12\x10\n\x0cKIND_FEATURE\x10\x02\x12\x13\n\x0fKIND_POPULARITY\x10\x03\x12\x0f\n\x0bKIND_SOCIAL\x10\x04\x42\t\n\x07_weight\"d\n\x0b\x45xplanation\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0e\n\x06locale\x18\x02 \x01(\t\x12\'\n\x08\x65vidence\x18\x03 \x03(\x0b\x32\x15.recarena.v1.Evidence\x12\x0e\n\x06method\x18\x04 \x01(\t\"j\n\nRankedItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x12\n\x05score\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12-\n\x0b\x65xplanation\x18\x03 \x01(\x0b\x32\x18.recarena.v1.ExplanationB\x08\n\x06_score\"\xf3\x03\n\x0bInteraction\x12\x16\n\x0einteraction_id\x18\x01 \x01(\t\x12+\n\x04type\x18\x02 \x01(\x0e\x32\x1d.recarena.v1.Interaction.Type\x12\x13\n\x0b\x63ustom_type\x18\x03 \x01(\t\x12\x0f\n\x07user_id\x18\x04 \x01(\t\x12\x0f\n\x07item_id\x18\x05 \x01(\t\x12\x12\n\x05value\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x15\n\rimpression_id\x18\x07 \x01(\t\x12\x15\n\x08position\x18\x08 \x01(\rH\x01\x88\x01\x01\x12\x19\n\x11\x61ttribution_token\x18\t \x01(\t\x12\r\n\x05round\x18\n \x01(\r\x12,\n\x08sim_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb6\x01\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\x13\n\x0fTYPE_IMPRESSION\x10\x01\x12\x12\n\x0eTYPE_VIEW_ITEM\x10\x02\x12\r\n\tTYPE_LIKE\x10\x03\x12\x10\n\x0cTYPE_DISLIKE\x10\x04\x12\r\n\tTYPE_RATE\x10\x05\x12\x0e\n\nTYPE_SHARE\x10\x06\x12\r\n\tTYPE_SKIP\x10\x07\x12\x0f\n\x0bTYPE_SEARCH\x10\x08\x12\x0f\n\x0bTYPE_CUSTOM\x10\tB\x08\n\x06_valueB\x0b\n\t_position\"\xea\x02\n\nImpression\x12\x15\n\rimpression_id\x18\x01 \x01(\t\x12\x19\n\x11\x61ttribution_token\x18\x02 \x01(\t\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12.\n\x06source\x18\x04 \x01(\x0e\x32\x1e.recarena.v1.Impression.Source\x12%\n\x07surface\x18\x05 \x01(\x0e\x32\x14.recarena.v1.Surface\x12,\n\x05items\x18\x06 \x03(\x0b\x32\x1d.recarena.v1.Impression.Shown\x1a\x45\n\x05Shown\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\r\x12\x19\n\x11\x65xplanation_shown\x18\x03 \x01(\x08\"M\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x16\n\x12SOURCE_RECOMMENDER\x10\x01\x12\x13\n\x0fSOURCE_FALLBACK\x10\x02*}\n\x07Surface\x12\x17\n\x13SURFACE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSURFACE_FEED\x10\x01\x12\x19\n\x15SURFACE_SIMILAR_ITEMS\x10\x02\x12\x12\n\x0eSURFACE_SEARCH\x10\x03\x12\x18\n\x14SURFACE_CONVERSATION\x10\x04*\x8a\x01\n\x0f\x45xplanationMode\x12 \n\x1c\x45XPLANATION_MODE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45XPLANATION_MODE_NONE\x10\x01\x12\x19\n\x15\x45XPLANATION_MODE_TEXT\x10\x02\x12\x1f\n\x1b\x45XPLANATION_MODE_STRUCTURED\x10\x03\x42R\n\x0forg.recarena.v1P\x01Z=github.com/recarena/recarena/clients/go/recarenapb;recarenapbb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,32 +34,32 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'recarena.v1.types_pb2', _gl
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\017org.recarena.v1P\001Z=github.com/recarena/recarena/clients/go/recarenapb;recarenapb'
-  _globals['_SURFACE']._serialized_start=1741
-  _globals['_SURFACE']._serialized_end=1866
-  _globals['_EXPLANATIONMODE']._serialized_start=1869
-  _globals['_EXPLANATIONMODE']._serialized_end=2007
+  _globals['_SURFACE']._serialized_start=1760
+  _globals['_SURFACE']._serialized_end=1885
+  _globals['_EXPLANATIONMODE']._serialized_start=1888
+  _globals['_EXPLANATIONMODE']._serialized_end=2026
   _globals['_ITEM']._serialized_start=104
-  _globals['_ITEM']._serialized_end=280
-  _globals['_ITEMIDS']._serialized_start=282
-  _globals['_ITEMIDS']._serialized_end=309
-  _globals['_CANDIDATESET']._serialized_start=312
-  _globals['_CANDIDATESET']._serialized_end=455
-  _globals['_EVIDENCE']._serialized_start=458
-  _globals['_EVIDENCE']._serialized_end=662
-  _globals['_EVIDENCE_KIND']._serialized_start=552
-  _globals['_EVIDENCE_KIND']._serialized_end=651
-  _globals['_EXPLANATION']._serialized_start=664
-  _globals['_EXPLANATION']._serialized_end=764
-  _globals['_RANKEDITEM']._serialized_start=766
-  _globals['_RANKEDITEM']._serialized_end=872
-  _globals['_INTERACTION']._serialized_start=875
-  _globals['_INTERACTION']._serialized_end=1374
-  _globals['_INTERACTION_TYPE']._serialized_start=1169
-  _globals['_INTERACTION_TYPE']._serialized_end=1351
-  _globals['_IMPRESSION']._serialized_start=1377
-  _globals['_IMPRESSION']._serialized_end=1739
-  _globals['_IMPRESSION_SHOWN']._serialized_start=1591
-  _globals['_IMPRESSION_SHOWN']._serialized_end=1660
-  _globals['_IMPRESSION_SOURCE']._serialized_start=1662
-  _globals['_IMPRESSION_SOURCE']._serialized_end=1739
+  _globals['_ITEM']._serialized_end=299
+  _globals['_ITEMIDS']._serialized_start=301
+  _globals['_ITEMIDS']._serialized_end=328
+  _globals['_CANDIDATESET']._serialized_start=331
+  _globals['_CANDIDATESET']._serialized_end=474
+  _globals['_EVIDENCE']._serialized_start=477
+  _globals['_EVIDENCE']._serialized_end=681
+  _globals['_EVIDENCE_KIND']._serialized_start=571
+  _globals['_EVIDENCE_KIND']._serialized_end=670
+  _globals['_EXPLANATION']._serialized_start=683
+  _globals['_EXPLANATION']._serialized_end=783
+  _globals['_RANKEDITEM']._serialized_start=785
+  _globals['_RANKEDITEM']._serialized_end=891
+  _globals['_INTERACTION']._serialized_start=894
+  _globals['_INTERACTION']._serialized_end=1393
+  _globals['_INTERACTION_TYPE']._serialized_start=1188
+  _globals['_INTERACTION_TYPE']._serialized_end=1370
+  _globals['_IMPRESSION']._serialized_start=1396
+  _globals['_IMPRESSION']._serialized_end=1758
+  _globals['_IMPRESSION_SHOWN']._serialized_start=1610
+  _globals['_IMPRESSION_SHOWN']._serialized_end=1679
+  _globals['_IMPRESSION_SOURCE']._serialized_start=1681
+  _globals['_IMPRESSION_SOURCE']._serialized_end=1758
 # @@protoc_insertion_point(module_scope)

@@ -95,12 +95,17 @@ class Item(_message.Message):
     CATEGORIES_FIELD_NUMBER: _builtins.int
     AVAILABLE_TIME_FIELD_NUMBER: _builtins.int
     ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """At most 128 bytes, unique in the catalogue."""
     title: _builtins.str
     """Display title as the user sees it, in the catalogue's own order of words."""
     description: _builtins.str
     """One or more sentences; may be empty."""
+    withdrawn: _builtins.bool
+    """True: the item was withdrawn. It keeps its number, so that what was shown before can be read,
+    and must not be shown any more: in a list it counts as unknown.
+    """
     @_builtins.property
     def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Genres or categories, each from a closed vocabulary of this catalogue."""
@@ -122,10 +127,11 @@ class Item(_message.Message):
         categories: _abc.Iterable[_builtins.str] | None = ...,
         available_time: _timestamp_pb2.Timestamp | None = ...,
         attributes: _struct_pb2.Struct | None = ...,
+        withdrawn: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "available_time", b"available_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "available_time", b"available_time", "categories", b"categories", "description", b"description", "item_id", b"item_id", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "available_time", b"available_time", "categories", b"categories", "description", b"description", "item_id", b"item_id", "title", b"title", "withdrawn", b"withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
