@@ -6,8 +6,8 @@ MAKEFLAGS += --no-print-directory
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-stamp
-DISTS := protos clients/python clients/recommenders clients/bridge clients/conformance server evaluation
-OWN := $(addprefix recarena-,protocol client recommenders bridge conformance server evaluation)
+DISTS := protos clients/python clients/recommenders clients/bridge clients/conformance clients/observatory server evaluation
+OWN := $(addprefix recarena-,protocol client recommenders bridge conformance observatory server evaluation)
 PYPROJECTS := $(DISTS:%=%/pyproject.toml)
 EDITABLE := $(DISTS:%=-e %)
 # The first of these that is Python 3.11 or newer makes the environment; `make PYTHON=...` picks.

@@ -37,6 +37,24 @@ class EventKind(IntEnum):
     CHAT = 10
     POST = 11
     CONVERSE = 12
+    INTERVENTION = 13
+    """Nobody did it: an operator changed the world before the round was played. `user` is NOBODY,
+    so that it stands first in its round; `code` is an InterventionKind, `other` and `item` are whom
+    and what it is about, `text` has the rest (the module `interventions`)."""
+
+
+class InterventionKind(IntEnum):
+    """What an intervention changes. The numbers are stored: never reuse one."""
+
+    EDIT_PROFILE = 1
+    SET_RELATION = 2
+    REMOVE_RELATION = 3
+    ADD_ITEM = 4
+    WITHDRAW_ITEM = 5
+    INJECT_POST = 6
+    TELL_USER = 7
+    TAKE_OVER = 8
+    HAND_BACK = 9
 
 
 class Surface(IntEnum):
