@@ -18,6 +18,7 @@ NAMESPACES = {
     "clients/recommenders": "clients/recommenders/src",
     "clients/bridge": "clients/bridge/src",
     "clients/conformance": "clients/conformance/src",
+    "clients/observatory": "clients/observatory/src",
     "server": "server/src",
     "evaluation": "evaluation/src",
 }
