@@ -45,6 +45,9 @@ class LocalRecommender:
         """Whether a search function was given."""
         return self._search is not None
 
+    async def catalog_changed(self, changed: Ints) -> None:
+        """Nothing: functions look at the world themselves."""
+
     async def round_started(self, round: int, sim_time: datetime, expected: int) -> float:
         """Lets the recommender get ready."""
         start = time.perf_counter()

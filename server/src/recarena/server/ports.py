@@ -127,6 +127,11 @@ class Recommender(Protocol):
         """Whether visits may open with words."""
         ...
 
+    async def catalog_changed(self, changed: Ints) -> None:
+        """Between rounds, before `round_started`: the items of these numbers are new, or were
+        changed or withdrawn. Returns when the recommender has them."""
+        ...
+
     async def round_started(self, round: int, sim_time: datetime, expected: int) -> float:
         """Opens a round; returns the milliseconds the recommender took to get ready."""
         ...

@@ -238,6 +238,9 @@ class LoggedRecommender:
         self.can_search = SEARCH_BOX in surfaces
         self.can_converse = CONVERSATIONS in surfaces
 
+    async def catalog_changed(self, changed: Ints) -> None:
+        """Nothing: what was shown stands in the log."""
+
     async def round_started(self, round: int, sim_time: datetime, expected: int) -> float:
         """At once."""
         return 0.0

@@ -147,6 +147,9 @@ class Shadowed:
         self._parts: list[Pages] = []
         self._ms: list[float] = []
 
+    async def catalog_changed(self, changed: Ints) -> None:
+        """At once: the shadow was told before."""
+
     async def round_started(self, round: int, sim_time: datetime, expected: int) -> float:
         """At once: the shadow was told before."""
         return 0.0
