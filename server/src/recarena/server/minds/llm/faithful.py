@@ -14,8 +14,9 @@ from recarena.server.minds.llm.diary import Diary
 from recarena.server.minds.llm.friends import closest
 from recarena.server.minds.llm.merged import ACTIVITIES, transcript
 from recarena.server.minds.llm.quoting import clean
-from recarena.server.minds.llm.strategy import Asking, PageTaken, Talked, told
+from recarena.server.minds.llm.strategy import Asking, told
 from recarena.server.minds.llm.views import Shown, Views
+from recarena.server.minds.taken import PageTaken, Talked
 from recarena.server.population import Population
 from recarena.server.ports import PageView, WorldView
 from recarena.server.types import NOTHING, EventKind

@@ -20,8 +20,9 @@ from recarena.server.minds.llm.answers import (
 from recarena.server.minds.llm.diary import Diary, Note
 from recarena.server.minds.llm.friends import whoever_is_around
 from recarena.server.minds.llm.quoting import clean
-from recarena.server.minds.llm.strategy import Asking, PageTaken, Talked, told
+from recarena.server.minds.llm.strategy import Asking, told
 from recarena.server.minds.llm.views import Shown, Views
+from recarena.server.minds.taken import PageTaken, Talked
 from recarena.server.population import Population
 from recarena.server.ports import PageView, WorldView
 from recarena.server.types import NOBODY, NOTHING, EventKind

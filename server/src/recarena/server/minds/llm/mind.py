@@ -4,7 +4,7 @@ choice mind, in one world."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeVar
 
@@ -21,8 +21,9 @@ from recarena.server.memory.embedders import CachedEmbedder
 from recarena.server.minds.choice import ChoiceMind
 from recarena.server.minds.llm.diary import Diary
 from recarena.server.minds.llm.memories import Remembering
-from recarena.server.minds.llm.strategy import PageTaken, Strategy, Talked
+from recarena.server.minds.llm.strategy import Strategy
 from recarena.server.minds.parts import merged_pages, merged_talk
+from recarena.server.minds.taken import page_decision, social_decision
 from recarena.server.ports import (
     Activities,
     Manner,
@@ -34,11 +35,8 @@ from recarena.server.ports import (
 )
 from recarena.server.together import at_most
 from recarena.server.types import (
-    NOBODY,
-    NOTHING,
     Bools,
     EventColumns,
-    EventKind,
     Ints,
     MemoryColumns,
 )
@@ -185,44 +183,3 @@ def ahead_of(concurrency: int) -> int:
     waits for room and room never for a prompt; not all, or the first call would wait until the
     last prompt is made."""
     return concurrency + concurrency // 4 + 8
-
-
-def page_decision(world: WorldView, view: PageView, taken: Sequence[PageTaken]) -> PageDecision:
-    """Columns of what users did with their pages. How much better than expected something was is
-    its rating less the user's mean rating."""
-    shape = view.items.shape
-    watched = np.full(shape, -1, np.int32)
-    rating = np.zeros(shape, np.int8)
-    words: dict[tuple[int, int], str] = {}
-    for row, one in enumerate(taken):
-        count = len(one.watched)
-        watched[row, :count], rating[row, :count] = one.watched, one.ratings
-        words |= {(row, at): said for at, said in enumerate(one.feelings) if said}
-    usual = world.population.mean_rating[view.users][:, None]
-    better = np.where(rating > 0, np.rint((rating - usual) * 256) / 256, 0)
-    n = len(taken)
-    return PageDecision(
-        watched=watched,
-        rating=rating,
-        appraisal=better.astype(np.float32),
-        code=np.zeros(shape, np.int16),
-        action=np.array([one.action for one in taken], np.int8),
-        sought=np.full(n, NOTHING, np.int32),
-        sought_code=np.zeros(n, np.int16),
-        words=words,
-        query={row: one.query for row, one in enumerate(taken) if one.action == EventKind.SEARCH},
-        failed={row: one.failed for row, one in enumerate(taken) if one.failed},
-    )
-
-
-def social_decision(talked: Sequence[Talked]) -> SocialDecision:
-    """Columns of what users did in the social network."""
-    return SocialDecision(
-        kind=np.array([one.kind for one in talked], np.int8),
-        partner=np.array([one.partner if one.kind else NOBODY for one in talked], np.int32),
-        item=np.array([one.item for one in talked], np.int32),
-        sentiment=np.array([one.sentiment for one in talked], np.float32),
-        code=np.zeros(len(talked), np.int16),
-        words={row: one.words for row, one in enumerate(talked) if one.kind},
-        failed={row: one.failed for row, one in enumerate(talked) if one.failed},
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Protocol
 
 from recarena.server.llm.calls import Asker, Failure, Form, Outcome, Prompt, Turn
@@ -12,35 +12,9 @@ from recarena.server.memory.bank import Recollection
 from recarena.server.minds.llm.diary import Diary
 from recarena.server.minds.llm.prompts import prompt_file
 from recarena.server.minds.llm.views import Shown
+from recarena.server.minds.taken import PageTaken, Talked
 from recarena.server.ports import PageView, WorldView
-from recarena.server.types import NOBODY, NOTHING, EventKind
-
-
-@dataclass(slots=True)
-class PageTaken:
-    """What one user did with a page."""
-
-    watched: list[int] = field(default_factory=list[int])
-    """Positions."""
-    ratings: list[int] = field(default_factory=list[int])
-    """Beside watched; 0: not rated."""
-    feelings: list[str] = field(default_factory=list[str])
-    action: EventKind = EventKind.LEAVE
-    query: str = ""
-    failed: str = ""
-
-
-@dataclass(slots=True)
-class Talked:
-    """What one user did in the social network."""
-
-    kind: int = 0
-    """EventKind CHAT, POST, or 0."""
-    partner: int = NOBODY
-    item: int = NOTHING
-    sentiment: float = 0.0
-    words: str = ""
-    failed: str = ""
+from recarena.server.types import EventKind
 
 
 class Strategy(Protocol):
