@@ -193,6 +193,10 @@ class WorldView(Protocol):
     unread_item: Ints
     heard: Hearsay
     watched: Watched
+    by_person: Bools
+    """[users]: whom a person plays in the round to come."""
+    turn_time_s: Floats
+    """[users]: how long a person may take for one decision."""
     popularity: Floats
     """[items]: log(1 + watches so far), standardised over the catalogue."""
     displayed_rating: Floats
@@ -227,6 +231,8 @@ class PageView:
     """(row, position) -> genres that an explanation claims for the item, -1: one it has not."""
     explanations: dict[tuple[int, int], str] = field(default_factory=dict[tuple[int, int], str])
     """(row, position) -> the explanation's words."""
+    last: bool = False
+    """Whether the visits end with this page, whatever is decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,9 +296,9 @@ class Openings:
     """How a batch of users opens its visits, where the recommender can talk."""
 
     code: NDArray[np.int16]
-    """[users]: genre asked for + 1 where the visit opens with a conversation, else 0."""
+    """[users]: genre asked for + 1 where the visit opens with a conversation, 0: see words."""
     words: dict[int, str] = field(default_factory=dict[int, str])
-    """Row -> words of one's own, among those that open with a conversation."""
+    """Row -> words of one's own, with which the visit opens."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,7 @@ async def visit(
     if recommender.can_converse:
         parts.append(_openings(round, wanted))
     for step in range(rules.step_cap):
+        last = step == rules.step_cap - 1
         lists = await _fetch(world, recommender, rules, round, wanted)
         works.extend(lists.works)
         view = PageView(
@@ -104,9 +105,9 @@ async def visit(
             watched_now=wanted.watched,
             claims=_shown(lists.claims, lists),
             explanations=_shown(lists.explanations, lists),
+            last=last,
         )
         decision = await mind.act(world, view)
-        last = step == rules.step_cap - 1
         parts.extend(_page_events(view, lists))
         parts.extend(_decision_events(view, decision, last))
         if last:
@@ -139,6 +140,7 @@ async def _first_pages(
         openings = await mind.opens_with_words(world, round, users)
         wanted.code, wanted.words = openings.code, dict(openings.words)
         wanted.surface[wanted.code > 0] = Surface.CONVERSATION
+        wanted.surface[list(wanted.words)] = Surface.CONVERSATION
     return wanted
 
 
