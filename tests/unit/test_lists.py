@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recarena.server.lists import UNKNOWN, check, expected_length, fallback
+from recarena.server.lists import UNKNOWN, check, expected_length, fallback, known
 from recarena.server.types import NOTHING, FailurePolicy, Faults, Outcome
 
 
@@ -96,19 +96,46 @@ def test_unknown_repeated_and_excluded_items_are_dropped_and_counted_by_cause(ra
 
 def test_a_short_list_at_the_end_of_the_catalogue_is_no_violation():
     raw = np.array([[1, 2, NOTHING], [1, 2, NOTHING]], np.int32)
-    expected = expected_length(10, np.array([8, 0]), 3)
+    expected = expected_length(np.ones(10, bool), np.array([8, 0]), 3)
     assert expected.tolist() == [2, 3]
     assert check(raw, 3, expected).violations.tolist() == [0, 1]
 
 
-@given(st.integers(0, 50), st.lists(st.integers(0, 60), max_size=5), st.integers(1, 10))
-def test_a_list_must_be_as_long_as_what_the_catalogue_has_left(size, offsets, count):
-    found = expected_length(size, np.array(offsets, np.int32), count)
-    assert found.tolist() == [len(range(size)[o : o + count]) for o in offsets]
+@given(
+    st.lists(st.booleans(), max_size=50),
+    st.lists(st.integers(0, 60), max_size=5),
+    st.integers(1, 10),
+)
+def test_a_list_must_be_as_long_as_what_the_catalogue_has_left(available, offsets, count):
+    found = expected_length(np.array(available, bool), np.array(offsets, np.int32), count)
+    left = [number for number, there in enumerate(available) if there]
+    assert found.tolist() == [len(left[o : o + count]) for o in offsets]
 
 
-def world(*popularity: float) -> Any:
-    return SimpleNamespace(popularity=np.array(popularity, np.float32))
+@given(
+    st.lists(st.booleans(), max_size=8),
+    st.lists(st.lists(st.integers(UNKNOWN, 2**32 - 1) | st.integers(UNKNOWN, 9), max_size=6)),
+)
+def test_only_items_that_the_catalogue_has_and_that_are_not_withdrawn_are_known(available, raw):
+    width = max(map(len, raw), default=0)
+    padded = [one + [NOTHING] * (width - len(one)) for one in raw]
+    sent = np.array(padded, np.int64).reshape(len(raw), width)
+    found = known(sent, np.array(available, bool))
+    assert found.dtype == np.int32
+    assert found.tolist() == [
+        [
+            item if item < 0 or (item < len(available) and available[item]) else UNKNOWN
+            for item in row
+        ]
+        for row in padded
+    ]
+
+
+def world(*popularity: float, withdrawn: tuple[int, ...] = ()) -> Any:
+    available = ~np.isin(np.arange(len(popularity)), withdrawn)
+    return SimpleNamespace(
+        popularity=np.array(popularity, np.float32), catalog=SimpleNamespace(available=available)
+    )
 
 
 def test_the_fallback_shows_the_most_watched_ties_in_the_order_of_the_catalogue():
@@ -116,6 +143,16 @@ def test_the_fallback_shows_the_most_watched_ties_in_the_order_of_the_catalogue(
         FailurePolicy.FALLBACK_POPULAR, world(1, 3, 2, 3), np.array([0, 2, 3, 4, 90]), 3
     )
     assert shown.tolist() == [[1, 3, 2], [2, 0, -1], [0, -1, -1], [-1] * 3, [-1] * 3]
+
+
+def test_the_fallback_shows_nothing_that_was_withdrawn():
+    shown = fallback(
+        FailurePolicy.FALLBACK_POPULAR, world(1, 3, 2, 3, withdrawn=(1, 2)), np.array([0, 1, 2]), 3
+    )
+    assert shown.tolist() == [[3, 0, -1], [0, -1, -1], [-1] * 3]
+    everything = world(1, 3, withdrawn=(0, 1))
+    nothing = fallback(FailurePolicy.FALLBACK_POPULAR, everything, np.array([0, 1]), 2)
+    assert nothing.tolist() == [[-1, -1]] * 2
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from recarena.server.types import NOTHING, Bools, FailurePolicy, Faults, Ints, O
 
 Counts: TypeAlias = NDArray[np.int32]
 UNKNOWN = -2
-"""In raw lists: an item that the catalogue does not have. NOTHING (-1): no item."""
+"""In raw lists: an item that the catalogue does not have, or no longer. NOTHING (-1): no item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Checked:
     kept: Ints
     """[lists, count]: column of the raw list that each item came from, NOTHING beyond the end."""
     unknown: Counts
-    """[lists]: items dropped that the catalogue does not have."""
+    """[lists]: items dropped that the catalogue does not have, or that were withdrawn."""
     duplicate: Counts
     """[lists]: items dropped, of those that it has, because they stood further up."""
     excluded: Counts
@@ -50,6 +50,15 @@ class Checked:
     def outcome(self) -> NDArray[np.int8]:
         """[lists]: ACCEPTED or VIOLATIONS."""
         return np.where(self.violations > 0, Outcome.VIOLATIONS, Outcome.ACCEPTED).astype(np.int8)
+
+
+def known(raw: Ints | NDArray[np.int64], available: Bools) -> Ints:
+    """The lists with UNKNOWN in place of what must not be in any: numbers beyond the catalogue, and
+    items that were withdrawn. `available` [items]."""
+    if available.all():
+        return np.where(raw < len(available), raw, UNKNOWN).astype(np.int32)
+    there = np.append(available, False)[np.clip(raw, -1, len(available))]
+    return np.where(there | (raw < 0), raw, UNKNOWN).astype(np.int32)
 
 
 def check(raw: Ints, count: int, expected: Ints | int, excluded: Bools | None = None) -> Checked:
@@ -111,18 +120,30 @@ def _each(found: Bools) -> Counts:
     return found.sum(axis=1, dtype=np.int32)
 
 
-def expected_length(catalog_size: int, offsets: Ints, count: int) -> Ints:
-    """[lists]: how long a list must be: `count`, or what the catalogue has left after `offsets`."""
-    return np.clip(catalog_size - offsets, 0, count).astype(np.int32)
+def expected_length(available: Bools, offsets: Ints, count: int) -> Ints:
+    """[lists]: how long a list must be: `count`, or what is left of the `available` items after
+    `offsets`."""
+    return np.clip(np.count_nonzero(available) - offsets, 0, count).astype(np.int32)
+
+
+def by_watches(world: WorldView) -> Ints:
+    """The available items, the most watched first."""
+    order = np.argsort(-world.popularity, kind="stable").astype(np.int32)
+    return order[world.catalog.available[order]]
+
+
+def ranked(order: Ints, offsets: Ints, count: int) -> Ints:
+    """[lists, count]: `count` items of an order from `offsets` on, NOTHING beyond its end."""
+    if not len(order):
+        return np.full((len(offsets), count), NOTHING, np.int32)
+    rank = offsets[:, None] + np.arange(count)
+    found = order[np.minimum(rank, len(order) - 1)]
+    return np.where(rank < len(order), found, NOTHING).astype(np.int32)
 
 
 def fallback(policy: FailurePolicy, world: WorldView, offsets: Ints, count: int) -> Ints:
     """[lists, count]: what is shown without a usable list: nothing, or the most watched items (by
-    the public counts, ties in catalogue order)."""
+    the public counts, ties in catalogue order), none of them withdrawn."""
     if policy is not FailurePolicy.FALLBACK_POPULAR:
         return np.full((len(offsets), count), NOTHING, np.int32)
-    order = np.argsort(-world.popularity, kind="stable").astype(np.int32)
-    rank = offsets[:, None] + np.arange(count)
-    return np.where(rank < len(order), order[np.minimum(rank, len(order) - 1)], NOTHING).astype(
-        np.int32
-    )
+    return ranked(by_watches(world), offsets, count)

@@ -59,7 +59,8 @@ class LocalRecommender:
         """Checked lists."""
         start = time.perf_counter()
         raw = self._rank(request)
-        expected = lists.expected_length(len(self._world.catalog), request.offsets, request.count)
+        available = self._world.catalog.available
+        expected = lists.expected_length(available, request.offsets, request.count)
         return self._lists("rank", raw, request.count, expected, start)
 
     async def search(self, request: SearchRequest) -> Lists:
@@ -69,7 +70,8 @@ class LocalRecommender:
         return self._lists("search", self._search(request), request.count, 0, start)
 
     def _lists(self, kind: str, raw: Ints, count: int, expected: Ints | int, start: float) -> Lists:
-        checked = lists.check(np.asarray(raw, np.int32), count, expected)
+        known = lists.known(np.asarray(raw, np.int32), self._world.catalog.available)
+        checked = lists.check(known, count, expected)
         faults = checked.faults()
         outcome = Outcome.VIOLATIONS if faults.total else Outcome.ACCEPTED
         took = (time.perf_counter() - start) * 1000
@@ -89,9 +91,7 @@ def most_watched(world: WorldView) -> LocalRecommender:
     def rank(request: RankRequest) -> Ints:
         if request.round not in cache:
             cache.clear()
-            cache[request.round] = np.argsort(-world.popularity, kind="stable").astype(np.int32)
-        order = cache[request.round]
-        at = request.offsets[:, None] + np.arange(request.count)
-        return np.where(at < len(order), order[np.minimum(at, len(order) - 1)], -1)
+            cache[request.round] = lists.by_watches(world)
+        return lists.ranked(cache[request.round], request.offsets, request.count)
 
     return LocalRecommender(world, rank)

@@ -9,7 +9,7 @@ from itertools import chain, islice, repeat
 import numpy as np
 from numpy.typing import NDArray
 
-from recarena.server import evidence
+from recarena.server import evidence, lists
 from recarena.server.catalog import Catalog
 from recarena.server.errors import ProtocolViolation
 from recarena.server.lists import UNKNOWN
@@ -38,22 +38,22 @@ class RawLists:
     )
     bad_tokens: dict[int, str] = field(default_factory=dict[int, str])
     """Row -> why its attribution token was dropped."""
-    unknown_ids: dict[tuple[int, int], str] = field(default_factory=dict[tuple[int, int], str])
-    """(row, rank) -> id that the catalogue does not have, for the report (at most 16)."""
+    unknown: dict[tuple[int, int], str] = field(default_factory=dict[tuple[int, int], str])
+    """(row, rank) -> why the item there is UNKNOWN, for the report (at most 16)."""
 
 
 def read_rich(
-    lists: Sequence[work_pb2.RankedList], queries: int, catalog: Catalog, explanations: bool
+    sent: Sequence[work_pb2.RankedList], queries: int, catalog: Catalog, explanations: bool
 ) -> RawLists:
     """Lists of RankResult messages. ProtocolViolation: an index out of range or repeated, or a
     score that is not finite."""
-    index = np.array([one.query_index for one in lists], np.int64)
+    index = np.array([one.query_index for one in sent], np.int64)
     if len(index) and index.max() >= queries:
         at = int(np.flatnonzero(index >= queries)[0])
         raise ProtocolViolation(f"lists[{at}].query_index: {index[at]} is not in 0..{queries - 1}")
     if len(np.unique(index)) != len(index):
         raise ProtocolViolation("lists: a query_index is there twice")
-    kept: list[Sequence[types_pb2.RankedItem]] = [one.items for one in lists]
+    kept: list[Sequence[types_pb2.RankedItem]] = [one.items for one in sent]
     if max(map(len, kept), default=0) > MAX_ITEMS_PER_LIST:
         kept = [items[:MAX_ITEMS_PER_LIST] for items in kept]
     lengths = np.array([len(items) for items in kept], np.int64)
@@ -62,8 +62,9 @@ def read_rich(
     if not np.isfinite(scores).all():
         raise ProtocolViolation("lists: a score is not a finite number")
     ids = [item.item_id for item in flat]
-    numbers = np.fromiter(
-        map(catalog.number_of.get, ids, repeat(UNKNOWN)), np.int32, count=len(ids)
+    numbers = lists.known(
+        np.fromiter(map(catalog.number_of.get, ids, repeat(UNKNOWN)), np.int32, count=len(ids)),
+        catalog.available,
     )
     items = np.full((queries, int(lengths.max(initial=0))), NOTHING, np.int32)
     row = np.repeat(index, lengths)
@@ -71,7 +72,7 @@ def read_rich(
     items[row, rank] = numbers
     answered = np.zeros(queries, bool)
     answered[index] = True
-    tokens = {one.query_index: one.attribution_token for one in lists if one.attribution_token}
+    tokens = {one.query_index: one.attribution_token for one in sent if one.attribution_token}
     bad = {at: why for at, one in tokens.items() if (why := _wrong_with_token(one))}
     for at in bad:
         del tokens[at]
@@ -83,8 +84,17 @@ def read_rich(
             if item.HasField("explanation")
         }
     lost = np.flatnonzero(numbers == UNKNOWN)[:16]
-    unknown = {(int(row[n]), int(rank[n])): ids[n][:128] for n in lost.tolist()}
+    unknown = {
+        (int(row[n]), int(rank[n])): _gone(ids[n])
+        if ids[n] in catalog.number_of
+        else f"unknown item {ids[n][:128]!r}"
+        for n in lost.tolist()
+    }
     return RawLists(items, answered, tokens, reasons, bad, unknown)
+
+
+def _gone(item_id: str) -> str:
+    return f"item {item_id!r} was withdrawn"
 
 
 def _wrong_with_token(token: str) -> str:
@@ -119,8 +129,16 @@ def read_columns(
         rank = np.arange(len(numbers)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         kept = rank < width
         items[row[kept], rank[kept]] = numbers[kept]
-    known = items < len(catalog)
-    return RawLists(np.where(known, items, UNKNOWN).astype(np.int32), np.ones(queries, bool))
+    known = lists.known(items, catalog.available)
+    unknown: dict[tuple[int, int], str] = {}
+    for at, place in np.argwhere(known == UNKNOWN)[:16].tolist():
+        number = int(items[at, place])
+        unknown[at, place] = (
+            _gone(catalog.item_ids[number])
+            if number < len(catalog)
+            else f"unknown item number {number}"
+        )
+    return RawLists(known, np.ones(queries, bool), unknown=unknown)
 
 
 EVIDENCE_KINDS = {
@@ -170,12 +188,9 @@ def paths(raw: RawLists, kept: Ints, count: int, expected: Ints) -> list[tuple[s
         good = set(kept[row][kept[row] >= 0].tolist())
         for rank in np.flatnonzero(present[row]).tolist():
             if rank not in good:
-                item = int(raw.items[row, rank])
-                what = (
-                    f"unknown item {raw.unknown_ids.get((row, rank), '')!r}"
-                    if item == UNKNOWN
-                    else "repeated or excluded item"
-                )
+                what = "repeated or excluded item"
+                if raw.items[row, rank] == UNKNOWN:
+                    what = raw.unknown.get((row, rank), "unknown item")
                 found.append((f"lists[{row}].items[{rank}].item_id", what))
         if len(good) < min(int(expected[row]), count):
             found.append((f"lists[{row}].items", f"{len(good)} usable items, {count} wanted"))

@@ -22,9 +22,15 @@ class Record:
         """Last round whose feedback may be handed over."""
         self._newest: Feedback | None = None
         page_size = assignment.settings.visits.page_size
-        longest = _longest(assignment.user_ids), _longest(assignment.catalog.item_ids)
-        self._rich_pages = feedback_codec.pages_per_rich_part(page_size, *longest)
         self._columnar_pages = feedback_codec.pages_per_columnar_part(page_size)
+        self.catalog_changed()
+
+    def catalog_changed(self) -> None:
+        """Items that are new may have longer ids than any before."""
+        a = self._assignment
+        longest = _longest(a.user_ids), _longest(a.catalog.item_ids)
+        page_size = a.settings.visits.page_size
+        self._rich_pages = feedback_codec.pages_per_rich_part(page_size, *longest)
 
     def ended(self, newest: Feedback) -> None:
         """A round is over; its feedback may be handed over."""

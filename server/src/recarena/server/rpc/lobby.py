@@ -32,6 +32,10 @@ class Lobby:
     _over: list[RemoteRecommender] = field(default_factory=list[RemoteRecommender])
     """Arms whose run has ended: for those who come back and have not heard all of it."""
 
+    def catalogs(self) -> set[str]:
+        """The versions that arms have in force whose recommenders may still come."""
+        return {arm.catalog.version for arm in (*self._arms, *self._over)}
+
     def open(self, arm: RemoteRecommender) -> None:
         """An arm wants a recommender from now on, again after each loss, until `close`."""
         self._arms.append(arm)

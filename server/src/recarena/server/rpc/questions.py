@@ -10,7 +10,8 @@ from recarena.v1 import session_pb2, types_pb2, work_pb2
 
 
 class Contexts:
-    """What recommenders may know of each user, made when first needed and kept."""
+    """What recommenders may know of each user, made when first needed and kept as long as it is
+    true."""
 
     def __init__(
         self, user_ids: list[str], arm_id: str, attributes: Callable[[int], dict[str, str]]
@@ -20,13 +21,13 @@ class Contexts:
         self.recent: Callable[[int], list[types_pb2.Interaction]] | None = None
 
     def __getitem__(self, user: int) -> work_pb2.UserContext:
-        made = self._made.get(user)
-        if made is None:
+        made, attributes = self._made.get(user), self._attributes(user)
+        if made is None or made.attributes != attributes:
             made = work_pb2.UserContext(
                 user_id=self._user_ids[user],
                 user_number=user,
                 arm_id=self._arm_id,
-                attributes=self._attributes(user),
+                attributes=attributes,
             )
             self._made[user] = made
         if self.recent:

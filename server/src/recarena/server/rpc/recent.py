@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from recarena.server.catalog import Catalog
 from recarena.server.ports import Feedback
 from recarena.server.types import NOTHING, Ints
 from recarena.v1 import types_pb2
@@ -12,8 +13,9 @@ from recarena.v1 import types_pb2
 class Recent:
     """The last `size` watches of each user, as rings of columns [users, size]."""
 
-    def __init__(self, user_ids: list[str], item_ids: list[str], size: int) -> None:
-        self._user_ids, self._item_ids, self._size = user_ids, item_ids, size
+    def __init__(self, user_ids: list[str], catalog: Catalog, size: int) -> None:
+        """`catalog` may grow."""
+        self._user_ids, self._catalog, self._size = user_ids, catalog, size
         shape = (len(user_ids), size)
         self._item = np.full(shape, NOTHING, np.int32)
         self._rating = np.zeros(shape, np.float32)
@@ -45,7 +47,7 @@ class Recent:
                 if self._rating[user, slot]
                 else types_pb2.Interaction.TYPE_VIEW_ITEM,
                 user_id=self._user_ids[user],
-                item_id=self._item_ids[int(self._item[user, slot])],
+                item_id=self._catalog.item_ids[int(self._item[user, slot])],
                 value=float(self._rating[user, slot]) or None,
                 round=int(self._round[user, slot]),
             )

@@ -44,13 +44,21 @@ class RecommenderService(recommender_service_pb2_grpc.RecommenderServiceServicer
     def __init__(self, lobby: Lobby, audit: Audit) -> None:
         self._lobby, self._audit = lobby, audit
         self._catalogs: dict[str, Catalog] = {}
+        """Version -> the catalogue as it was then."""
         self._serving: dict[str, tuple[Session, RemoteRecommender]] = {}
         self._held: dict[str, set[Session]] = {}
         """Key of a caller -> its sessions."""
 
-    def offer_catalog(self, catalog: Catalog) -> None:
-        """Makes a catalogue available to StreamCatalog."""
-        self._catalogs[catalog.version] = catalog
+    def offer_catalog(self, catalog: Catalog) -> Catalog:
+        """Makes a catalogue, as it is now, available to StreamCatalog; what this returns never
+        changes. Versions that no arm has in force and no session knows any more are let go."""
+        version = catalog.version
+        if version not in self._catalogs:
+            known = {session.catalog_version for session, _ in self._serving.values()}
+            known |= self._lobby.catalogs()
+            kept = {one: held for one, held in self._catalogs.items() if one in known}
+            self._catalogs = {**kept, version: catalog.snapshot()}
+        return self._catalogs[version]
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Registers the service. The messages of Connect stay bytes, in and out: what is sent has
@@ -128,7 +136,7 @@ class RecommenderService(recommender_service_pb2_grpc.RecommenderServiceServicer
         log.info("recommender joins", resumed=position is not None)
         self._serving[session.session_id] = session, arm
         arm.health.conduct.joined(session)
-        session.catalog_version = arm.assignment.catalog.version
+        session.catalog_version = arm.catalog.version
         if arm.assignment.arm.explanations:
             session.explain()
         answer = registered(session, arm, position is not None)
@@ -157,7 +165,8 @@ class RecommenderService(recommender_service_pb2_grpc.RecommenderServiceServicer
         request: pb.StreamCatalogRequest,
         context: grpc.aio.ServicerContext[pb.StreamCatalogRequest, pb.StreamCatalogResponse],
     ) -> AsyncIterator[pb.StreamCatalogResponse]:
-        """The catalogue in parts of 500 items."""
+        """The catalogue in parts of 500 items. A token is the number of the item to go on with: any
+        that the catalogue has, or one more."""
         catalog = self._catalogs.get(request.catalog_version)
         if catalog is None:
             text = f"no live run has the catalogue version {request.catalog_version[:64]!r}"
@@ -235,4 +244,5 @@ def item_message(catalog: Catalog, item: int) -> types_pb2.Item:
         description=catalog.descriptions[item],
         categories=catalog.genres_of(item),
         attributes=attributes,
+        withdrawn=not catalog.available[item],
     )

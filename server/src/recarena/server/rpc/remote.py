@@ -14,9 +14,9 @@ from datetime import datetime
 import grpc
 import numpy as np
 import structlog
-from google.rpc import status_pb2
 
 from recarena.server import lists
+from recarena.server.catalog import Catalog
 from recarena.server.door import Assignment
 from recarena.server.errors import (
     ProtocolViolation,
@@ -31,18 +31,19 @@ from recarena.server.ports import (
     SearchRequest,
 )
 from recarena.server.rpc import limits, questions
-from recarena.server.rpc.delivery import Delivery, Record
+from recarena.server.rpc.briefing import Briefing
+from recarena.server.rpc.editions import Offer
 from recarena.server.rpc.exchange import Exchange, Verdict, complaint, fields_of
 from recarena.server.rpc.failing import apply_policy, instead
 from recarena.server.rpc.health import RecommenderHealth
 from recarena.server.rpc.recent import Recent
 from recarena.server.rpc.seats import Seat, Seats
-from recarena.server.rpc.session import Answer, Response, Session, WorkRefused
+from recarena.server.rpc.session import Answer, Session, WorkRefused
 from recarena.server.rpc.status import bad_request, status_proto
 from recarena.server.rpc.times import timestamp
 from recarena.server.rpc.tracing import work_span
 from recarena.server.rpc.works import Rows, Work, cut, joined
-from recarena.server.types import Outcome, WorkRecord
+from recarena.server.types import Ints, Outcome, WorkRecord
 from recarena.v1 import session_pb2
 
 log = structlog.get_logger()
@@ -60,13 +61,14 @@ class TooLarge(Exception):
 class RemoteRecommender:
     """The `Recommender` port of one arm, served by whichever sessions are attached."""
 
-    def __init__(self, assignment: Assignment) -> None:
+    def __init__(self, assignment: Assignment, offer: Offer) -> None:
+        """`offer` makes versions of the catalogue ones that can be loaded."""
         self.assignment = assignment
         self._session_settings = assignment.settings.session
         self._timeout_s = self._session_settings.work_timeout(assignment.arm)
         self._recent: Recent | None = None
         if size := self._session_settings.recent_interactions:
-            self._recent = Recent(assignment.user_ids, assignment.catalog.item_ids, size)
+            self._recent = Recent(assignment.user_ids, assignment.catalog, size)
             for round in range(assignment.told + 1):
                 self._recent.add(assignment.past(round))
         self._exchange = Exchange(assignment, self._recent)
@@ -77,11 +79,9 @@ class RemoteRecommender:
         """Those of them that said goodbye, and may have works to finish."""
         self.quarantined: set[str] = set()
         """Instances whose answers were rejected too often: they are not let in again."""
-        self.record = Record(assignment)
         self._seats = Seats(assignment.arm.replicas)
-        self._open: session_pb2.RoundStarted | None = None
-        self._goodbye: tuple[float, status_pb2.Status] | None = None
-        """What is said to those who come back when the run is over: seconds of grace, and why."""
+        self._briefing = Briefing(assignment, self._seats, offer)
+        self.record = self._briefing.record
         self.can_search = False
         """Whether users have a search box: as the sessions said when the round began."""
         self.can_converse = False
@@ -96,17 +96,9 @@ class RemoteRecommender:
             await self._seats.changed()
 
     async def attach(self, session: Session, position: tuple[int, int]) -> None:
-        """Takes a session into service: what it has not been told comes first, then the open round
-        if there is one, or goodbye where the run is over."""
-        seat = self._seats.take(session, Delivery(self.record, session, position))
+        """Takes a session into service, and tells it what it has not been told."""
         self.health.connected(session.register)
-        async with seat.turn:
-            await seat.delivery.catch_up()
-            seat.is_told, goodbye = True, self._goodbye
-            if self._open and not goodbye:
-                await self._begin(seat)
-        if goodbye:
-            await session.drain(*goodbye)
+        await self._briefing.welcome(session, position)
 
     def detach(self, session: Session) -> None:
         """A session is gone; work waits for the next one as long as the resume window."""
@@ -121,7 +113,7 @@ class RemoteRecommender:
         reason = status_proto(code, why)
         leaving = list(self.reserved)
         if not come_back:
-            self._goodbye = grace_s, reason
+            self._briefing.goodbye = grace_s, reason
             leaving = [seat.session for seat in self._seats if seat.is_told]
         await asyncio.gather(*(session.drain(grace_s, reason) for session in leaving))
         self.health.conduct.dismissed()
@@ -132,7 +124,7 @@ class RemoteRecommender:
     @property
     def is_over(self) -> bool:
         """Whether its sessions were sent away."""
-        return bool(self._goodbye) or self.assignment.is_closed()
+        return bool(self._briefing.goodbye) or self.assignment.is_closed()
 
     @property
     def lingers(self) -> bool:
@@ -141,18 +133,26 @@ class RemoteRecommender:
         window = self._session_settings.resume_window_s
         now = asyncio.get_running_loop().time()
         absent = 0.0 if len(self._seats) else now - self._seats.absent_since
-        return bool(self._goodbye) and absent < window and not self.assignment.is_closed()
+        return bool(self._briefing.goodbye) and absent < window and not self.assignment.is_closed()
 
     # -- the port
+
+    @property
+    def catalog(self) -> Catalog:
+        """The version in force, as it is loaded."""
+        return self._briefing.editions.current
+
+    async def catalog_changed(self, changed: Ints) -> None:
+        """Returns when all sessions have the new version, or will not have it."""
+        await self._briefing.renew_catalog(changed)
 
     async def round_started(self, round: int, sim_time: datetime, expected: int) -> float:
         """Opens a round; returns the milliseconds until the recommender was ready."""
         start = time.perf_counter()
-        self._seats.open_round(round)
-        self._open = session_pb2.RoundStarted(
+        started = session_pb2.RoundStarted(
             round=round, sim_time=timestamp(sim_time), expected_users=expected
         )
-        await asyncio.gather(*(self._ready(seat, round) for seat in self._seats))
+        await self._briefing.open_round(started)
         try:
             await self._present(0)
         except SessionLost:
@@ -162,20 +162,6 @@ class RemoteRecommender:
         took = (time.perf_counter() - start) * 1000
         self.health.trained(took)
         return took
-
-    async def _ready(self, seat: Seat, round: int) -> None:
-        async with seat.turn:
-            if seat.ready_for != round:
-                try:
-                    await self._begin(seat)
-                except (SessionLost, ProtocolViolation) as error:
-                    log.warning("recommender not ready", error=str(error), round=round)
-
-    async def _begin(self, seat: Seat) -> None:
-        assert self._open is not None
-        started = self._open
-        if await seat.session.play_round(started, self._session_settings.ready_timeout_s):
-            self._seats.ready(seat, started.round)
 
     def _see_surfaces(self) -> None:
         """What users see in a round follows from who is there when it begins; a recommender that is
@@ -188,7 +174,7 @@ class RemoteRecommender:
     async def rank(self, request: RankRequest) -> Lists:
         """Lists for all users of the request, in as many works as the sessions' limits ask for."""
         expected = lists.expected_length(
-            len(self.assignment.catalog), request.offsets, request.count
+            self.assignment.catalog.available, request.offsets, request.count
         )
         return await self._in_works(Work("rank", request, expected))
 
@@ -201,23 +187,12 @@ class RemoteRecommender:
 
     async def round_ended(self, feedback: Feedback, tally: RoundTally) -> None:
         """Hands over feedback; a session that is away is told when it comes back."""
-        self._open = None
-        self._seats.open_round(0)
-        self.record.ended(feedback)
         if self._recent:
             self._recent.add(feedback)
         ended = session_pb2.RoundEnded(
             round=feedback.round, accepted=tally.accepted, fallback=tally.fallback
         )
-        await asyncio.gather(*(self._tell(seat, ended) for seat in self._seats))
-
-    async def _tell(self, seat: Seat, ended: session_pb2.RoundEnded) -> None:
-        async with seat.turn:
-            try:
-                await seat.delivery.catch_up()
-                await seat.session.send(Response(round_ended=ended))
-            except SessionLost:
-                log.info("feedback waits for the recommender", round=ended.round)
+        await self._briefing.close_round(feedback, ended)
 
     # -- works
 

@@ -76,8 +76,7 @@ class LobbyDoor:
 
     def open(self, assignment: Assignment) -> RemoteRecommender:
         """Wants a recommender for an arm from now on."""
-        self._service.offer_catalog(assignment.catalog)
-        arm = RemoteRecommender(assignment)
+        arm = RemoteRecommender(assignment, self._service.offer_catalog)
         self._lobby.open(arm)
         return arm
 

@@ -260,6 +260,13 @@ class Session:
         when the recommender refuses the catalogue."""
         await self._wait(self._catalog, timeout_s, "CatalogReady")
 
+    async def change_catalog(self, changed: session_pb2.CatalogChanged, timeout_s: float) -> None:
+        """Sends CatalogChanged, for a catalogue that was loaded before, and waits as above."""
+        self._catalog = asyncio.get_running_loop().create_future()
+        self.catalog_version = changed.catalog_version
+        await self.send(Response(catalog_changed=changed))
+        await self.catalog_loaded(timeout_s)
+
     async def play_round(self, started: session_pb2.RoundStarted, timeout_s: float) -> bool:
         """Sends RoundStarted and waits for RoundReady; False where goodbye comes in its place."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
