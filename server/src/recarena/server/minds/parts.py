@@ -3,17 +3,17 @@ this is for batches that are not."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recarena.server.ports import PageDecision, PageView, SocialDecision
+from recarena.server.ports import Activities, Openings, PageDecision, PageView, SocialDecision
 from recarena.server.types import Bools, Ints
 
-D = TypeVar("D", PageDecision, SocialDecision)
+D = TypeVar("D", Activities, Openings, PageDecision, SocialDecision)
 Rows = NDArray[np.intp]
 
 
@@ -25,11 +25,11 @@ async def merged_pages(
 ) -> PageDecision:
     """Decisions for a page view, some rows of which belong to the first kind."""
     parts = [
-        (rows, await decide(_rows_of_view(view, rows)))
+        (rows, await decide(rows_of_view(view, rows)))
         for rows, decide in ((np.flatnonzero(first), of_first), (np.flatnonzero(~first), of_others))
         if len(rows)
     ]
-    return _merged(PageDecision, len(first), parts)
+    return put_together(PageDecision, len(first), parts)
 
 
 async def merged_talk(
@@ -44,10 +44,11 @@ async def merged_talk(
         for rows, decide in ((np.flatnonzero(first), of_first), (np.flatnonzero(~first), of_others))
         if len(rows)
     ]
-    return _merged(SocialDecision, len(first), parts)
+    return put_together(SocialDecision, len(first), parts)
 
 
-def _rows_of_view(view: PageView, rows: Rows) -> PageView:
+def rows_of_view(view: PageView, rows: Rows) -> PageView:
+    """What some of the users see."""
     new = {old: at for at, old in enumerate(rows.tolist())}
     return replace(
         view,
@@ -60,8 +61,8 @@ def _rows_of_view(view: PageView, rows: Rows) -> PageView:
     )  # fmt: skip
 
 
-def _merged(kind: type[D], size: int, parts: list[tuple[Rows, D]]) -> D:
-    """Columns and sparse words of the parts, each at its rows."""
+def put_together(kind: type[D], size: int, parts: Sequence[tuple[Rows, D]]) -> D:
+    """Columns and sparse words of the parts, each at its rows; every row is in one of them."""
     made: dict[str, Any] = {}
     for field in fields(kind):
         values = [getattr(part, field.name) for _, part in parts]

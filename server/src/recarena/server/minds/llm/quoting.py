@@ -47,12 +47,17 @@ def clean(text: str, kind: str) -> str:
     """One line without hidden characters, role tags and delimiters, NFKC, no longer than its kind
     may be. Letters of all scripts stay as they are."""
     limit = LIMITS[kind]
-    text = unicodedata.normalize("NFKC", text[: 8 * limit])
-    text = "".join(char for char in _SPACE.sub(" ", text) if not _hidden(char))
-    text = unicodedata.normalize("NFKC", text)
+    text = one_line(text[: 8 * limit])
     while (made := _defused(text)) != text:
         text = made
     return text if len(text) <= limit else text[: limit - len(_CUT)].rstrip() + _CUT
+
+
+def one_line(text: str) -> str:
+    """Without hidden characters, any space as one, NFKC."""
+    text = unicodedata.normalize("NFKC", text)
+    text = "".join(char for char in _SPACE.sub(" ", text) if not _hidden(char))
+    return unicodedata.normalize("NFKC", text).strip()
 
 
 def _defused(text: str) -> str:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from recarena.server.ports import PageView, WorldView
+from recarena.server.ports import (
+    Activities,
+    Openings,
+    PageDecision,
+    PageView,
+    SocialDecision,
+    WorldView,
+)
 from recarena.server.types import NOBODY, NOTHING, EventKind
 
 
@@ -100,12 +107,14 @@ class Said:
 
 
 Choice: TypeAlias = Doing | Opened | PageChoice | Said
+Settled: TypeAlias = Activities | Openings | PageDecision | SocialDecision
+"""What one user did, to the last column: a log has it so, whoever decided."""
 
 
 class Desk(Protocol):
     """Where turns are put before people."""
 
-    async def ask(self, turn: Turn) -> Choice | None:
-        """The person's choice, of the sort that the turn asks for; None where the time was over, or
-        is over for this user and round already: the user's own mind decides."""
+    async def ask(self, turn: Turn) -> Choice | Settled | None:
+        """The choice, of the sort that the turn asks for and within what it allows; None where the
+        time was over, or is over for this user and round already: the user's own mind decides."""
         ...
