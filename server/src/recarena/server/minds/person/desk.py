@@ -62,6 +62,13 @@ class _Place:
     missed: set[int] = field(default_factory=set[int])
     """The rounds in a row in which nobody decided anything."""
 
+    def begins(self, round: int) -> None:
+        """A round begins, perhaps once more."""
+        self.is_over = self.has_decided = False
+        self.missed.discard(round)
+        if round - 1 not in self.missed:
+            self.missed.clear()
+
     def changes(self, open: OpenTurn | None) -> None:
         """Tells all who watch."""
         self.open = open
@@ -83,8 +90,8 @@ class TurnDesk:
     async def ask(self, turn: Turn) -> Choice | None:
         """Puts the turn before whoever plays the user, for the world's time for a turn."""
         place = self._place(turn.user)
-        if isinstance(turn, ActivityTurn):  # a round begins, perhaps once more
-            place.is_over = place.has_decided = False
+        if isinstance(turn, ActivityTurn):
+            place.begins(turn.round)
         if place.is_over:
             return None
         loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""What a turn allows, and choices as they are taken: words on one line, what is not asked left out."""
+"""What a turn allows, and choices as they are taken: words on one line, no more than is asked."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ BEST = 5
 STRONGEST = 2.0
 DOINGS = (EventKind.IDLE, EventKind.ENTER_RECOMMENDER, EventKind.ENTER_SOCIAL)
 ACTIONS = (EventKind.NEXT, EventKind.SEARCH, EventKind.LEAVE)
-SORTS = {
-    ActivityTurn: (Doing, "decision.activity"),
-    OpeningTurn: (Opened, "decision.opening"),
-    PageTurn: (PageChoice, "decision.page"),
-    SocialTurn: (Said, "decision.social"),
-}
-"""Turn -> the choice that answers it, and its field."""
+FIELDS: dict[type, str] = {
+    ActivityTurn: "decision.activity", Doing: "decision.activity",
+    OpeningTurn: "decision.opening", Opened: "decision.opening",
+    PageTurn: "decision.page", PageChoice: "decision.page",
+    SocialTurn: "decision.social", Said: "decision.social",
+}  # fmt: skip
+"""The field of the choice that answers a turn."""
 
 
 def can_socialise(world: WorldView, user: int) -> bool:
@@ -66,20 +66,19 @@ def can_turn_page(turn: PageTurn) -> bool:
 def taken(turn: Turn, choice: Choice) -> Choice:
     """A choice as it is taken. InputError, with a path from `decision` on for each field that is
     wrong, where the turn does not allow it."""
-    found = _Problems()
-    sort, path = SORTS[type(turn)]
-    if not isinstance(choice, sort):
-        other = next(name for made, name in SORTS.values() if isinstance(choice, made))
-        found.add("decision", f"{other} does not answer this turn; {path} does")
-    made = choice
-    if isinstance(turn, ActivityTurn) and isinstance(choice, Doing):
-        _check_activity(turn, choice, found)
-    elif isinstance(choice, Opened):
-        made = Opened(found.words("decision.opening.words", choice.words, QUERY))
-    elif isinstance(turn, PageTurn) and isinstance(choice, PageChoice):
-        made = _of_page(turn, choice, found)
-    elif isinstance(turn, SocialTurn) and isinstance(choice, Said):
-        made = _of_social(turn, choice, found)
+    found, made = _Problems(), choice
+    match turn, choice:
+        case ActivityTurn(), Doing():
+            _check_activity(turn, choice, found)
+        case OpeningTurn(), Opened():
+            made = Opened(found.words("decision.opening.words", choice.words, QUERY))
+        case PageTurn(), PageChoice():
+            made = _of_page(turn, choice, found)
+        case SocialTurn(), Said():
+            made = _of_social(turn, choice, found)
+        case _:
+            asked, given = FIELDS[type(turn)], FIELDS[type(choice)]
+            found.add("decision", f"{given} does not answer this turn; {asked} does")
     found.check()
     return made
 
