@@ -1,51 +1,62 @@
-/** A memory bank sorted for reading. */
+// The memory bank by kind, a stretch of it at a time.
 
-/** Kinds in the order of reading, with what they mean. */
-export const KINDS = [
-  ["watched", "Watched", "films that were watched, and how they felt"],
-  ["observed", "Observed", "what the user made of a page or a talk"],
-  ["insight", "Concluded", "what the user concluded from other memories"],
-  ["said", "Said", "the user's own words in chats"],
-  ["heard", "Heard", "a chat partner's words"],
-  ["read", "Read", "acquaintances' posts"],
-  ["posted", "Posted", "the user's own posts"],
-  ["told", "Told", "the recommender's words about what was watched"],
-];
+import { html, useState } from "../../vendor/htm-preact-standalone.js";
+import { ageOf, byKind, recalledIn } from "./bank.js";
+import { PersonLink } from "./person-link.js";
+
+const FIRST = 8;
+const MORE = 40;
+const MOST = 200;
+
+function Memory({ memory, now, run, at, nameOf, until }) {
+  const recalled = recalledIn(memory, until);
+  const percent = Math.round(100 * memory.importance);
+  return html`
+    <li class="memory">
+      <p class="memory-words">${memory.text}</p>
+      <p class="memory-facts">
+        <span class="importance" title="Importance, from 0 to 1">
+          <span class="importance-bar" aria-hidden="true"><span style=${{ width: `${percent}%` }}></span></span>
+          importance ${memory.importance.toFixed(2)}
+        </span>
+        <span title=${`Made in round ${memory.round}`}>${ageOf(memory, now)}</span>
+        ${memory.source && html`<span>from <${PersonLink} run=${run} user=${memory.source}
+          name=${nameOf(memory.source)} at=${at} /></span>`}
+        ${recalled && html`<span class="recalled">${recalled}</span>`}
+      </p>
+    </li>`;
+}
+
+function Kind({ group, ...rest }) {
+  const [shown, setShown] = useState(FIRST);
+  const [start, setStart] = useState(0);
+  const list = group.list.slice(start, start + Math.min(shown, MOST));
+  const left = group.list.length - start - list.length;
+  const more = () => (shown < MOST ? setShown(shown + MORE) : setStart(start + MOST));
+  return html`
+    <details class="memory-kind" open>
+      <summary><h4>${group.label}</h4> <span class="count">${group.list.length}</span>
+        ${group.what && html`<span class="faint"> ${group.what}</span>`}</summary>
+      ${start > 0 && html`
+        <button type="button" class="quiet small" onClick=${() => setStart(Math.max(0, start - MOST))}>Newer ones</button>`}
+      <ul class="memories">
+        ${list.map((memory) => html`<${Memory} key=${memory.number} memory=${memory} ...${rest} />`)}
+      </ul>
+      ${left > 0 && html`
+        <button type="button" class="quiet small" onClick=${more}>Show more (${left} older)</button>`}
+    </details>`;
+}
 
 /**
- * Memories by kind, unknown kinds last, newest first within a kind.
- * @param {object[]} memories as the API has them
- * @param {number} until the last round to count, or 0 for all
+ * @param {{memories: object[], now: number, at: number|null, run: string, nameOf: (id: string) => string}} props
  */
-export function byKind(memories, until = 0) {
-  const known = until ? memories.filter((one) => one.round <= until) : memories;
-  const groups = new Map(KINDS.map(([kind, label, what]) => [kind, { kind, label, what, list: [] }]));
-  for (const one of known) {
-    if (!groups.has(one.kind)) {
-      groups.set(one.kind, { kind: one.kind, label: one.kind, what: "", list: [] });
-    }
-    groups.get(one.kind).list.push(one);
-  }
-  for (const group of groups.values()) {
-    group.list.sort((a, b) => b.round - a.round || b.number - a.number);
-  }
-  return [...groups.values()].filter((group) => group.list.length);
-}
-
-/** How long ago a memory was made, counted in rounds. */
-export function ageOf(memory, now) {
-  if (memory.round === 0) return "from before the run";
-  const age = now - memory.round;
-  if (age <= 0) return "this round";
-  return age === 1 ? "1 round ago" : `${age} rounds ago`;
-}
-
-/** Where a memory came to mind, up to a round; empty where it never did. */
-export function recalledIn(memory, until = 0) {
-  const rounds = (memory.recalled_in || []).filter((round) => !until || round <= until);
-  if (!rounds.length) return "";
-  const last = rounds.slice(-4);
-  const more = rounds.length - last.length;
-  const named = `recalled in ${last.length === 1 ? "round" : "rounds"} ${last.join(", ")}`;
-  return more ? `${named} and ${more} earlier` : named;
+export function Memories({ memories, now, at, run, nameOf }) {
+  const until = at ?? 0;
+  const groups = byKind(memories.filter((one) => at === null || one.round <= at));
+  if (!groups.length) return html`<p class="faint">Nothing is remembered${at === null ? " yet" : ` at round ${at}`}.</p>`;
+  return html`
+    <div class="memory-bank">
+      ${groups.map((group) => html`
+        <${Kind} key=${group.kind} group=${group} now=${now} until=${until} at=${at} run=${run} nameOf=${nameOf} />`)}
+    </div>`;
 }

@@ -1,103 +1,90 @@
-/** A user's round as a story: what was done, the pages that were seen, and what was said. */
+// One round of a user as it went: pages with what was watched on them, and what was said.
 
-/** What became of a list, where it was not simply shown. */
-export const OUTCOMES = {
-  violations: "some of the list was dropped",
-  rejected: "the list was refused: a fallback was shown",
-  late: "the list came too late: a fallback was shown",
-  failed: "the recommender failed: a fallback was shown",
-  lost: "the recommender was gone: a fallback was shown",
+import { html } from "../../vendor/htm-preact-standalone.js";
+import { href } from "../router.js";
+import { Calls } from "./calls.js";
+import { PersonLink } from "./person-link.js";
+import { OUTCOMES, headlineOf, storyOf } from "./telling.js";
+
+const SURFACES = {
+  feed: "home page", similar_items: "similar items", search: "search results", conversation: "conversation",
 };
 
-const SOCIAL = new Set(["chat", "post"]);
-const AFTER_A_PAGE = new Set(["next", "search", "leave"]);
-
-/** A page that is seen before anything of it is known. */
-function emptyPage(event, query) {
-  return {
-    step: event.step ?? 0,
-    surface: event.surface || "",
-    outcome: event.outcome || "",
-    query,
-    items: [],
-    then: null,
-  };
+function Stars({ rating }) {
+  if (!rating) return html`<span class="faint">not rated</span>`;
+  const whole = Math.round(rating);
+  return html`
+    <span class="stars"><span aria-hidden="true">${"★".repeat(whole)}<span class="unlit">${"★".repeat(Math.max(0, 5 - whole))}</span></span>
+      <span class="sr">${rating} of 5</span></span>`;
 }
 
-/** The item at a position of a page, made where the log shows it for the first time. */
-function itemAt(page, event) {
-  const position = event.position ?? page.items.length;
-  let item = page.items.find((one) => one.position === position);
-  if (!item) {
-    item = { position, title: event.title, itemId: event.item_id, explanation: "", withheld: false };
-    Object.assign(item, { watched: false, order: 0, rating: 0, feeling: "" });
-    page.items.push(item);
-  }
-  return item;
+function Item({ item }) {
+  return html`
+    <li class=${item.watched ? "watched" : "skipped"} value=${item.position + 1}>
+      <div class="item-line">
+        <span class="verdict">${item.watched ? "watched" : "skipped"}</span>
+        <cite>${item.title || item.itemId}</cite>
+        ${item.watched && html`<${Stars} rating=${item.rating} />`}
+      </div>
+      ${item.feeling && html`<p class="item-feeling">“${item.feeling}”</p>`}
+      ${item.explanation && html`
+        <p class="item-reason"><span class="faint">${item.withheld ? "explanation, kept from the user:" : "explanation:"}</span>
+          ${" "}“${item.explanation}”</p>`}
+    </li>`;
+}
+
+function Then({ then }) {
+  if (!then) return null;
+  if (then.type === "search") return html`<p class="page-then">→ searched for “${then.words}”</p>`;
+  return html`<p class="page-then">→ ${then.type === "next" ? "went on to the next page" : "left"}</p>`;
+}
+
+function Page({ page, arm }) {
+  const where = SURFACES[page.surface] ?? page.surface.replaceAll("_", " ");
+  return html`
+    <section class="story-page" aria-label=${`Page ${page.step + 1}`}>
+      <p class="page-head">
+        <strong>Page ${page.step + 1}</strong>
+        ${where && html`<span>${where}</span>`}
+        ${arm && html`<span>by <span class="arm-name">${arm}</span></span>`}
+        ${page.query && html`<span>for “${page.query}”</span>`}
+        ${OUTCOMES[page.outcome] && html`<span class="fault" title=${page.outcome}>⚠ ${OUTCOMES[page.outcome]}</span>`}
+      </p>
+      ${page.items.length
+        ? html`<ol class="story-items">${page.items.map((item) => html`<${Item} key=${item.position} item=${item} />`)}</ol>`
+        : html`<p class="faint">An empty page.</p>`}
+      <${Then} then=${page.then} />
+    </section>`;
+}
+
+function Said({ event, run, at }) {
+  const words = event.words ? html`“${event.words}”` : html`<span class="faint">(nothing was put into words)</span>`;
+  const about = event.title ? html` about <cite>${event.title}</cite>` : "";
+  return html`
+    <p class="story-said">
+      ${event.type === "chat"
+        ? html`Chatted with <${PersonLink} run=${run} user=${event.other_id} name=${event.other_name} at=${at} />${about}: `
+        : html`Posted${about}: `}
+      <span class="said-words">${words}</span>
+    </p>`;
 }
 
 /**
- * The events of one round in the order of the log, as a story.
- * @param {{round: number, person: boolean, events: object[]}} round as the timeline has it
- * @returns {{round: number, person: boolean, activity: string, opening: string, pages: object[],
- *   social: object[], watched: number}}
+ * @param {{round: object, run: string, user: string, arm: string, at: number|null, language: boolean}} props
+ *   `language`: whether the user's mind has calls to show
  */
-export function storyOf(round) {
-  const story = {
-    round: round.round,
-    person: Boolean(round.person),
-    activity: "",
-    opening: "",
-    pages: [],
-    social: [],
-    watched: 0,
-  };
-  let page = null;
-  let query = "";
-  for (const event of round.events) {
-    if (event.type === "idle") story.activity = "nothing";
-    else if (event.type === "enter_recommender") story.activity = "recommender";
-    else if (event.type === "enter_social") story.activity = "social";
-    else if (event.type === "converse") {
-      story.opening = event.words || event.text;
-      query = event.words || "";
-    } else if (event.type === "page") {
-      page = emptyPage(event, query);
-      story.pages.push(page);
-      query = "";
-    } else if (event.type === "shown" && page) {
-      const item = itemAt(page, event);
-      item.explanation = event.words || "";
-      item.withheld = Boolean(event.withheld);
-    } else if (event.type === "watch" && page) {
-      story.watched += 1;
-      const item = itemAt(page, event);
-      item.watched = true;
-      item.order = page.items.filter((one) => one.watched).length;
-      item.rating = event.value ?? 0;
-      item.feeling = event.words || "";
-    } else if (AFTER_A_PAGE.has(event.type)) {
-      if (event.type === "search") query = event.words || "";
-      if (page) page.then = { type: event.type, words: event.words || "" };
-    } else if (SOCIAL.has(event.type)) story.social.push(event);
-  }
-  for (const one of story.pages) one.items.sort((a, b) => a.position - b.position);
-  return story;
-}
-
-/** What a round was about, in a few words. */
-export function headlineOf(story) {
-  if (story.pages.length || story.activity === "recommender") {
-    const pages = story.pages.length;
-    const seen = pages === 1 ? "one page" : `${pages} pages`;
-    const watched = story.watched === 0 ? "watched nothing" : `watched ${story.watched}`;
-    return pages ? `Opened the recommender: ${seen}, ${watched}` : "Opened the recommender";
-  }
-  if (story.social.length) {
-    const said = story.social.map((event) => (event.type === "chat" ? "a chat" : "a post"));
-    return `Was social: ${said.join(", ")}`;
-  }
-  if (story.activity === "social") return "Opened the social network and said nothing";
-  if (story.activity === "nothing") return "Did nothing";
-  return "Nothing in the log";
+export function Story({ round, run, user, arm, at, language }) {
+  const story = storyOf(round);
+  return html`
+    <article class="story" id=${`round-${round.round}`} data-round=${round.round}>
+      <header>
+        <h4><a href=${href("stage", { run }, { at: round.round, u: user })}>Round ${round.round}</a></h4>
+        <span class="story-headline">${headlineOf(story)}</span>
+        ${story.person && html`<span class="note-badge person">played by a person</span>`}
+      </header>
+      ${story.opening && html`<p class="story-said">Asked the recommender: <span class="said-words">“${story.opening}”</span></p>`}
+      ${story.pages.map((page) => html`<${Page} key=${page.step} page=${page} arm=${arm} />`)}
+      ${story.social.map((event) => html`<${Said} key=${event.seq} event=${event} run=${run} at=${at} />`)}
+      ${language && html`<${Calls} run=${run} user=${user} round=${round.round} />`}
+    </article>`;
 }

@@ -1,0 +1,98 @@
+// A user's ties, and the form that makes, changes or ends one.
+
+import { html, useState } from "../../vendor/htm-preact-standalone.js";
+import { PersonLink } from "./person-link.js";
+
+const FIRST = 12;
+
+function TieForm({ relation, name, effective, busy, problem, onSend, onEnd, onClose }) {
+  const [draft, setDraft] = useState(() => ({
+    kind: relation?.kind ?? "", closeness: relation?.closeness ?? 0.5, other: relation?.user_id ?? "", both: true,
+  }));
+  const put = (key) => (event) => {
+    const field = event.currentTarget;
+    const value = field.type === "checkbox" ? field.checked : field.type === "range" ? Number(field.value) : field.value;
+    setDraft((before) => ({ ...before, [key]: value }));
+  };
+  const change = (kind, more) => ({ kind, other_user_id: draft.other.trim(), both_ways: draft.both, ...more });
+  return html`
+    <form class="turn-form tie-form" onSubmit=${(event) => {
+      event.preventDefault();
+      onSend(change("set_relation", { kind_of_tie: draft.kind.trim(), closeness: draft.closeness }));
+    }}>
+      ${!relation && html`
+        <label>With (user id)
+          <input type="text" required value=${draft.other} autocomplete="off" onInput=${put("other")} />
+        </label>`}
+      <label>Kind
+        <input type="text" maxlength="64" value=${draft.kind} placeholder="acquaintance" autocomplete="off" onInput=${put("kind")} />
+      </label>
+      <label>Closeness <output>${draft.closeness.toFixed(2)}</output>
+        <input type="range" min="0" max="1" step="0.01" value=${draft.closeness} onInput=${put("closeness")} />
+      </label>
+      <label class="check"><input type="checkbox" checked=${draft.both} onChange=${put("both")} /><span>both ways</span></label>
+      ${problem && html`<p class="field-error" role="alert">${problem}</p>`}
+      <div class="turn-actions">
+        <button type="submit" class="primary" disabled=${busy || !draft.other.trim()}>
+          ${relation ? "Change" : "Make"} in round ${effective}
+        </button>
+        ${relation && html`<button type="button" disabled=${busy} onClick=${() => onEnd(change("remove_relation", {}))}>
+          End it in round ${effective}</button>`}
+        <button type="button" onClick=${onClose}>Close</button>
+      </div>
+    </form>`;
+}
+
+function Tie({ relation, run, at, canChange, open, onOpen, children }) {
+  const percent = Math.round(100 * relation.closeness);
+  return html`
+    <li>
+      <div class="tie">
+        <${PersonLink} run=${run} user=${relation.user_id} name=${relation.name} at=${at} />
+        <span class="faint">${relation.kind || "acquaintance"}</span>
+        <span class="importance" title="Closeness, from 0 to 1">
+          <span class="importance-bar" aria-hidden="true"><span style=${{ width: `${percent}%` }}></span></span>
+          ${relation.closeness.toFixed(2)}
+        </span>
+        ${canChange && html`
+          <button type="button" class="quiet small" aria-expanded=${open} onClick=${onOpen}
+            aria-label=${`Edit the tie with ${relation.name}`}>Edit</button>`}
+      </div>
+      ${open && children}
+    </li>`;
+}
+
+/**
+ * @param {{person: object, run: string, at: number|null, canChange: boolean, effective: number, busy: boolean,
+ *   problem: string, send: (change: object) => Promise<boolean>}} props
+ */
+export function Relations({ person, run, at, canChange, effective, busy, problem, send }) {
+  const [open, setOpen] = useState(null);
+  const [all, setAll] = useState(false);
+  const relations = [...person.relations].sort((a, b) => b.closeness - a.closeness);
+  const shown = all ? relations : relations.slice(0, FIRST);
+  const sent = async (change) => {
+    const { kind_of_tie: tie, ...rest } = change;
+    const whole = { user_id: person.user_id, ...rest };
+    if (await send(tie === undefined ? whole : { ...whole, tie })) setOpen(null);
+  };
+  const form = (relation) => html`
+    <${TieForm} relation=${relation} name=${person.name} effective=${effective} busy=${busy} problem=${problem}
+      onSend=${sent} onEnd=${sent} onClose=${() => setOpen(null)} />`;
+  return html`
+    <div class="relations">
+      ${!relations.length && html`<p class="faint">${person.name} knows nobody.</p>`}
+      <ul>
+        ${shown.map((relation) => html`
+          <${Tie} key=${relation.user_id} relation=${relation} run=${run} at=${at} canChange=${canChange}
+            open=${open === relation.user_id}
+            onOpen=${() => setOpen(open === relation.user_id ? null : relation.user_id)}>${form(relation)}<//>`)}
+      </ul>
+      ${relations.length > FIRST && html`
+        <button type="button" class="quiet small" onClick=${() => setAll(!all)}>
+          ${all ? "Show the closest" : `Show all ${relations.length}`}</button>`}
+      ${canChange && html`
+        <button type="button" class="small" aria-expanded=${open === "+"} onClick=${() => setOpen(open === "+" ? null : "+")}>New tie</button>
+        ${open === "+" && form(null)}`}
+    </div>`;
+}

@@ -1,0 +1,50 @@
+// How much time is left to decide: a bar, seconds, and words read out near the end.
+
+import { html, useEffect, useState } from "../../vendor/htm-preact-standalone.js";
+import { secondsLeft } from "./clock.js";
+
+const SOON = 15000;
+
+/** What is read out, once each: at fifteen seconds, at five, and when the time is over. */
+function spoken(left) {
+  if (left <= 0) return "Time is over.";
+  if (left <= 5000) return "5 seconds left.";
+  return left <= SOON ? "15 seconds left." : "";
+}
+
+/**
+ * @param {{countdown: import("./clock.js").Countdown, name: string, onOver: () => void}} props
+ */
+export function Deadline({ countdown, name, onOver }) {
+  const [left, setLeft] = useState(() => countdown.left());
+  useEffect(() => {
+    const look = () => {
+      const now = countdown.left();
+      setLeft(now);
+      if (now <= 0) {
+        clearInterval(timer);
+        onOver();
+      }
+    };
+    const timer = setInterval(look, 200);
+    document.addEventListener("visibilitychange", look);
+    look();
+    return () => {
+      clearInterval(timer);
+      document.removeEventListener("visibilitychange", look);
+    };
+  }, [countdown]);
+  const share = countdown.total > 0 ? Math.min(1, left / countdown.total) : 0;
+  const state = left <= 0 ? "over" : left <= SOON ? "soon" : "";
+  return html`
+    <div class=${`deadline ${state}`} data-left=${Math.floor(left / 1000)}>
+      <div class="deadline-bar" aria-hidden="true">
+        <div class="deadline-left" style=${{ transform: `scaleX(${share})` }}></div>
+      </div>
+      <p class="deadline-words">
+        <strong role="timer">${secondsLeft(left)}</strong>
+        ${left > 0 ? html` left, then ${name}’s own mind decides` : html` – ${name}’s own mind decides`}
+      </p>
+      <p class="sr" role="status">${spoken(left)}</p>
+    </div>`;
+}

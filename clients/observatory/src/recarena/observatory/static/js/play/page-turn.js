@@ -1,0 +1,93 @@
+// A page of items: mark what is watched, then go on, search or leave.
+
+import { html, useEffect, useRef, useState } from "../../vendor/htm-preact-standalone.js";
+import { Card } from "./card.js";
+import {
+  QUERY_LONGEST, UNDECIDED, keyOfPage, pageDecision, pageProblem, toggledWatch, withWatch,
+} from "./decision.js";
+
+const TYPING = "input:not([type=radio]):not([type=checkbox]), textarea, select, [contenteditable]";
+
+/** Calls back on keys that are neither typed into a field nor part of a shortcut of the browser. */
+function useKeys(onKey) {
+  const latest = useRef(onKey);
+  latest.current = onKey;
+  useEffect(() => {
+    const heard = (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+      const target = event.target instanceof Element ? event.target : null;
+      if (target?.closest(TYPING) || document.querySelector("dialog[open]")) return;
+      if (latest.current(event.key)) {
+        event.preventDefault();
+        event.stopImmediatePropagation();
+      }
+    };
+    document.addEventListener("keydown", heard, true);
+    return () => document.removeEventListener("keydown", heard, true);
+  }, []);
+}
+
+/**
+ * @param {{turn: object, name: string, busy: boolean, onDecide: (decision: object) => void}} props
+ */
+export function PageTurn({ turn, name, busy, onDecide }) {
+  const [draft, setDraft] = useState(UNDECIDED);
+  const [problem, setProblem] = useState("");
+  const query = useRef(null);
+  const decide = (action) => {
+    const wrong = pageProblem(draft, action);
+    setProblem(wrong);
+    if (wrong) query.current?.focus();
+    else onDecide(pageDecision(draft, action));
+  };
+  useKeys((key) => {
+    const meant = busy ? null : keyOfPage(key, turn);
+    if (!meant) return false;
+    if (meant.mark !== undefined) setDraft((before) => toggledWatch(before, meant.mark));
+    else if (meant.action === "search") query.current?.focus();
+    else decide(meant.action);
+    return true;
+  });
+  const markOf = (position) => draft.watches.find((one) => one.position === position) ?? null;
+  const placeOf = (position) => draft.watches.findIndex((one) => one.position === position) + 1;
+  return html`
+    ${turn.query && html`<p class="turn-query">Results for “${turn.query}”</p>`}
+    ${turn.items.length === 0 && html`<p class="turn-empty">The page is empty: nothing was recommended.</p>`}
+    <ol class="cards">
+      ${turn.items.map((item) => html`
+        <li key=${item.position}>
+          <${Card} item=${item} mark=${markOf(item.position)} place=${placeOf(item.position)} fixed=${busy}
+            onToggle=${() => setDraft((before) => toggledWatch(before, item.position))}
+            onChange=${(change) => setDraft((before) => withWatch(before, item.position, change))} />
+        </li>`)}
+    </ol>
+    <div class="turn-actions">
+      ${!turn.last && html`
+        <button type="button" class="primary" disabled=${busy} onClick=${() => decide("next")}>
+          Next page <kbd aria-hidden="true">n</kbd>
+        </button>`}
+      ${turn.can_search && !turn.last && html`
+        <form class="turn-search" role="search" onSubmit=${(event) => {
+          event.preventDefault();
+          decide("search");
+        }}>
+          <input ref=${query} type="search" maxlength=${QUERY_LONGEST} value=${draft.query}
+            aria-label="Search for" placeholder="search for…" autocomplete="off"
+            onInput=${(event) => {
+              const words = event.currentTarget.value;
+              setDraft((before) => ({ ...before, query: words }));
+            }} />
+          <button type="submit" disabled=${busy}>Search <kbd aria-hidden="true">s</kbd></button>
+        </form>`}
+      <button type="button" class=${turn.last ? "primary" : ""} disabled=${busy} onClick=${() => decide("leave")}>
+        Leave <kbd aria-hidden="true">l</kbd>
+      </button>
+    </div>
+    ${problem && html`<p class="field-error" role="alert">${problem}</p>`}
+    ${turn.last && html`
+      <p class="faint">This is the last page of the visit: ${name} leaves after it.</p>`}
+    <p class="faint keys-hint">
+      Keys: <kbd>1</kbd>–<kbd>${Math.max(1, turn.items.length)}</kbd> watch${turn.last
+        ? "" : html`, <kbd>n</kbd> next${turn.can_search ? html`, <kbd>s</kbd> search` : ""}`}, <kbd>l</kbd> leave
+    </p>`;
+}
