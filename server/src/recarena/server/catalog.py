@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,9 +13,26 @@ from numpy.typing import NDArray
 from recarena.server.types import Bools, Floats, unique_ids
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class NewItem:
+    """An item that a catalogue gets."""
+
+    item_id: str
+    title: str
+    genres: tuple[str, ...] = ()
+    year: int = 0
+    director: str = ""
+    description: str = ""
+    quality: float = 0.0
+
+
+@dataclass
 class Catalog:
-    """Items with public fields (shown to recommenders) and hidden truth (known to minds only)."""
+    """Items with public fields (shown to recommenders) and hidden truth (known to minds only).
+
+    Between two rounds items may be added at the end, or withdrawn: whoever holds the catalogue sees
+    it. An item keeps its number for good. `World` alone calls `add` and `withdraw`.
+    """
 
     item_ids: list[str]
     titles: list[str]
@@ -32,9 +49,12 @@ class Catalog:
     """Watches before the run (estimated or planted); the start of the public watch counts."""
     factors: Floats
     """Hidden: [items, factors] further attributes that tastes refer to; may have no columns."""
+    available: Bools = field(init=False)
+    """[items]: False once it is withdrawn: it is not shown any more."""
 
     def __post_init__(self) -> None:
         unique_ids("item", self.item_ids)
+        self.available = np.ones(len(self), bool)
         n = len(self)
         for name in ("titles", "years", "genres", "directors", "descriptions", "quality"):
             if len(getattr(self, name)) != n:
@@ -87,7 +107,59 @@ class Catalog:
         ):
             digest.update(json.dumps(row).encode())
         digest.update(np.packbits(self.genres, axis=1).tobytes())
+        if not self.available.all():
+            digest.update(np.packbits(self.available).tobytes())
         return digest.hexdigest()
+
+    # ------------------------------------------------------------------ changing
+
+    def snapshot(self) -> Catalog:
+        """The catalogue as it is now, for good."""
+        lists = {
+            name: list(getattr(self, name))
+            for name in ("item_ids", "titles", "directors", "descriptions")
+        }
+        made = replace(self, **lists)
+        made.available = self.available
+        made.main_genre = self.main_genre
+        return made
+
+    def add(self, item: NewItem) -> int:
+        """Puts an item at the end; returns its number. ValueError for an id that is there, or a
+        genre that is not. What the other items are called by (`main_genre`) stays."""
+        if item.item_id in self.number_of:
+            raise ValueError(f"catalogue: the item {item.item_id!r} is there already")
+        genres = np.zeros((1, len(self.genre_names)), bool)
+        genres[0, [self.genre_names.index(name) for name in item.genres]] = True
+        known, number = self.main_genre, len(self)
+        self.item_ids.append(item.item_id)
+        self.titles.append(item.title)
+        self.directors.append(item.director)
+        self.descriptions.append(item.description)
+        self.years = np.append(self.years, np.int32(item.year))
+        self.genres = np.concatenate([self.genres, genres])
+        self.quality = np.append(self.quality, np.float32(item.quality))
+        self.popularity = np.append(self.popularity, np.float32(0))
+        nothing = np.zeros((1, self.factors.shape[1]), np.float32)
+        self.factors = np.concatenate([self.factors, nothing])
+        self.available = np.append(self.available, True)
+        self.number_of[item.item_id] = number
+        self._forget("attributes", "main_genre", "version")
+        self.main_genre = np.append(known, self.main_genre[number])
+        return number
+
+    def withdraw(self, item: int) -> None:
+        """Takes an item out of what can be shown."""
+        self.available = self.available.copy()
+        self.available[item] = False
+        self._forget("version")
+
+    def _forget(self, *names: str) -> None:
+        """What was computed of columns that have changed."""
+        for name in names:
+            self.__dict__.pop(name, None)
+
+    # ------------------------------------------------------------------ telling
 
     def genres_of(self, item: int) -> list[str]:
         """Names of the genres of one item."""

@@ -9,12 +9,16 @@ from numpy.typing import NDArray
 
 from recarena.server.types import Floats, Ints
 
+MOST_KINDS = 127
 
-@dataclass(frozen=True)
+
+@dataclass
 class Network:
     """Ties between users. Row u holds the ties from u, sorted by the other's number.
 
-    A tie is what v is to u; the tie back may differ in kind and closeness, or be missing.
+    A tie is what v is to u; the tie back may differ in kind and closeness, or be missing. Between
+    two rounds ties may be made, changed and ended, by `World` alone: whoever holds the network sees
+    it.
     """
 
     start: NDArray[np.int64]
@@ -72,6 +76,41 @@ class Network:
         """Nobody knows anybody."""
         none = np.empty(0, np.int64)
         return cls.from_ties(users, none, none, np.empty(0, np.float32), none, ("acquaintance",))
+
+    def find(self, user: int, other: int) -> int | None:
+        """Where the tie from a user to another stands in the columns, if there is one."""
+        ties = self.ties_of(user)
+        at = ties.start + int(np.searchsorted(self.other[ties], other))
+        return at if at < ties.stop and self.other[at] == other else None
+
+    def tie(self, user: int, other: int, kind: str, closeness: float) -> None:
+        """Makes a tie, or changes the one that is there. ValueError for a tie to oneself, or one
+        kind too many."""
+        if user == other:
+            raise ValueError(f"relations: user {user} is tied to itself")
+        if kind not in self.kinds:
+            if len(self.kinds) == MOST_KINDS:
+                raise ValueError(f"relations: there are {MOST_KINDS} kinds already")
+            self.kinds = (*self.kinds, kind)
+        number, near = np.int8(self.kinds.index(kind)), np.float32(closeness)
+        if (at := self.find(user, other)) is not None:
+            self.kind, self.closeness = self.kind.copy(), self.closeness.copy()
+            self.kind[at], self.closeness[at] = number, near
+            return
+        ties = self.ties_of(user)
+        at = ties.start + int(np.searchsorted(self.other[ties], other))
+        self.other = np.insert(self.other, at, other)
+        self.kind = np.insert(self.kind, at, number)
+        self.closeness = np.insert(self.closeness, at, near)
+        self.start = self.start + (np.arange(len(self.start)) > user)
+
+    def untie(self, user: int, other: int) -> None:
+        """Ends a tie; nothing where there is none."""
+        if (at := self.find(user, other)) is None:
+            return
+        for name in ("other", "kind", "closeness"):
+            setattr(self, name, np.delete(getattr(self, name), at))
+        self.start = self.start - (np.arange(len(self.start)) > user)
 
     def degrees(self) -> NDArray[np.int64]:
         """[users]: number of ties from each user."""

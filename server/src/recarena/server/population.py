@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+
+import numpy as np
 
 from recarena.server.types import Floats, unique_ids
 
@@ -11,11 +14,12 @@ PROFILE_FIELDS = ("age", "gender", "occupation", "traits", "interests")
 """Profile columns that a population may have, all strings; absent: unknown for everybody."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Population:
     """Users with profiles and the hidden traits of the choice mind (MINDS, section 3).
 
     Two users may have the same name; ids are unique. All trait columns have one row per user.
+    Between two rounds a user may be edited, by `World` alone: whoever holds the population sees it.
     """
 
     user_ids: list[str]
@@ -58,6 +62,25 @@ class Population:
         """user_id -> user number."""
         return {one: number for number, one in enumerate(self.user_ids)}
 
+    def rename(self, user: int, name: str) -> None:
+        """Gives a user another display name."""
+        self.names[user] = name
+
+    def describe(self, user: int, profile: Mapping[str, str]) -> None:
+        """Sets fields of a user's profile; one that nobody had is empty for everybody else."""
+        for name, value in profile.items():
+            self.profile.setdefault(name, [""] * len(self))[user] = value
+
+    def endow(self, user: int, traits: Mapping[str, float], tastes: Mapping[int, float]) -> None:
+        """Sets traits by their names, and tastes by the numbers of attributes."""
+        for name, value in traits.items():
+            column = getattr(self, name).copy()
+            column[user] = np.float32(value)
+            setattr(self, name, column)
+        if tastes:
+            self.taste = self.taste.copy()
+            self.taste[user, list(tastes)] = np.array(list(tastes.values()), np.float32)
+
 
 TRAITS = (
     "mean_rating",
@@ -70,3 +93,15 @@ TRAITS = (
     "trust",
 )
 """Names of the float columns of a Population, one number per user each."""
+TRAIT_BOUNDS: dict[str, tuple[float, float]] = {
+    "mean_rating": (1.0, 5.0),
+    "activity": (-10.0, 10.0),
+    "conformity": (0.0, 1.0),
+    "diversity": (0.0, 1.0),
+    "position_bias": (0.0, 5.0),
+    "posting": (-10.0, 10.0),
+    "sociability": (-10.0, 10.0),
+    "trust": (0.0, 5.0),
+}
+"""The least and the most that a trait may be set to. Logits of ten are as good as never and
+always."""

@@ -172,7 +172,8 @@ class RunStore(Protocol):
 
 
 class WorldView(Protocol):
-    """What minds may read of the world: nothing of it changes within a round."""
+    """What minds may read of the world: nothing of it changes within a round. Between two rounds
+    interventions may change catalogue, population and network in place."""
 
     seed: int
     round: int

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recarena.server.activation import Activation, activate
+from recarena.server.interventions import Intervention, as_events, posts_of
 from recarena.server.ports import Manner, Mind, Recommender
 from recarena.server.social import socialise
 from recarena.server.together import at_most
@@ -39,10 +40,17 @@ async def play_round(
     arms: Sequence[Recommender],
     arm_of_user: NDArray[np.int8],
     rules: RoundRules,
+    interventions: Sequence[Intervention] = (),
 ) -> RoundResult:
-    """activate -> choose -> visit and socialise -> reflect. Changes nothing: `world.apply` does."""
+    """activate -> choose -> visit and socialise -> reflect. Changes nothing: `world.apply` does.
+
+    `interventions`: those that take effect in the round, which the world has taken up. They come
+    first in its events; a post that one puts into a user's mouth is the last of the user's.
+    """
     round = world.round + 1
     active = activate(rules.activation, world.seed, round, world.gap)
+    if world.by_person.any():
+        active = np.union1d(active, np.flatnonzero(world.by_person)).astype(np.int32)
     activities = await mind.choose_activity(world, round, active)
     activity = activities.kind
     idle = active[activity == EventKind.IDLE]
@@ -66,13 +74,16 @@ async def play_round(
         return await at_most(manner.cohorts_at_once or rules.cohorts_at_once, jobs)
 
     manners = mind.manners()
-    parts = await at_most(len(manners), [partial(play, manner) for manner in manners])
-    played = [one for part in parts for one in part]
+    by_manner = await at_most(len(manners), [partial(play, manner) for manner in manners])
+    played = [one for part in by_manner for one in part]
     nothing = EventColumns.make(
         len(idle), round=round, user=idle, kind=EventKind.IDLE,
         text=_of_rows(np.flatnonzero(activity == EventKind.IDLE), activities.failed),
     )  # fmt: skip
-    events = in_user_order([nothing, *(events for events, _ in played)], world.users)
+    parts = [nothing, *(events for events, _ in played)]
+    if interventions:
+        parts = [as_events(round, interventions), *parts, posts_of(round, interventions)]
+    events = in_user_order(parts)
     works = [work for _, works in played for work in works]
     memories = await mind.remember(world, round, events)
     return RoundResult(round, len(active), events, memories, tuple(works))
@@ -90,7 +101,7 @@ def _of_rows(rows: NDArray[np.intp], words: dict[int, str]) -> dict[int, str]:
     return {new: words[old] for new, old in enumerate(rows.tolist()) if old in words}
 
 
-def in_user_order(parts: Sequence[EventColumns], users: int) -> EventColumns:
+def in_user_order(parts: Sequence[EventColumns]) -> EventColumns:
     """Events of disjoint sets of users, put into (user, order of doing) order: the order of the
     log, whatever the order in which things came to pass."""
     events = EventColumns.concat(parts)

@@ -13,6 +13,12 @@ class Watched:
     def __init__(self, users: int, items: int) -> None:
         self._bits = np.zeros((users, (items + 7) // 8), np.uint8)
 
+    def grow(self, items: int) -> None:
+        """Makes room for so many items in all."""
+        missing = (items + 7) // 8 - self._bits.shape[1]
+        if missing > 0:
+            self._bits = np.pad(self._bits, ((0, 0), (0, missing)))
+
     def add(self, users: Ints, items: Ints) -> None:
         """Marks pairs; marking one again changes nothing."""
         np.bitwise_or.at(

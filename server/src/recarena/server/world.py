@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,13 +10,16 @@ from numpy.typing import NDArray
 
 from recarena.server.datasets.world_data import WorldData
 from recarena.server.hearing import Deliveries, Hearsay, deliver
+from recarena.server.interventions import Intervention, doings, of_events
 from recarena.server.randomness import Purpose, keys, uniform
+from recarena.server.steering.turning import OF_ITEMS, OF_PEOPLE, turn
 from recarena.server.types import (
     NOBODY,
     NOTHING,
     EventColumns,
     EventKind,
     Floats,
+    InterventionKind,
     Ints,
     RoundResult,
 )
@@ -39,9 +43,11 @@ class Dynamics:
 
 
 class World:
-    """Users, items and ties of one run. Minds read it; `apply` alone changes it."""
+    """Users, items and ties of one run. Minds read it; `take_up` and `apply` alone change it, and
+    with it the data that it was made of, where interventions say so."""
 
     def __init__(self, data: WorldData, seed: int, dynamics: Dynamics | None = None) -> None:
+        """`data` is the world's own from now on (`WorldData.own`)."""
         self.data = data
         self.seed = seed
         self.dynamics = dynamics or Dynamics()
@@ -65,6 +71,16 @@ class World:
         self.unread_author = np.full(users, NOBODY, np.int32)
         self.unread_item = np.full(users, NOTHING, np.int32)
         self.watches = np.zeros(users, np.int32)
+        self.by_person = np.zeros(users, bool)
+        """Whether a person plays the user."""
+        self.turn_time_s = np.full(users, np.nan, np.float32)
+        """[users]: what a person has for a decision, of those who are played by one."""
+        self.taken_up = 0
+        """Number of the last intervention that the world has taken up."""
+        self.scene = 0
+        """The same of the last that changed users or ties."""
+        self.round_of: dict[int, int] = {}
+        """Number of an intervention -> the round that was applied with it."""
         self.heard = Hearsay(users)
         self.watched = Watched(users, items)
         self.item_watches = self.catalog.popularity.astype(np.float64)
@@ -94,13 +110,35 @@ class World:
         one = np.float32(1)
         return one / (one + np.exp(slope * self.experience[users]))
 
+    def take_up(self, interventions: Iterable[Intervention]) -> Ints:
+        """Makes changes, in their order, before the next round is played; one that was made already
+        is passed over. Returns the items that are new or withdrawn, ascending."""
+        items: set[int] = set()
+        for one in interventions:
+            if one.number <= self.taken_up:
+                continue
+            turn(self.data, one)
+            self.taken_up = one.number
+            if one.kind in OF_PEOPLE:
+                self.scene = one.number
+            if one.kind in OF_ITEMS:
+                items.add(one.item)
+            self._turn(one)
+        if items:
+            self._make_room()
+        return np.array(sorted(items), np.int32)
+
     def apply(self, result: RoundResult) -> None:
-        """Takes over a round. It needs the round's events alone: re-applying the log of a run to
-        the world it began with gives the world it ended with."""
+        """Takes over a round, its interventions first. It needs the round's events alone:
+        re-applying the log of a run to the world it began with gives the world it ended with."""
         if result.round != self.round + 1:
             raise ValueError(f"round {result.round} does not follow round {self.round}")
+        interventions = of_events(result.events)
+        self.take_up(interventions)
         self.round = result.round
-        events = result.events
+        self.round_of |= {one.number: result.round for one in interventions}
+        heard = deliver(result.events, self.network)
+        events = doings(result.events)
         watches = events.of(EventKind.WATCH)
         self.watched.add(watches.user, watches.item)
         self.watches += np.bincount(watches.user, minlength=self.users).astype(np.int32)
@@ -111,10 +149,34 @@ class World:
         self._please(events, watches)
         self._drift(watches)
         self._share(events, watches)
-        self._hear(events, deliver(events, self.network))
+        self._hear(events, heard)
         active = np.zeros(self.users, bool)
         active[events.user[events.kind != EventKind.IDLE]] = True
         self.gap = np.where(active, 0, self.gap + 1).astype(np.int32)
+        self._publish()
+
+    def _turn(self, one: Intervention) -> None:
+        """What a change does beside the data."""
+        match one.kind:
+            case InterventionKind.EDIT_PROFILE:
+                for name, taste in one.values["tastes"].items():
+                    self.taste[one.user, self.catalog.genre_names.index(name)] = taste
+            case InterventionKind.TAKE_OVER:
+                self.by_person[one.user] = True
+                self.turn_time_s[one.user] = one.values["turn_time_s"]
+            case InterventionKind.HAND_BACK:
+                self.by_person[one.user] = False
+                self.turn_time_s[one.user] = np.nan
+            case _:
+                pass
+
+    def _make_room(self) -> None:
+        """Columns of items that are as long as the catalogue; nobody knows of the new ones yet."""
+        missing = (0, self.items - len(self.item_watches))
+        self.watched.grow(self.items)
+        self.item_watches = np.pad(self.item_watches, missing)
+        self.item_ratings = np.pad(self.item_ratings, missing)
+        self.item_rating_sum = np.pad(self.item_rating_sum, missing)
         self._publish()
 
     def _publish(self) -> None:

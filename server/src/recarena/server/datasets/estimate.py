@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from recarena.server.catalog import Catalog
 from recarena.server.datasets.world_data import History
+from recarena.server.population import TRAIT_BOUNDS
 from recarena.server.types import Floats, Ints
 
 Column = NDArray[np.float64]
@@ -275,14 +276,8 @@ Chatter talks with friends and believes them; the Poster shares with everybody. 
 ours: for a feature a half to one standard deviation of the usual spread of the trait, for an
 adjective about a third.
 """
-
-_BOUNDS = {
-    "mean_rating": (1.0, 5.0),
-    "conformity": (0.0, 1.0),
-    "diversity": (0.0, 1.0),
-    "position_bias": (0.0, 5.0),
-    "trust": (0.0, 5.0),
-}
+CLIPPED = ("mean_rating", "conformity", "diversity", "position_bias", "trust")
+"""Traits that words cannot take out of their bounds; logits have none to keep."""
 
 
 def traits_from_words(
@@ -294,6 +289,6 @@ def traits_from_words(
         for word in own:
             for name, amount in TRAIT_EFFECTS.get(word.strip().casefold(), {}).items():
                 changed[name][user] += amount
-    for name, (low, high) in _BOUNDS.items():
-        np.clip(changed[name], low, high, out=changed[name])
+    for name in CLIPPED:
+        np.clip(changed[name], *TRAIT_BOUNDS[name], out=changed[name])
     return changed

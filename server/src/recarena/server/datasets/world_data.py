@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +40,10 @@ class History:
 
 @dataclass(frozen=True)
 class WorldData:
-    """Catalogue, population, network and history that fit one another, with their origin."""
+    """Catalogue, population, network and history that fit one another, with their origin.
+
+    A run changes its own (`own`) where interventions say so, and nobody else's.
+    """
 
     name: str
     catalog: Catalog
@@ -65,3 +68,18 @@ class WorldData:
         for known in (self.history, self.later):
             if len(known) and (int(known.user.max()) >= users or int(known.item.max()) >= items):
                 raise ValueError(f"world {self.name!r}: the history names a user or item not in it")
+
+    def own(self) -> WorldData:
+        """The same world for a run that may change it: what is changed in one is not in the
+        other."""
+        people = self.population
+        return replace(
+            self,
+            catalog=self.catalog.snapshot(),
+            population=replace(
+                people,
+                names=list(people.names),
+                profile={name: list(column) for name, column in people.profile.items()},
+            ),
+            network=replace(self.network),
+        )

@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from recarena.server.interventions import doings
 from recarena.server.memory.bank import MemoryBank, Recollection
 from recarena.server.memory.embedders import CachedEmbedder
 from recarena.server.memory.remember import remember
@@ -67,7 +68,8 @@ class Remembering:
         """All users' memories of a round, those of `mine` with their notes."""
         base = self._noted(remember(events, world.network), diary)
         base = await self._rated(base, diary, importance)
-        active = np.unique(events.user[events.kind != EventKind.IDLE])
+        done = doings(events)
+        active = np.unique(done.user[done.kind != EventKind.IDLE])
         extras, recalled = await self._reflections(
             active[self._mine[active]].tolist(), diary, reflect
         )
@@ -95,6 +97,7 @@ class Remembering:
     def _noted(self, base: MemoryColumns, diary: Diary) -> MemoryColumns:
         """What their users wrote down of things watched, said and heard."""
         text, importance = dict(base.text), base.importance.copy()
+        spoke: set[int] = set()
         for row, (user, kind, item, source) in enumerate(
             zip(base.user.tolist(), base.kind.tolist(), base.item.tolist(), base.source.tolist(),
                 strict=True)
@@ -103,7 +106,9 @@ class Remembering:
             if kind == MemoryKind.WATCHED and (user, item) in diary.watched:
                 importance[row] = max(float(importance[row]), diary.watched[user, item])
             elif kind in (MemoryKind.SAID, MemoryKind.POSTED):
-                note = diary.said.get(user)
+                # A second thing said in a round was put into the user's mouth (interventions).
+                note = None if user in spoke else diary.said.get(user)
+                spoke.add(user)
             elif kind == MemoryKind.HEARD:
                 note = diary.heard.get(source)
             if note:
