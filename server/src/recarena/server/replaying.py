@@ -1,9 +1,9 @@
 """Runs played again from their own event log: without recommenders, without a network.
 
 What recommenders showed stands in the log; what users do with it they decide anew, those with LLM
-minds from the recording of their calls. Where each
-round comes out as it was, the log is what its seed, its settings and those answers make, and
-nothing else.
+minds from the recording of their calls; what people decided who played users stands in the log
+too. Where each round comes out as it was, the log is what its seed, its settings and those answers
+make, and nothing else.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from recarena.server.config import Settings
 from recarena.server.datasets.world_data import WorldData
 from recarena.server.errors import InputError, LogDeparted
 from recarena.server.founding import settings_of
+from recarena.server.minds.person.logged import LoggedMind
 from recarena.server.ports import (
     Feedback,
     Lists,
@@ -285,7 +286,7 @@ async def play_again(
     settings = replayable(folder)
     dynamics = settings.world_dynamics()
     world = company.world if company else World(folder.world(), settings.seed, dynamics)
-    mind = mind or recorded_mind_of(settings, world.data, folder)
+    mind = LoggedMind(mind or recorded_mind_of(settings, world.data, folder))
     try:
         async for row in _play_again(folder, world, mind, rules or settings.rules(), company):
             yield row
@@ -294,12 +295,12 @@ async def play_again(
 
 
 async def _play_again(
-    folder: RunFolder, world: World, mind: Mind, rules: RoundRules, company: Company | None
+    folder: RunFolder, world: World, mind: LoggedMind, rules: RoundRules, company: Company | None
 ) -> AsyncGenerator[RoundRow, None]:
     where, data = str(folder.path), world.data
     arm_of_user, store = folder.arm_of_user(), VolatileStore(keep=False)
     rows = folder.round_rows()
-    for row, (events, _) in zip(rows, folder.rounds(1, len(rows)), strict=True):
+    for row, (events, memories) in zip(rows, folder.rounds(1, len(rows)), strict=True):
         if round_digest(store.digest, events) != row.digest:
             raise InputError(
                 f"the events of round {row.round} do not give the digest in its row",
@@ -310,6 +311,7 @@ async def _play_again(
         surfaces = [row.surfaces.get(arm) for arm in folder.arms]
         _check_surfaces(where, row.round, folder.arms, surfaces, arm_of_user[logged.user])
         arms = [LoggedRecommender(logged, names or ()) for names in surfaces]
+        mind.opens(events, memories)
         asked = await company.opens(row, arms) if company else arms
         try:
             result = await play_round(world, mind, asked, arm_of_user, rules)

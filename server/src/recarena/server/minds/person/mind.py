@@ -74,6 +74,11 @@ class PersonMind:
         is the round that was played last."""
         return sorted(self._asked - self._decided) if round == self._round else []
 
+    @property
+    def has_people(self) -> bool:
+        """Whether people play anybody in the round."""
+        return self._played is not None
+
     # ------------------------------------------------------------------ passed on
 
     async def prepare(self) -> dict[str, object]:
