@@ -34,6 +34,7 @@ from recarena.v1.session_pb2 import (
     CAPABILITY_COLUMNAR,
     CAPABILITY_RANK,
     CAPABILITY_SEARCH,
+    CatalogChanged,
     CatalogReady,
     Pong,
     Register,
@@ -209,10 +210,21 @@ class RawClient:
 
     async def load_catalog(self) -> None:
         """Read the catalogue of the run."""
-        version = self.registered.catalog_version
-        parts = self.stub.StreamCatalog(StreamCatalogRequest(catalog_version=version))
-        self.items = [item async for part in parts for item in part.items]
+        self.items = await self.read_catalog(self.registered.catalog_version)
         self.item_ids = [item.item_id for item in self.items]
+
+    async def read_catalog(self, version: str, token: str = "") -> list[Item]:
+        """The items of a version, from a token on."""
+        asked = StreamCatalogRequest(catalog_version=version, page_token=token)
+        return [item async for part in self.stub.StreamCatalog(asked) for item in part.items]
+
+    async def take_catalog(self, changed: CatalogChanged) -> None:
+        """Load another version, say so, and offer what it has from now on."""
+        self.registered.catalog_version = changed.catalog_version
+        self.registered.catalog_size = changed.catalog_size
+        await self.load_catalog()
+        assert len(self.items) == changed.catalog_size
+        await self.catalog_ready()
 
     async def catalog_ready(self) -> None:
         version = self.registered.catalog_version
@@ -239,6 +251,8 @@ class RawClient:
                 given = answers(self, kind, work) if answers else None
                 for one in [self.answer(kind, work)] if given is None else given:
                     await self.send(one)
+            elif kind == "catalog_changed":
+                await self.take_catalog(message.catalog_changed)
             elif kind == "round_started":
                 await self.send(round_ready=RoundReady(round=message.round_started.round))
             elif kind == "drain":
@@ -290,9 +304,9 @@ class RawClient:
 
     def ranks(self, user: int, offset: int, count: int, text: str = "") -> list[int]:
         """Item numbers at some ranks of a user's list."""
-        size = len(self.item_ids)
+        numbers = [number for number, item in enumerate(self.items) if not item.withdrawn]
         first = user * 31 + zlib.crc32(text.encode())
-        return [(first + offset + rank) % size for rank in range(count)]
+        return [numbers[(first + offset + rank) % len(numbers)] for rank in range(count)]
 
     def ids(self, numbers: Iterable[int]) -> list[str]:
         return [self.item_ids[number] for number in numbers]
