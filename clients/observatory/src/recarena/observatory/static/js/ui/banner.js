@@ -1,0 +1,63 @@
+// What kind of time the page shows, and what keeps the run from going on.
+import { html, useEffect, useRef, useState } from "../../vendor/htm-preact-standalone.js";
+import { setQuery } from "../router.js";
+import { useStore } from "../store.js";
+import { stateWord } from "./parts.js";
+
+const Note = ({ kind, mark, word, children }) => html`<div class=${`banner ${kind}`}><span class="banner-word"><span aria-hidden="true">${mark} </span>${word}</span>
+  <span class="banner-text">${children}</span></div>`;
+
+function messageOf(error) {
+  if (!error) return "";
+  return typeof error === "string" ? error : error.message ?? "";
+}
+
+/** @param {{store: object, route: import("../router.js").Route}} props */
+export function Banner({ store, route }) {
+  const run = useStore(store, (s) => s.run);
+  const link = useStore(store, (s) => s.link);
+  const server = useStore(store, (s) => s.server);
+  const shown = useStore(store, (s) => s.shown);
+  const pending = useStore(store, (s) => s.pending);
+  const notes = [];
+  if (link === "offline") {
+    notes.push(html`<${Note} key="offline" kind="bad" mark="⊘" word="OFFLINE">The observatory does not answer; what is shown may be old. Trying again by itself.<//>`);
+  } else if (!server.reachable) {
+    notes.push(html`<${Note} key="server" kind="bad" mark="⊘" word="OFFLINE">${server.message || "The RecArena server does not answer."} What is shown may be old.<//>`);
+  }
+  if (run && route.at !== null) {
+    notes.push(html`<${Note} key="replay" kind="replay" mark="↺" word=${`REPLAY ROUND ${route.at}`}>of ${run.round} committed.
+      ${route.at > run.round ? " There is no such round yet. " : " "}<button type="button" class="link-button" onClick=${() => setQuery({ at: null, seq: null })}>${
+      run.state === "running" ? "Back to live" : "Back to the last round"}</button><//>`);
+  }
+  if (run?.state === "waiting_for_recommenders") {
+    const names = [...new Set(run.arms.map((a) => a.recommender_id))].join(", ");
+    notes.push(html`<${Note} key="waiting" kind="wait" mark="◔" word="WAITING">for recommenders (${names}) to connect; the run goes on by itself.<//>`);
+  } else if (run?.state === "failed") {
+    notes.push(html`<${Note} key="failed" kind="bad" mark="✕" word="FAILED">${messageOf(run.error) || "The run failed."} Committed rounds are kept; Resume tries again.<//>`);
+  } else if (run?.state === "paused" && messageOf(run.error)) {
+    notes.push(html`<${Note} key="paused" kind="wait" mark="❚❚" word="PAUSED">by itself: ${messageOf(run.error)}<//>`);
+  }
+  if (pending.length && route.at === null) {
+    notes.push(html`<${Note} key="pending" kind="wait" mark="◆" word=${`${pending.length} CHANGE${pending.length > 1 ? "S" : ""}`}>${
+      pending.slice(-2).map((p) => p.text).join(" · ")} — takes effect when round ${pending[0].round || (run?.round ?? 0) + 1} begins.<//>`);
+  }
+  return html`<div class="banners">${notes}<${Spoken} run=${run} at=${route.at} round=${shown?.round} /></div>`;
+}
+
+/** Tells of rounds and states to those who listen, at most every four seconds. */
+function Spoken({ run, at, round }) {
+  const [said, setSaid] = useState("");
+  const last = useRef(0), timer = useRef(0), next = useRef("");
+  next.current = run ? `${at === null ? stateWord(run.state) : "Replay"}, round ${round ?? run.round} of ${run.rounds}` : "";
+  useEffect(() => {
+    if (timer.current) return;
+    timer.current = setTimeout(() => {
+      timer.current = 0;
+      last.current = Date.now();
+      setSaid(next.current);
+    }, Math.max(0, 4000 - (Date.now() - last.current)));
+  }, [next.current]);
+  useEffect(() => () => clearTimeout(timer.current), []);
+  return html`<span class="sr" role="status" aria-live="polite">${said}</span>`;
+}
