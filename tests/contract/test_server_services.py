@@ -60,9 +60,10 @@ async def test_reflection_lists_all_services_and_describes_their_messages(server
         "recarena.v1.SimulationControlService",
         "recarena.v1.SimulationObserveService",
         "recarena.v1.SimulationInquiryService",
+        "recarena.v1.SimulationSteeringService",
     )
     assert methods["Connect"] == "recarena.v1.ConnectRequest"
-    assert {"CreateRun", "StreamEvents", "StreamCatalog", "AskUsers"} <= set(methods)
+    assert {"CreateRun", "StreamEvents", "StreamCatalog", "AskUsers", "Intervene"} <= set(methods)
     assert "register" in fields
 
 

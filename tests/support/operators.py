@@ -21,6 +21,7 @@ from recarena.v1.run_pb2 import (
 from recarena.v1.simulation_control_service_pb2_grpc import SimulationControlServiceStub
 from recarena.v1.simulation_inquiry_service_pb2_grpc import SimulationInquiryServiceStub
 from recarena.v1.simulation_observe_service_pb2_grpc import SimulationObserveServiceStub
+from recarena.v1.simulation_steering_service_pb2_grpc import SimulationSteeringServiceStub
 from support.arena import PATIENCE, WORLD, finished
 from support.raw_client import RawClient
 
@@ -34,6 +35,7 @@ class Operator:
         self.control: Any = SimulationControlServiceStub(self.channel)
         self.observe: Any = SimulationObserveServiceStub(self.channel)
         self.inquiry: Any = SimulationInquiryServiceStub(self.channel)
+        self.steering: Any = SimulationSteeringServiceStub(self.channel)
 
     async def create(self, run_id: str = "run", **fields: Any) -> Run:
         made = self.control.CreateRun(control_pb.CreateRunRequest(run=a_run(run_id, **fields)))

@@ -54,7 +54,7 @@ def test_recommenders_and_those_who_watch_or_drive_share_no_method():
 def test_what_operators_alone_may_call_changes_something_or_may_cost_something():
     assert {path.rpartition("/")[2] for path in changing(CONTRACT)} == {
         "CreateRun", "StartRun", "PauseRun", "StepRun", "StopRun", "ResetRun", "ForkRun",
-        "AskUsers", "ComposeTexts",
+        "AskUsers", "ComposeTexts", "Intervene", "TakeTurn",
     }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ RecArenaError
 │   ├── Quarantined       too many of its answers in a row had to be rejected
 │   ├── TooManySessions   the caller holds as many sessions as it may
 │   └── NotYours          the caller is not who it says it is
+├── RunClosed             the run was let go of here, or reset, while it was being read
 ├── LogDeparted           a request does not fit the event log that is to answer it
 ├── RunPaused             a failure policy asks to stop at the last committed round
 │   ├── CapReached        the next call to a model could break a cap (llm/budget.py)
@@ -88,6 +89,10 @@ class TooManySessions(ProtocolViolation):
 
 class NotYours(ProtocolViolation):
     """The caller speaks for another recommender than it may, or asks for another's data."""
+
+
+class RunClosed(RecArenaError):
+    """The run is not open here any more; it may be found again under the same name."""
 
 
 class LogDeparted(RecArenaError):

@@ -34,6 +34,7 @@ CREATE TABLE IF NOT EXISTS calls (
     cost REAL, worst REAL, worst_tokens INTEGER, latency_ms REAL, paid INTEGER NOT NULL,
     PRIMARY KEY (hash, sample)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS calls_by_user ON calls (round, user, paid, cost);
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS decisions (
     round INTEGER NOT NULL, user INTEGER NOT NULL, purpose TEXT NOT NULL, step INTEGER NOT NULL,

@@ -2,62 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias
 
 import grpc
 
 from recarena.server.errors import Changed, InputError, RecArenaError
 from recarena.server.house import House
+from recarena.server.rpc.once import Once
+from recarena.server.rpc.paging import Sizes
 from recarena.server.rpc.refusal import refuse
-from recarena.server.rpc.runs_codec import page_size, run_message, settings_from
+from recarena.server.rpc.runs_codec import run_message, settings_from
 from recarena.server.runs import Run
 from recarena.v1 import simulation_control_service_pb2 as pb
 from recarena.v1 import simulation_control_service_pb2_grpc
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
-Reply = TypeVar("Reply")
 
-REMEMBERED_REQUESTS = 4096
-RUNS_PER_PAGE = 100
-
-
-class Changing(Protocol):
-    """A request that changes something."""
-
-    @property
-    def request_id(self) -> str:
-        """See the contract."""
-        ...
+RUNS = Sizes(100, 1000)
 
 
 class ControlService(simulation_control_service_pb2_grpc.SimulationControlServiceServicer):
     """Every error of the tree becomes its status; a repeated request_id its first answer."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
-        self._answered: OrderedDict[tuple[str, str], object] = OrderedDict()
-        self._turn = asyncio.Lock()
-
-    async def _once(
-        self, request: Changing, context: Context, work: Callable[[], Awaitable[Reply]]
-    ) -> Reply:
-        """Runs changing calls one after another, each request_id once."""
-        try:
-            async with self._turn:
-                call = type(request).__name__, request.request_id
-                if request.request_id and call in self._answered:
-                    return cast("Reply", self._answered[call])
-                reply = await work()
-                if request.request_id:
-                    self._answered[call] = reply
-                    while len(self._answered) > REMEMBERED_REQUESTS:
-                        self._answered.popitem(last=False)
-                return reply
-        except RecArenaError as error:
-            await refuse(context, error)
+    def __init__(self, house: House, once: Once) -> None:
+        self._house, self._once = house, once
 
     def _run(self, run_id: str, etag: str = "") -> Run:
         run = self._house.run(run_id)
@@ -95,7 +63,7 @@ class ControlService(simulation_control_service_pb2_grpc.SimulationControlServic
 
     async def ListRuns(self, request: pb.ListRunsRequest, context: Context) -> pb.ListRunsResponse:
         """See the contract."""
-        size = page_size(request.page_size, RUNS_PER_PAGE, 1000)
+        size = RUNS.of(request)
         runs = [run for run in self._house.runs() if run.run_id > request.page_token]
         return pb.ListRunsResponse(
             runs=[run_message(run) for run in runs[:size]],

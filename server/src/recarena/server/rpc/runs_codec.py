@@ -1,38 +1,72 @@
-"""Runs, rounds, events and users as messages."""
+"""Runs and their recommenders as messages."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import grpc
-import numpy as np
 from google.protobuf import json_format
 
 from recarena.server.config import Settings, parse_settings
 from recarena.server.errors import InputError
-from recarena.server.narration import Narrator
+from recarena.server.llm.spending import Ledger
 from recarena.server.rpc import status
 from recarena.server.rpc.health import RecommenderHealth
 from recarena.server.rpc.times import duration, timestamp
 from recarena.server.runs import Run
-from recarena.server.types import EventColumns, EventKind, Outcome
+from recarena.server.types import Outcome
 from recarena.v1 import run_pb2, types_pb2
+
+SPENDING_AGE_S = 1.0
+"""Sums of what models took are made anew when they are older, or the run has changed."""
+_NOTES = ("; no language model and no people", "; no people")
+"""What manifests say of minds besides; people may have come since."""
 
 
 def run_message(run: Run) -> run_pb2.Run:
     """A run as it is now."""
+    message = run_pb2.Run()
+    message.CopyFrom(_what_stays(run))
+    message.state = (
+        run_pb2.RunState.Value(f"RUN_STATE_{run.state.name}")
+        if run.state != "waiting_for_recommenders"
+        else run_pb2.RUN_STATE_WAITING_FOR_RECOMMENDERS
+    )
+    message.round = run.round
+    message.etag = f"{run.epoch}.{run.round}.{run.state}.{run.changes}"
+    if run.error:
+        message.error.CopyFrom(status.status_proto(grpc.StatusCode.ABORTED, run.error))
+    if run.settings.llm.provider is not None:
+        message.spending.CopyFrom(_spending(run))
+    return message
+
+
+_staying: WeakKeyDictionary[Run, run_pb2.Run] = WeakKeyDictionary()
+
+
+def _what_stays(run: Run) -> run_pb2.Run:
+    """What a run is as long as it is open; made once, for it takes long."""
+    if run not in _staying:
+        _staying[run] = _made(run)
+    return _staying[run]
+
+
+def _made(run: Run) -> run_pb2.Run:
+    manifest = run.folder.manifest
     message = run_pb2.Run(
         run_id=run.run_id,
-        state=run_pb2.RunState.Value(f"RUN_STATE_{run.state.name}")
-        if run.state != "waiting_for_recommenders"
-        else run_pb2.RUN_STATE_WAITING_FOR_RECOMMENDERS,
         seed=run.settings.seed,
         epoch=run.epoch,
-        round=run.round,
         round_limit=run.settings.rounds,
-        world=str(run.folder.manifest["world"]["name"]),
-        etag=f"{run.epoch}.{run.round}.{run.state}.{run.changes}",
+        world=str(manifest["world"]["name"]),
         folder=str(run.folder.path),
+        user_count=len(run.world.population),
+        minds=_minds(manifest.get("mind", {})),
     )
     for arm in run.settings.arms:
         message.arms.append(
@@ -52,9 +86,52 @@ def run_message(run: Run) -> run_pb2.Run:
         )
     rest = run.settings.model_dump(mode="json", exclude={"arms", "seed", "rounds"})
     json_format.ParseDict(rest, message.settings)
-    if run.error:
-        message.error.CopyFrom(status.status_proto(grpc.StatusCode.ABORTED, run.error))
+    if created := manifest.get("created"):
+        message.create_time.CopyFrom(timestamp(datetime.fromisoformat(created)))
+    if origin := manifest.get("forked_from"):
+        message.forked_from.run_id = str(origin["run_id"])
+        message.forked_from.round = int(origin["round"])
     return message
+
+
+def _minds(entry: Mapping[str, Any]) -> str:
+    """Which minds users have, from the manifest."""
+    said = str(entry.get("note", ""))
+    for note in _NOTES:
+        said = said.removesuffix(note)
+    return f"{said[:1].upper()}{said[1:]}." if said else ""
+
+
+@dataclass(slots=True)
+class _Books:
+    """What the models of a run took, as it was asked for last."""
+
+    ledger: Ledger
+    changes: int = -1
+    made_at: float = 0.0
+    spending: run_pb2.Spending = field(default_factory=run_pb2.Spending)
+
+
+_books: WeakKeyDictionary[Run, _Books] = WeakKeyDictionary()
+
+
+def _spending(run: Run) -> run_pb2.Spending:
+    """The same figures as `recarena show`, at most SPENDING_AGE_S old."""
+    books = _books.setdefault(run, _Books(Ledger(run.folder.path)))
+    now = time.monotonic()
+    if books.changes != run.changes or now - books.made_at > SPENDING_AGE_S:
+        spent = books.ledger.spent(run.round)
+        books.changes, books.made_at = run.changes, now
+        books.spending = run_pb2.Spending(
+            calls=spent.calls,
+            input_tokens=spent.input_tokens,
+            output_tokens=spent.output_tokens,
+            cost=spent.cost,
+            currency=run.settings.llm.currency,
+            max_cost=run.settings.llm.max_cost,
+            failures=spent.failures,
+        )
+    return books.spending
 
 
 def settings_from(message: run_pb2.Run) -> Settings:
@@ -116,50 +193,6 @@ def _message_path(path: str) -> str:
     for piece in rest:
         made += f"[{piece}]" if piece.isdecimal() else f".{_OWN_FIELDS.get(piece, piece)}"
     return made
-
-
-def page_size(asked: int, default: int, most: int) -> int:
-    """Entries of a page: the default where none or nonsense is asked for, at most `most`."""
-    return min(asked, most) if asked > 0 else default
-
-
-def event_message(narrator: Narrator, events: EventColumns, row: int) -> run_pb2.UserEvent:
-    """One event of a round's log, whose row is its position in the round."""
-    kind = EventKind(int(events.kind[row]))
-    user, item, other = int(events.user[row]), int(events.item[row]), int(events.other[row])
-    placed = kind in (EventKind.SHOWN, EventKind.WATCH)
-    return run_pb2.UserEvent(
-        sequence=row,
-        type=run_pb2.UserEvent.Type.ValueType(kind),
-        user_id=narrator.population.user_ids[user],
-        user_name=narrator.name(user),
-        item_id=narrator.catalog.item_ids[item] if item >= 0 else "",
-        position=int(events.position[row]) if placed else None,
-        value=float(events.value[row]) if kind is EventKind.WATCH else None,
-        other_user_id=narrator.population.user_ids[other] if other >= 0 else "",
-        text=narrator.sentence(events, row),
-    )
-
-
-def round_message(
-    run: Run, round: int, events: EventColumns, active: int, wall_ms: float
-) -> run_pb2.RoundSummary:
-    """Summary of a committed round."""
-    count = np.bincount(events.kind, minlength=max(EventKind) + 1)
-    ratings = events.value[(events.kind == EventKind.WATCH) & (events.value > 0)]
-    return run_pb2.RoundSummary(
-        round=round,
-        sim_time=timestamp(run.settings.time.of_round(round)),
-        active_users=active,
-        visits=int(count[EventKind.ENTER_RECOMMENDER]),
-        pages=int(count[EventKind.PAGE]),
-        exposures=int(count[EventKind.SHOWN]),
-        watches=int(count[EventKind.WATCH]),
-        chats=int(count[EventKind.CHAT]),
-        posts=int(count[EventKind.POST]),
-        mean_rating=float(ratings.mean(dtype=np.float64)) if len(ratings) else None,
-        wall_time=duration(wall_ms / 1000),
-    )
 
 
 def health_message(health: RecommenderHealth) -> run_pb2.RecommenderStatus:

@@ -26,10 +26,12 @@ from recarena.server.rpc.inquiries import InquiryService
 from recarena.server.rpc.limits import MAX_MESSAGE_BYTES
 from recarena.server.rpc.lobby import Lobby
 from recarena.server.rpc.observe import ObserveService
+from recarena.server.rpc.once import Once
 from recarena.server.rpc.permits import changing, permits_of
 from recarena.server.rpc.recommenders import RecommenderService
 from recarena.server.rpc.remote import RemoteRecommender
 from recarena.server.rpc.security import Security
+from recarena.server.rpc.steering import SteeringService
 from recarena.server.rpc.tracing import WorkSpan, round_span
 from recarena.v1 import (
     recommender_service_pb2,
@@ -39,6 +41,8 @@ from recarena.v1 import (
     simulation_inquiry_service_pb2_grpc,
     simulation_observe_service_pb2,
     simulation_observe_service_pb2_grpc,
+    simulation_steering_service_pb2,
+    simulation_steering_service_pb2_grpc,
 )
 
 OPTIONS = [
@@ -64,6 +68,7 @@ CONTRACT = (
     simulation_control_service_pb2.DESCRIPTOR.services_by_name["SimulationControlService"],
     simulation_observe_service_pb2.DESCRIPTOR.services_by_name["SimulationObserveService"],
     simulation_inquiry_service_pb2.DESCRIPTOR.services_by_name["SimulationInquiryService"],
+    simulation_steering_service_pb2.DESCRIPTOR.services_by_name["SimulationSteeringService"],
 )
 SERVICES = tuple(service.full_name for service in CONTRACT)
 
@@ -126,13 +131,17 @@ class Server:
         )
         self._recommenders.add_to(server)
         simulation_control_service_pb2_grpc.add_SimulationControlServiceServicer_to_server(
-            ControlService(self.house), server
+            ControlService(self.house, Once()), server
         )
         simulation_observe_service_pb2_grpc.add_SimulationObserveServiceServicer_to_server(
             ObserveService(self.house), server
         )
         simulation_inquiry_service_pb2_grpc.add_SimulationInquiryServiceServicer_to_server(
             InquiryService(self.house, self._sittings), server
+        )
+        # Turns end in seconds: they do not wait for a run that is being made or copied.
+        simulation_steering_service_pb2_grpc.add_SimulationSteeringServiceServicer_to_server(
+            SteeringService(self.house, Once()), server
         )
         checks = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(checks, server)
