@@ -28,7 +28,7 @@ function Call({ call }) {
   return html`
     <li class="call">
       <p class="call-head"><strong>${call.purpose}</strong>${call.step > 0 ? ` ${call.step + 1}` : ""} · ${call.model}
-        <span class="faint">${facts.join(" · ")}</span></p>
+        <span class="muted">${facts.join(" · ")}</span></p>
       ${call.failure && html`<p class="fault">⚠ not read: ${call.failure}</p>`}
       <details><summary>Prompt</summary><pre tabindex="0">${pretty(call.request)}</pre></details>
       <details open><summary>Reply</summary><pre tabindex="0">${pretty(call.response)}</pre></details>
@@ -55,10 +55,10 @@ export function Calls({ run, user, round }) {
     <details class="calls" onToggle=${read}>
       <summary>Prompts and replies</summary>
       ${problem && html`<p class="field-error" role="alert">${problem}</p>`}
-      ${!calls && !problem && html`<p class="faint" aria-busy="true">Reading…</p>`}
-      ${calls && calls.length === 0 && html`<p class="faint">The run keeps no calls of this round.</p>`}
+      ${!calls && !problem && html`<p class="muted" aria-busy="true">Reading…</p>`}
+      ${calls && calls.length === 0 && html`<p class="muted">The run keeps no calls of this round.</p>`}
       ${calls && calls.length > 0 && html`
-        <p class="faint">${calls.length} calls${known.length ? `, ${sum.toFixed(6)} ${known[0].currency} together` : ""}</p>
+        <p class="muted">${calls.length} calls${known.length ? `, ${sum.toFixed(6)} ${known[0].currency} together` : ""}</p>
         <ol class="call-list">${calls.map((call, place) => html`<${Call} key=${place} call=${call} />`)}</ol>`}
     </details>`;
 }

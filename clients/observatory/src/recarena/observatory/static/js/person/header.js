@@ -12,7 +12,7 @@ export function Satisfaction({ value }) {
   return html`
     <span class="satisfaction" title="Satisfaction, from 0 to 1">
       <meter min="0" max="1" value=${value} aria-label="Satisfaction">${value.toFixed(2)}</meter>
-      <span><strong>${value.toFixed(2)}</strong> <span class="faint">of 1 satisfied</span></span>
+      <span><strong>${value.toFixed(2)}</strong> <span class="muted">of 1 satisfied</span></span>
     </span>`;
 }
 
@@ -22,13 +22,13 @@ export function Header({ person, run, at, children }) {
     <header class="person-head">
       <${Avatar} user=${person.user_id} size=${64} />
       <div class="person-who">
-        <h1>${person.name}</h1>
+        <h2>${person.name}</h2>
         <p class="person-facts">
           <code title="user id">${person.user_id}</code>
           <a href=${href("arms", { run }, { at })}>arm <span class="arm-name">${person.arm}</span></a>
-          <span><strong>${number(person.watches)}</strong> <span class="faint">watches</span></span>
+          <span><strong>${number(person.watches)}</strong> <span class="muted">watches</span></span>
           <${Satisfaction} value=${person.satisfaction} />
-          <span class="faint">${person.mind === "llm" ? "language mind" : "choice mind"}</span>
+          <span class="muted">${person.mind === "llm" ? "language mind" : "choice mind"}</span>
           ${person.by_person && html`<${PersonBadge} title="From the next round on a person decides for this user" />`}
         </p>
       </div>

@@ -36,14 +36,14 @@ function Kind({ group, ...rest }) {
   return html`
     <details class="memory-kind" open>
       <summary><h4>${group.label}</h4> <span class="count">${group.list.length}</span>
-        ${group.what && html`<span class="faint"> ${group.what}</span>`}</summary>
+        ${group.what && html`<span class="muted"> ${group.what}</span>`}</summary>
       ${start > 0 && html`
-        <button type="button" class="quiet small" onClick=${() => setStart(Math.max(0, start - MOST))}>Newer ones</button>`}
+        <button type="button" class="link-button" onClick=${() => setStart(Math.max(0, start - MOST))}>Newer ones</button>`}
       <ul class="memories">
         ${list.map((memory) => html`<${Memory} key=${memory.number} memory=${memory} ...${rest} />`)}
       </ul>
       ${left > 0 && html`
-        <button type="button" class="quiet small" onClick=${more}>Show more (${left} older)</button>`}
+        <button type="button" class="link-button" onClick=${more}>Show more (${left} older)</button>`}
     </details>`;
 }
 
@@ -53,7 +53,7 @@ function Kind({ group, ...rest }) {
 export function Memories({ memories, now, at, run, nameOf }) {
   const until = at ?? 0;
   const groups = byKind(memories.filter((one) => at === null || one.round <= at));
-  if (!groups.length) return html`<p class="faint">Nothing is remembered${at === null ? " yet" : ` at round ${at}`}.</p>`;
+  if (!groups.length) return html`<p class="muted">Nothing is remembered${at === null ? " yet" : ` at round ${at}`}.</p>`;
   return html`
     <div class="memory-bank">
       ${groups.map((group) => html`

@@ -14,7 +14,7 @@ function Slider({ label, what, value, low, high, step, onValue }) {
   };
   const shown = value.toFixed(places(step));
   return html`
-    <div class="slider">
+    <div class="edit-slider">
       <label for=${id} title=${what}>${label}</label>
       <input id=${id} type="range" min=${low} max=${high} step=${step} value=${value} onInput=${take} />
       <input type="number" aria-label=${`${label}, as a number`} min=${low} max=${high} step=${step}
@@ -29,7 +29,7 @@ function told(part, value) {
 }
 
 function Diff({ lines, effective }) {
-  if (!lines.length) return html`<p class="faint" role="status">Nothing is changed yet.</p>`;
+  if (!lines.length) return html`<p class="muted" role="status">Nothing is changed yet.</p>`;
   return html`
     <div class="diff" role="status">
       <p><strong>${lines.length === 1 ? "One change" : `${lines.length} changes`}</strong> – takes effect in
@@ -88,7 +88,7 @@ export function ProfileForm({ person, effective, busy, problem, onSend, onClose 
           })}
         </fieldset>
         <fieldset>
-          <legend>Tastes <span class="faint">rating points</span></legend>
+          <legend>Tastes <span class="muted">rating points</span></legend>
           ${Object.entries(draft.tastes).map(([genre, value]) => html`
             <${Slider} key=${genre} label=${genre} value=${value} low=${TASTE.low} high=${TASTE.high} step=${TASTE.step}
               onValue=${put("tastes", genre)} />`)}
@@ -98,9 +98,9 @@ export function ProfileForm({ person, effective, busy, problem, onSend, onClose 
         <${Diff} lines=${lines} effective=${effective} />
         ${problem && html`<p class="field-error" role="alert">${problem.field ? `${problem.field}: ` : ""}${problem.message}</p>`}
         <div class="turn-actions">
-          <button type="submit" class="primary" disabled=${busy || !lines.length}>Send for round ${effective}</button>
-          <button type="button" disabled=${busy || !lines.length} onClick=${() => setDraft(draftOf(person))}>Undo all</button>
-          <button type="button" onClick=${onClose}>Close</button>
+          <button type="submit" class="button primary" disabled=${busy || !lines.length}>Send for round ${effective}</button>
+          <button type="button" class="button" disabled=${busy || !lines.length} onClick=${() => setDraft(draftOf(person))}>Undo all</button>
+          <button type="button" class="button" onClick=${onClose}>Close</button>
         </div>
       </div>
     </form>`;

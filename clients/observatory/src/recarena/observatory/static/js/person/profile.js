@@ -16,8 +16,8 @@ function Tastes({ tastes }) {
   const sorted = Object.entries(tastes).sort((a, b) => b[1] - a[1]);
   const widest = Math.max(0.5, ...sorted.map(([, value]) => Math.abs(value)));
   return html`
-    <table class="numbers tastes">
-      <caption>Tastes <span class="faint">rating points by genre, ${TASTE.low} to ${TASTE.high}</span></caption>
+    <table class="figures tastes">
+      <caption>Tastes <span class="muted">rating points by genre, ${TASTE.low} to ${TASTE.high}</span></caption>
       <tbody>
         ${sorted.map(([genre, value]) => html`
           <tr key=${genre}>
@@ -34,8 +34,8 @@ function Tastes({ tastes }) {
 
 function Traits({ traits }) {
   return html`
-    <table class="numbers traits">
-      <caption>Traits <span class="faint">what drives the choice mind</span></caption>
+    <table class="figures traits">
+      <caption>Traits <span class="muted">what drives the choice mind</span></caption>
       <tbody>
         ${Object.entries(traits).map(([trait, value]) => {
           const bounds = boundsOf(trait, value);
@@ -44,7 +44,7 @@ function Traits({ traits }) {
               <th scope="row" title=${bounds.what}>${traitLabel(trait)}</th>
               <td aria-hidden="true"><${Place} low=${bounds.low} high=${bounds.high} value=${value} /></td>
               <td class="num">${value.toFixed(places(bounds.step))}
-                <span class="faint range"> of ${bounds.low} to ${bounds.high}</span></td>
+                <span class="muted range"> of ${bounds.low} to ${bounds.high}</span></td>
             </tr>`;
         })}
       </tbody>
@@ -55,7 +55,7 @@ function Traits({ traits }) {
 export function Facts({ profile }) {
   const known = [...PROFILE_FIELDS, ...Object.keys(profile).filter((key) => !PROFILE_FIELDS.includes(key))];
   const facts = known.filter((field) => profile[field]);
-  if (!facts.length) return html`<p class="faint">The profile has no words.</p>`;
+  if (!facts.length) return html`<p class="muted">The profile has no words.</p>`;
   return html`
     <dl class="facts">
       ${facts.map((field) => html`

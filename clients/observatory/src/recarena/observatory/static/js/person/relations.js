@@ -33,12 +33,12 @@ function TieForm({ relation, name, effective, busy, problem, onSend, onEnd, onCl
       <label class="check"><input type="checkbox" checked=${draft.both} onChange=${put("both")} /><span>both ways</span></label>
       ${problem && html`<p class="field-error" role="alert">${problem}</p>`}
       <div class="turn-actions">
-        <button type="submit" class="primary" disabled=${busy || !draft.other.trim()}>
+        <button type="submit" class="button primary" disabled=${busy || !draft.other.trim()}>
           ${relation ? "Change" : "Make"} in round ${effective}
         </button>
-        ${relation && html`<button type="button" disabled=${busy} onClick=${() => onEnd(change("remove_relation", {}))}>
+        ${relation && html`<button type="button" class="button" disabled=${busy} onClick=${() => onEnd(change("remove_relation", {}))}>
           End it in round ${effective}</button>`}
-        <button type="button" onClick=${onClose}>Close</button>
+        <button type="button" class="button" onClick=${onClose}>Close</button>
       </div>
     </form>`;
 }
@@ -49,13 +49,13 @@ function Tie({ relation, run, at, canChange, open, onOpen, children }) {
     <li>
       <div class="tie">
         <${PersonLink} run=${run} user=${relation.user_id} name=${relation.name} at=${at} />
-        <span class="faint">${relation.kind || "acquaintance"}</span>
+        <span class="muted">${relation.kind || "acquaintance"}</span>
         <span class="importance" title="Closeness, from 0 to 1">
           <span class="importance-bar" aria-hidden="true"><span style=${{ width: `${percent}%` }}></span></span>
           ${relation.closeness.toFixed(2)}
         </span>
         ${canChange && html`
-          <button type="button" class="quiet small" aria-expanded=${open} onClick=${onOpen}
+          <button type="button" class="link-button" aria-expanded=${open} onClick=${onOpen}
             aria-label=${`Edit the tie with ${relation.name}`}>Edit</button>`}
       </div>
       ${open && children}
@@ -81,7 +81,7 @@ export function Relations({ person, run, at, canChange, effective, busy, problem
       onSend=${sent} onEnd=${sent} onClose=${() => setOpen(null)} />`;
   return html`
     <div class="relations">
-      ${!relations.length && html`<p class="faint">${person.name} knows nobody.</p>`}
+      ${!relations.length && html`<p class="muted">${person.name} knows nobody.</p>`}
       <ul>
         ${shown.map((relation) => html`
           <${Tie} key=${relation.user_id} relation=${relation} run=${run} at=${at} canChange=${canChange}
@@ -89,10 +89,10 @@ export function Relations({ person, run, at, canChange, effective, busy, problem
             onOpen=${() => setOpen(open === relation.user_id ? null : relation.user_id)}>${form(relation)}<//>`)}
       </ul>
       ${relations.length > FIRST && html`
-        <button type="button" class="quiet small" onClick=${() => setAll(!all)}>
+        <button type="button" class="link-button" onClick=${() => setAll(!all)}>
           ${all ? "Show the closest" : `Show all ${relations.length}`}</button>`}
       ${canChange && html`
-        <button type="button" class="small" aria-expanded=${open === "+"} onClick=${() => setOpen(open === "+" ? null : "+")}>New tie</button>
+        <button type="button" class="button" aria-expanded=${open === "+"} onClick=${() => setOpen(open === "+" ? null : "+")}>New tie</button>
         ${open === "+" && form(null)}`}
     </div>`;
 }

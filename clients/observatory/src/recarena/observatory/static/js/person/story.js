@@ -2,6 +2,7 @@
 
 import { html } from "../../vendor/htm-preact-standalone.js";
 import { href } from "../router.js";
+import { PersonBadge } from "../ui/parts.js";
 import { Calls } from "./calls.js";
 import { PersonLink } from "./person-link.js";
 import { OUTCOMES, headlineOf, storyOf } from "./telling.js";
@@ -11,7 +12,7 @@ const SURFACES = {
 };
 
 function Stars({ rating }) {
-  if (!rating) return html`<span class="faint">not rated</span>`;
+  if (!rating) return html`<span class="muted">not rated</span>`;
   const whole = Math.round(rating);
   return html`
     <span class="stars"><span aria-hidden="true">${"★".repeat(whole)}<span class="unlit">${"★".repeat(Math.max(0, 5 - whole))}</span></span>
@@ -28,7 +29,7 @@ function Item({ item }) {
       </div>
       ${item.feeling && html`<p class="item-feeling">“${item.feeling}”</p>`}
       ${item.explanation && html`
-        <p class="item-reason"><span class="faint">${item.withheld ? "explanation, kept from the user:" : "explanation:"}</span>
+        <p class="item-reason"><span class="muted">${item.withheld ? "explanation, kept from the user:" : "explanation:"}</span>
           ${" "}“${item.explanation}”</p>`}
     </li>`;
 }
@@ -52,13 +53,13 @@ function Page({ page, arm }) {
       </p>
       ${page.items.length
         ? html`<ol class="story-items">${page.items.map((item) => html`<${Item} key=${item.position} item=${item} />`)}</ol>`
-        : html`<p class="faint">An empty page.</p>`}
+        : html`<p class="muted">An empty page.</p>`}
       <${Then} then=${page.then} />
     </section>`;
 }
 
 function Said({ event, run, at }) {
-  const words = event.words ? html`“${event.words}”` : html`<span class="faint">(nothing was put into words)</span>`;
+  const words = event.words ? html`“${event.words}”` : html`<span class="muted">(nothing was put into words)</span>`;
   const about = event.title ? html` about <cite>${event.title}</cite>` : "";
   return html`
     <p class="story-said">
@@ -80,7 +81,7 @@ export function Story({ round, run, user, arm, at, language }) {
       <header>
         <h4><a href=${href("stage", { run }, { at: round.round, u: user })}>Round ${round.round}</a></h4>
         <span class="story-headline">${headlineOf(story)}</span>
-        ${story.person && html`<span class="note-badge person">played by a person</span>`}
+        ${story.person && html`<${PersonBadge} />`}
       </header>
       ${story.opening && html`<p class="story-said">Asked the recommender: <span class="said-words">“${story.opening}”</span></p>`}
       ${story.pages.map((page) => html`<${Page} key=${page.step} page=${page} arm=${arm} />`)}

@@ -21,8 +21,8 @@ export function TakeOver({ name, effective, busy, problem, onTake }) {
           ${TIMES.map((time) => html`<option key=${time} value=${String(time)}>${time < 120 ? `${time} seconds` : `${time / 60} minutes`}</option>`)}
         </select>
       </label>
-      <p class="faint">What you do is labelled as a person’s everywhere and left out of the metrics, unless they are asked to count it.</p>
+      <p class="muted">What you do is labelled as a person’s everywhere and left out of the metrics, unless they are asked to count it.</p>
       ${problem && html`<p class="field-error" role="alert">${problem}</p>`}
-      <div class="turn-actions"><button type="submit" class="primary" disabled=${busy}>Become ${name}</button></div>
+      <div class="turn-actions"><button type="submit" class="button primary" disabled=${busy}>Become ${name}</button></div>
     </form>`;
 }

@@ -8,9 +8,9 @@ const ANSWER_LONGEST = 2000;
 function Turn({ turn, name }) {
   return html`
     <li class=${`talk-turn ${turn.speaker}`}>
-      <span class="faint">${turn.speaker === "asker" ? "You" : name}</span>
+      <span class="muted">${turn.speaker === "asker" ? "You" : name}</span>
       <p>${turn.text}</p>
-      ${turn.note && html`<p class="faint talk-note">${turn.note}</p>`}
+      ${turn.note && html`<p class="muted talk-note">${turn.note}</p>`}
     </li>`;
 }
 
@@ -80,7 +80,7 @@ export function Talk({ person, effective, canChange, ask, tell, onClose }) {
       <${WhatItDoes} keep=${keep} effective=${effective} name=${person.name} />
       <ol class="talk-turns" aria-live="polite" aria-label="Conversation">
         ${turns.map((turn, place) => html`<${Turn} key=${place} turn=${turn} name=${person.name} />`)}
-        ${busy && html`<li class="talk-turn user faint" aria-busy="true">${language ? `${person.name} is thinking…` : "Sending…"}</li>`}
+        ${busy && html`<li class="talk-turn user muted" aria-busy="true">${language ? `${person.name} is thinking…` : "Sending…"}</li>`}
       </ol>
       <form class="turn-form" onSubmit=${speak}>
         <label>${language ? `Say something to ${person.name}` : `Tell ${person.name} something`}
@@ -93,10 +93,10 @@ export function Talk({ person, effective, canChange, ask, tell, onClose }) {
         </label>
         ${problem && html`<p class="field-error" role="alert">${problem}</p>`}
         <div class="turn-actions">
-          <button type="submit" class="primary" disabled=${busy || !words.trim() || (!language && !canChange)}>
+          <button type="submit" class="button primary" disabled=${busy || !words.trim() || (!language && !canChange)}>
             ${language ? "Say it" : `Tell for round ${effective}`}
           </button>
-          <button type="button" onClick=${onClose}>Close</button>
+          <button type="button" class="button" onClick=${onClose}>Close</button>
         </div>
       </form>
     </div>`;

@@ -56,7 +56,7 @@ export function Timeline({ run, person, at, anchor, newer, onNewest }) {
   return html`
     <div class="timeline" aria-busy=${list.state === "more"}>
       ${(newer > 0 || list.cut) && html`
-        <button type="button" class="button small newer" onClick=${list.cut && !newer ? list.again : onNewest}>
+        <button type="button" class="button newer" onClick=${list.cut && !newer ? list.again : onNewest}>
           ${newer > 0 ? `${newer} newer ${newer === 1 ? "round" : "rounds"}: show the newest` : "Back to the newest rounds"}</button>`}
       ${list.rounds.map((round) => html`
         <${Story} key=${round.round} round=${round} run=${run} user=${person.user_id} arm=${person.arm} at=${at}
@@ -64,6 +64,6 @@ export function Timeline({ run, person, at, anchor, newer, onNewest }) {
       ${list.state === "failed" && html`<${Failed} error=${list.error} again=${list.more} />`}
       ${list.next
         ? html`<button type="button" class="button" disabled=${list.state === "more"} onClick=${list.more}>Earlier rounds</button>`
-        : html`<p class="faint timeline-end">The beginning.</p>`}
+        : html`<p class="muted timeline-end">The beginning.</p>`}
     </div>`;
 }

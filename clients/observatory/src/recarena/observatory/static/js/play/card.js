@@ -1,6 +1,7 @@
 // One item on a page as the user sees it, and what is made of it.
 
 import { html } from "../../vendor/htm-preact-standalone.js";
+import { Badge } from "../ui/parts.js";
 import { FEELING_LONGEST } from "./decision.js";
 
 const RATINGS = [1, 2, 3, 4, 5];
@@ -15,7 +16,7 @@ function Rating({ position, rating, onRate }) {
             onChange=${() => onRate(stars)} />
           <span aria-hidden="true">★</span><span class="sr">${stars} of 5</span>
         </label>`)}
-      <button type="button" class="quiet small" disabled=${!rating} onClick=${() => onRate(0)}>
+      <button type="button" class="link-button" disabled=${!rating} onClick=${() => onRate(0)}>
         ${rating ? `${rating} of 5 – clear` : "not rated"}
       </button>
     </fieldset>`;
@@ -31,22 +32,22 @@ export function Card({ item, mark, place, fixed, onToggle, onChange }) {
       <header>
         <kbd aria-hidden="true">${item.position + 1}</kbd>
         <h3><cite>${item.title}</cite></h3>
-        ${item.watched_before && html`<span class="note-badge">watched before</span>`}
+        ${item.watched_before && html`<${Badge} mark="✓">watched before<//>`}
       </header>
       <p class="card-facts">
         <span class="genres">${item.categories.join(" · ") || "no genre"}</span>
         ${item.displayed_rating > 0 && html`
           <span class="stars" title="Mean rating as everybody sees it">
             <span aria-hidden="true">★</span> ${item.displayed_rating.toFixed(1)}
-            <span class="faint"> of 5 on average</span>
+            <span class="muted"> of 5 on average</span>
           </span>`}
       </p>
       ${item.description && html`<p class="card-words">${item.description}</p>`}
       ${item.explanation && html`
         <blockquote class="explanation">
-          <span class="faint">The recommender says:</span> “${item.explanation}”
+          <span class="muted">The recommender says:</span> “${item.explanation}”
         </blockquote>`}
-      <button type="button" class=${`watch ${mark ? "primary" : ""}`} aria-pressed=${Boolean(mark)}
+      <button type="button" class=${`button watch ${mark ? "primary" : ""}`} aria-pressed=${Boolean(mark)}
         disabled=${fixed} onClick=${onToggle} aria-label=${`Watch ${item.title}`}>
         ${mark ? `✓ Watching${place > 1 ? ` (${place}.)` : ""}` : "Watch"}
       </button>

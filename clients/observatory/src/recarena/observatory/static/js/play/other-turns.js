@@ -35,8 +35,8 @@ export function OpeningTurn({ name, busy, onDecide }) {
           onInput=${(event) => setWords(event.currentTarget.value)} />
       </label>
       <div class="turn-actions">
-        <button type="submit" class="primary" disabled=${busy || !words.trim()}>Ask</button>
-        <button type="button" disabled=${busy} onClick=${() => onDecide({ opening: { words: "" } })}>
+        <button type="submit" class="button primary" disabled=${busy || !words.trim()}>Ask</button>
+        <button type="button" class="button" disabled=${busy} onClick=${() => onDecide({ opening: { words: "" } })}>
           Say nothing, see the home page
         </button>
       </div>
@@ -71,7 +71,7 @@ export function SocialTurn({ turn, name, busy, onDecide }) {
     }}>
       ${turn.unread && html`
         <blockquote class="explanation">
-          <span class="faint">${sender?.name ?? "An acquaintance"} posted:</span> “${turn.unread}”
+          <span class="muted">${sender?.name ?? "An acquaintance"} posted:</span> “${turn.unread}”
         </blockquote>`}
       <label>To
         <select value=${draft.to} onChange=${(event) => set({ to: event.currentTarget.value })}>
@@ -102,10 +102,10 @@ export function SocialTurn({ turn, name, busy, onDecide }) {
             </label>`}
         </div>`}
       <div class="turn-actions">
-        <button type="submit" class="primary" disabled=${busy || !draft.words.trim()}>
+        <button type="submit" class="button primary" disabled=${busy || !draft.words.trim()}>
           ${draft.to ? `Say it to ${toWhom(turn, draft.to)}` : "Post it"}
         </button>
-        <button type="button" disabled=${busy} onClick=${() => say("")}>Say nothing</button>
+        <button type="button" class="button" disabled=${busy} onClick=${() => say("")}>Say nothing</button>
       </div>
     </form>`;
 }

@@ -63,7 +63,7 @@ export function PageTurn({ turn, name, busy, onDecide }) {
     </ol>
     <div class="turn-actions">
       ${!turn.last && html`
-        <button type="button" class="primary" disabled=${busy} onClick=${() => decide("next")}>
+        <button type="button" class="button primary" disabled=${busy} onClick=${() => decide("next")}>
           Next page <kbd aria-hidden="true">n</kbd>
         </button>`}
       ${turn.can_search && !turn.last && html`
@@ -77,16 +77,16 @@ export function PageTurn({ turn, name, busy, onDecide }) {
               const words = event.currentTarget.value;
               setDraft((before) => ({ ...before, query: words }));
             }} />
-          <button type="submit" disabled=${busy}>Search <kbd aria-hidden="true">s</kbd></button>
+          <button type="submit" class="button" disabled=${busy}>Search <kbd aria-hidden="true">s</kbd></button>
         </form>`}
-      <button type="button" class=${turn.last ? "primary" : ""} disabled=${busy} onClick=${() => decide("leave")}>
+      <button type="button" class=${turn.last ? "button primary" : "button"} disabled=${busy} onClick=${() => decide("leave")}>
         Leave <kbd aria-hidden="true">l</kbd>
       </button>
     </div>
     ${problem && html`<p class="field-error" role="alert">${problem}</p>`}
     ${turn.last && html`
-      <p class="faint">This is the last page of the visit: ${name} leaves after it.</p>`}
-    <p class="faint keys-hint">
+      <p class="muted">This is the last page of the visit: ${name} leaves after it.</p>`}
+    <p class="muted keys-hint">
       Keys: <kbd>1</kbd>–<kbd>${Math.max(1, turn.items.length)}</kbd> watch${turn.last
         ? "" : html`, <kbd>n</kbd> next${turn.can_search ? html`, <kbd>s</kbd> search` : ""}`}, <kbd>l</kbd> leave
     </p>`;

@@ -50,8 +50,8 @@ function usePerson(run, user, at, round) {
 function Pending({ list }) {
   if (!list.length) return null;
   return html`
-    <section class="panel pending" aria-label="Waiting for a round">
-      <h2>Waiting for a round</h2>
+    <section class="panel pad pending" aria-label="Waiting for a round">
+      <h3>Waiting for a round</h3>
       <ul>${list.map((one) => html`<li key=${one.number}><strong>round ${one.round}</strong> ${one.text}</li>`)}</ul>
     </section>`;
 }
@@ -99,7 +99,7 @@ function Panel({ open, person, store, effective, mayNot, onClose }) {
       }} />`,
   };
   return html`
-    <section ref=${box} class="panel opened" aria-label=${`${PANELS[open]} – ${person.name}`}>${parts[open]()}</section>`;
+    <section ref=${box} class="panel pad opened" aria-label=${`${PANELS[open]} – ${person.name}`}>${parts[open]()}</section>`;
 }
 
 export default function Person({ store, route }) {
@@ -121,8 +121,8 @@ export default function Person({ store, route }) {
   }, [anchor, read]);
   const intervene = useIntervene(store);
   const current = person && person.user_id === user ? person : null;
-  if (error && !current) return html`<main class="screen person-screen"><${Failed} error=${error} /></main>`;
-  if (!current || !run) return html`<main class="screen person-screen"><${Loading} what="Reading the user" lines=${6} /></main>`;
+  if (error && !current) return html`<div class="screen person-screen"><${Failed} error=${error} /></div>`;
+  if (!current || !run) return html`<div class="screen person-screen"><${Loading} what="Reading the user" lines=${6} /></div>`;
   const mayNot = whyNotChange(run, whyNotSteer(me));
   const effective = effectiveRound(run);
   const now = at ?? rounds;
@@ -133,25 +133,25 @@ export default function Person({ store, route }) {
     return Boolean(one);
   };
   return html`
-    <main class="screen person-screen">
+    <div class="screen person-screen">
       <${Header} person=${current} run=${store.id} at=${at}>
         <${Buttons} person=${current} run=${store.id} open=${open} onOpen=${setOpen} mayNot=${mayNot} />
       <//>
       <${Panel} open=${open} person=${current} store=${store} effective=${effective} mayNot=${mayNot} onClose=${() => setOpen("")} />
       <${Pending} list=${pendingFor(pending, user)} />
       <div class="person-columns">
-        <section class="panel person-profile"><h2>Profile</h2><${Profile} person=${current} />
-          <h2>Knows <span class="count">${current.relations.length}</span></h2>
+        <section class="panel pad person-profile"><h3>Profile</h3><${Profile} person=${current} />
+          <h3>Knows <span class="count">${current.relations.length}</span></h3>
           <${Relations} person=${current} run=${store.id} at=${at} canChange=${!mayNot && at === null} effective=${effective}
             busy=${intervene.busy} problem=${intervene.problem?.message} send=${send} />
         </section>
-        <section class="panel person-timeline"><h2>Rounds${at === null ? "" : ` up to ${at}`}</h2>
+        <section class="panel pad person-timeline"><h3>Rounds${at === null ? "" : ` up to ${at}`}</h3>
           <${Timeline} run=${store.id} person=${current} at=${at} anchor=${anchor} newer=${at === null && anchor !== null ? Math.max(0, rounds - anchor) : 0}
             onNewest=${() => setAnchor(rounds)} />
         </section>
-        <section class="panel person-memory"><h2>Remembers <span class="count">${memories.filter((one) => at === null || one.round <= at).length}</span></h2>
+        <section class="panel pad person-memory"><h3>Remembers <span class="count">${memories.filter((one) => at === null || one.round <= at).length}</span></h3>
           <${Memories} memories=${memories} now=${now} at=${at} run=${store.id} nameOf=${nameOf} />
         </section>
       </div>
-    </main>`;
+    </div>`;
 }

@@ -1,0 +1,127 @@
+// A person decides for a user, and sees exactly what the user would.
+
+import { html, useEffect, useRef, useState } from "../../vendor/htm-preact-standalone.js";
+import { get, runPath } from "../api.js";
+import { app, useStore, whyNotSteer } from "../store.js";
+import { Avatar } from "../ui/avatar.js";
+import { Empty, Failed, Loading, PersonBadge } from "../ui/parts.js";
+import { toast } from "../ui/toast.js";
+import { effectiveRound, hasEnded, useIntervene, whyNotChange } from "../person/steer.js";
+import { TakeOver } from "../person/take-over.js";
+import { Beside } from "../play/beside.js";
+import { Leaving } from "../play/leaving.js";
+import { Turn } from "../play/turn.js";
+import { Over, Waiting } from "../play/waiting.js";
+
+/** Who is played, read again with every round. */
+function usePlayed(run, user, round) {
+  const [state, setState] = useState({ person: null, memories: [], error: null });
+  const [tries, setTries] = useState(0);
+  useEffect(() => {
+    let over = false;
+    const path = runPath(run, `u/${encodeURIComponent(user)}`);
+    Promise.all([get(path), get(`${path}/memories`)]).then(
+      ([person, bank]) => over || setState({ person, memories: bank.memories, error: null }),
+      (error) => over || setState((before) => ({ ...before, error })),
+    );
+    return () => {
+      over = true;
+    };
+  }, [run, user, round, tries]);
+  return { ...state, again: () => setTries(tries + 1) };
+}
+
+/** What became of turns that were missed. */
+function Missed({ message, name }) {
+  if (message.last_outcome !== "timed_out" && !message.missed_rounds) return null;
+  return html`
+    <div class="missed" role="status">
+      <strong>The mind decided.</strong> ${message.last_outcome === "timed_out"
+        ? `Time was over: ${name}’s own mind decided, and decides for the rest of that round.` : ""}
+      ${message.missed_rounds > 0 ? ` Nobody decided anything in ${message.missed_rounds === 1 ? "one round" : `${message.missed_rounds} rounds`}: ${name} is handed back when the next begins.` : ""}
+    </div>`;
+}
+
+/** What is known of a user whom nobody plays before the server says so. */
+const NOT_TAKEN = { taken_over: false, turn: null, last_outcome: "", missed_rounds: 0 };
+
+/** The last of a user's interventions that wait, of a kind. */
+const comingOf = (pending, user, kind) => pending.findLast((one) => one.kind === kind && one.user_id === user) ?? null;
+
+export default function Play({ store, route }) {
+  const { user } = route;
+  const run = useStore(store, (state) => state.run);
+  const told = useStore(store, (state) => state.turn);
+  const pending = useStore(store, (state) => state.pending);
+  const rounds = useStore(store, (state) => state.keyframe?.round ?? 0);
+  const link = useStore(store, (state) => state.link);
+  const me = useStore(app, (state) => state.me);
+  const { person, memories, error, again } = usePlayed(store.id, user, rounds);
+  const intervene = useIntervene(store);
+  useEffect(() => {
+    store.playAs(user);
+    return () => store.playAs("");
+  }, [store, user]);
+  const message = told ?? (person && !person.by_person && link !== "connecting" ? NOT_TAKEN : null);
+  const active = Boolean(message?.taken_over);
+  const before = useRef(active);
+  useEffect(() => {
+    if (before.current && !active) again();
+    before.current = active;
+  }, [active]);
+  if (error && !person) return html`<div class="screen play-screen"><${Failed} error=${error} again=${again} /></div>`;
+  if (!person || !run || !message) return html`<div class="screen play-screen"><${Loading} what="Taking a seat" lines=${6} /></div>`;
+
+  const mayNot = whyNotSteer(me);
+  const { name } = person;
+  const taking = comingOf(pending, user, "take_over");
+  const giving = comingOf(pending, user, "hand_back");
+  const handBack = async () => {
+    const one = await intervene.send({ kind: "hand_back", user_id: user });
+    if (one) toast(`${name} is handed back in round ${one.round}.`);
+    return Boolean(one);
+  };
+  const decide = async (decision) => {
+    try {
+      await store.command("take_turn", { user_id: user, turn_id: message.turn.turn_id, decision }, { throws: true });
+      return "";
+    } catch (refused) {
+      return refused.text ?? String(refused);
+    }
+  };
+  const body = () => {
+    if (message.turn) {
+      return mayNot
+        ? html`<${Empty} title=${`${name} is being played`}>${mayNot}<//>`
+        : html`<${Turn} key=${message.turn.turn_id} turn=${message.turn} heard=${message.heard} name=${name} decide=${decide} />`;
+    }
+    if (hasEnded(run)) return html`<${Over} run=${run} user=${user} name=${name} />`;
+    if (active || taking) return html`<${Waiting} store=${store} run=${run} name=${name} mayNot=${mayNot} coming=${active ? null : taking} />`;
+    const why = whyNotChange(run, mayNot);
+    if (why) return html`<${Empty} title=${`Nobody plays ${name}`}>${why}<//>`;
+    return html`
+      <section class="panel pad pad" aria-label=${`Become ${name}`}><h3>Become ${name}</h3>
+        <${TakeOver} name=${name} effective=${effectiveRound(run)} busy=${intervene.busy} problem=${intervene.problem?.message}
+          onTake=${(seconds) => intervene.send({ kind: "take_over", user_id: user, turn_time_s: seconds })} /></section>`;
+  };
+  return html`
+    <div class="screen play-screen">
+      <header class="person-head">
+        <${Avatar} user=${user} size=${48} />
+        <div class="person-who"><h2>${active ? `You are ${name}` : name}</h2>
+          <p class="person-facts">${active ? html`<${PersonBadge} title="What you do is labelled as a person’s" /> <span class="muted">labelled as a person’s everywhere, left out of the metrics unless asked for</span>`
+            : html`<span class="muted">${run.round} rounds are committed</span>`}</p></div>
+        <div class="person-actions">
+          ${active && giving && html`<span class="muted">handed back in round ${giving.round}</span>`}
+          ${active && !giving && !mayNot && html`<button type="button" class="button" disabled=${intervene.busy} onClick=${handBack}>Hand back</button>`}
+        </div>
+      </header>
+      ${intervene.problem && active && html`<p class="field-error" role="alert">${intervene.problem.message}</p>`}
+      <${Missed} message=${message} name=${name} />
+      <div class="play-columns">
+        <div class="play-main">${body()}</div>
+        <${Beside} person=${person} memories=${memories} run=${store.id} />
+      </div>
+      <${Leaving} name=${name} active=${active && !mayNot && !giving} onHandBack=${handBack} />
+    </div>`;
+}
