@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from recarena.server.minds.choice import ChoiceMind
 from recarena.server.minds.person.rules import acquaintances, can_turn_page
 from recarena.server.minds.person.turns import (
     ActivityTurn,
@@ -17,10 +20,12 @@ from recarena.server.minds.person.turns import (
     PageChoice,
     PageTurn,
     Said,
+    SocialTurn,
     Turn,
     WatchChoice,
 )
-from recarena.server.types import NOBODY, NOTHING, EventKind
+from recarena.server.ports import Activities, Openings, PageDecision, PageView, SocialDecision
+from recarena.server.types import NOBODY, NOTHING, EventKind, Ints
 from recarena.server.world import World
 
 Wait = Callable[[Turn], Awaitable[None]]
@@ -69,6 +74,64 @@ class Scripted:
         if self._wait:
             await self._wait(turn)
         return self._script(turn)
+
+
+class Fixed(ChoiceMind):
+    """Decides for some users as the script says, in a mind's own columns."""
+
+    def __init__(self, script: Callable[[Turn], Choice], users: Sequence[int]) -> None:
+        super().__init__()
+        self._script, self._users = script, users
+
+    async def choose_activity(self, world: Any, round: int, users: Ints) -> Activities:
+        found = await super().choose_activity(world, round, users)
+        for row in np.flatnonzero(np.isin(users, self._users)).tolist():
+            doing = self._script(ActivityTurn(world, round, int(users[row])))
+            assert isinstance(doing, Doing)
+            found.kind[row] = doing.kind
+        return found
+
+    async def opens_with_words(self, world: Any, round: int, users: Ints) -> Openings:
+        found = await super().opens_with_words(world, round, users)
+        for row in np.flatnonzero(np.isin(users, self._users)).tolist():
+            opened = self._script(OpeningTurn(world, round, int(users[row])))
+            assert isinstance(opened, Opened)
+            found.code[row] = 0
+            if opened.words:
+                found.words[row] = opened.words
+        return found
+
+    async def act(self, world: Any, view: PageView) -> PageDecision:
+        found = await super().act(world, view)
+        for row in np.flatnonzero(np.isin(view.users, self._users)).tolist():
+            user = int(view.users[row])
+            alone = replace(view, users=view.users[[row]], items=view.items[[row]])
+            choice = self._script(PageTurn(world, view.round, user, alone, view.last))
+            assert isinstance(choice, PageChoice)
+            for name, nothing in (("watched", -1), ("rating", 0), ("appraisal", 0), ("code", 0)):
+                getattr(found, name)[row] = nothing
+            for column, one in enumerate(choice.watches):
+                found.watched[row, column], found.rating[row, column] = one.position, one.rating
+                if one.rating:
+                    better = one.rating - float(world.population.mean_rating[user])
+                    found.appraisal[row, column] = round(better * 256) / 256
+                found.words[row, column] = one.feeling
+            found.action[row], found.sought[row] = choice.action, -1
+            found.sought_code[row] = 0
+            if choice.action is EventKind.SEARCH:
+                found.query[row] = choice.query
+        return found
+
+    async def socialise(self, world: Any, round: int, users: Ints) -> SocialDecision:
+        found = await super().socialise(world, round, users)
+        for row in np.flatnonzero(np.isin(users, self._users)).tolist():
+            said = self._script(SocialTurn(world, round, int(users[row])))
+            assert isinstance(said, Said)
+            found.kind[row] = EventKind.POST if said.partner < 0 else EventKind.CHAT
+            found.partner[row], found.item[row] = said.partner, said.item
+            found.sentiment[row], found.code[row] = said.sentiment, 0
+            found.words[row] = said.words
+        return found
 
 
 def taken_over(world: World, *users: int, turn_time_s: float = 60.0) -> World:
