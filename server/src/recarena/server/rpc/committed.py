@@ -50,6 +50,9 @@ class _Kept:
         self._rounds: OrderedDict[int, Read] = OrderedDict()
         self._bytes = 0
 
+    def __len__(self) -> int:
+        return len(self._rounds)
+
     def get(self, round: int) -> Read | None:
         """A round, which is the one asked for last then."""
         found = self._rounds.get(round)
@@ -82,6 +85,11 @@ class Committed:
         self._followers = 0
         self._task: asyncio.Task[None] | None = None
         self._reading = asyncio.Lock()
+
+    @property
+    def held(self) -> int:
+        """Rounds that are kept for those who follow."""
+        return len(self._recent)
 
     @contextlib.contextmanager
     def followed(self) -> Generator[None]:
