@@ -82,12 +82,12 @@ async def sampled(mode: Mode, repetitions: int, whole_repetitions: int) -> Sampl
     values = settings(session={"max_users_per_work": mode.users_a_message})
     options = ["--encoding", mode.encoding, "--no-search"]
     async with staged(made(mode.users, 0), values, options) as stage, echoing() as echo:
-        stage.run.mind = LookAndLeave()
+        stage.run.mind.inner = LookAndLeave()
         await stage.play()
         await echo.play(mode.form(), 1)
         for _ in range(repetitions):
             await serve(mode, stage, echo, samples)
-        stage.run.mind = ChoiceMind(stage.run.settings.coefficients())
+        stage.run.mind.inner = ChoiceMind(stage.run.settings.coefficients())
         await stage.play()
         for _ in range(whole_repetitions):
             played = await stage.play(mode.rounds)

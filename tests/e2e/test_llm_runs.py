@@ -232,7 +232,7 @@ async def test_some_users_are_models_and_the_others_are_not(tmp_path: Path):
     # In the first round, the others do what they would do in a world without models.
     plain = made.model_copy(update={"llm": type(made.llm)()})
     async with played(tmp_path / "plain", plain, data) as run:
-        assert isinstance(run.mind, ChoiceMind)
+        assert isinstance(run.mind.inner, ChoiceMind)
         alone = next(iter(run.folder.rounds(1, 1)))[0]
     together = rounds[0][0]
     one, two = (e.take(~mine[e.user]) for e in (alone, together))

@@ -81,8 +81,8 @@ async def played(
 
 
 def mind_of(run: Run) -> LlmMind:
-    assert isinstance(run.mind, LlmMind)
-    return run.mind
+    assert isinstance(run.mind.inner, LlmMind)
+    return run.mind.inner
 
 
 def views_of(run: Run) -> Views:
