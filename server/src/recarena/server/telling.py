@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from recarena.server.interventions import is_injected
 from recarena.server.minds.choice import words
 from recarena.server.narration import Narrator
 from recarena.server.types import NOBODY, NOTHING, EventColumns, EventKind, Outcome
@@ -38,6 +39,7 @@ class Teller:
     def __init__(self, narrator: Narrator, events: EventColumns) -> None:
         """`events`: all of the round, or some users' own, in order."""
         self._narrator, self._events = narrator, events
+        self._is_injected = is_injected(events)
 
     def of(self, user: int) -> Told | None:
         """What a user did; None where that was nothing at all. What an operator put into the user's
@@ -45,7 +47,7 @@ class Teller:
         events = self._events
         # The rows of a user stand together: a log is in the order of its users.
         first, last = np.searchsorted(events.user, (user, user + 1)).tolist()
-        rows = [row for row in range(first, last) if not _is_injected(events, row)]
+        rows = [row for row in range(first, last) if not self._is_injected[row]]
         kinds = {EventKind(int(events.kind[row])) for row in rows}
         if kinds <= {EventKind.IDLE}:
             return None
@@ -55,12 +57,6 @@ class Teller:
         else:
             story.talk(rows)
         return story.told()
-
-
-def _is_injected(events: EventColumns, row: int) -> bool:
-    """Whether an operator put the words into the user's mouth: such a row says which intervention
-    did it, where a post of the user's own has no position."""
-    return events.kind[row] == EventKind.POST and events.position[row] >= 0
 
 
 class _Story:
