@@ -5,24 +5,31 @@ import pb "github.com/recarena/recarena/clients/go/recarenapb"
 // Catalog is all items at one version. Read it, never change it: runs share it.
 type Catalog struct {
 	Version string
-	// Items by their numbers.
+	// Items by their numbers. An item keeps its number for the whole run; one that was withdrawn has
+	// Withdrawn set, and must be in no list any more.
 	Items []*pb.Item
 	// IDs in the same order: IDs[n] is the id of Items[n].
-	IDs     []string
-	numbers map[string]int
+	IDs []string
+	// AvailableIDs are those that lists may have, in the same order: of all items but those withdrawn.
+	AvailableIDs []string
+	numbers      map[string]int
 }
 
 // NewCatalog makes a catalogue of these items, numbered in their order.
 func NewCatalog(version string, items []*pb.Item) *Catalog {
 	catalog := &Catalog{
-		Version: version,
-		Items:   items,
-		IDs:     make([]string, len(items)),
-		numbers: make(map[string]int, len(items)),
+		Version:      version,
+		Items:        items,
+		IDs:          make([]string, len(items)),
+		AvailableIDs: make([]string, 0, len(items)),
+		numbers:      make(map[string]int, len(items)),
 	}
 	for number, item := range items {
 		catalog.IDs[number] = item.GetItemId()
 		catalog.numbers[item.GetItemId()] = number
+		if !item.GetWithdrawn() {
+			catalog.AvailableIDs = append(catalog.AvailableIDs, item.GetItemId())
+		}
 	}
 	return catalog
 }

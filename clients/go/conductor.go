@@ -2,6 +2,8 @@ package recarena
 
 import (
 	"context"
+	"slices"
+
 	pb "github.com/recarena/recarena/clients/go/recarenapb"
 )
 
@@ -53,7 +55,7 @@ func (s *session) handle(ctx context.Context, next received) error {
 			RoundReady: &pb.RoundReady{Round: round},
 		}})
 	case *pb.ConnectResponse_CatalogChanged:
-		return s.changeCatalog(ctx, kind.CatalogChanged.GetCatalogVersion())
+		return s.changeCatalog(ctx, kind.CatalogChanged)
 	}
 	return nil
 }
@@ -113,9 +115,14 @@ func (s *session) begin(ctx context.Context, registered *pb.Registered) error {
 	return nil
 }
 
-func (s *session) changeCatalog(ctx context.Context, version string) error {
+func (s *session) changeCatalog(ctx context.Context, changed *pb.CatalogChanged) error {
+	version := changed.GetCatalogVersion()
 	if e := s.engagement; e.run.Catalog.Version != version {
-		catalog, err := s.link.catalog(ctx, version, 0)
+		var same []*pb.Item
+		if items := changed.GetChangedItems(); len(items) > 0 {
+			same = e.run.Catalog.Items[:min(int(slices.Min(items)), e.run.Catalog.Len())]
+		}
+		catalog, err := s.link.catalog(ctx, version, int(changed.GetCatalogSize()), same)
 		if err != nil {
 			return err
 		}
@@ -132,7 +139,7 @@ func (s *session) changeCatalog(ctx context.Context, version string) error {
 // runOf is the run that the server gives, with its catalogue.
 func (s *session) runOf(ctx context.Context, registered *pb.Registered) (*Run, error) {
 	size := int(registered.GetCatalogSize())
-	catalog, err := s.link.catalog(ctx, registered.GetCatalogVersion(), size)
+	catalog, err := s.link.catalog(ctx, registered.GetCatalogVersion(), size, nil)
 	if err != nil {
 		return nil, err
 	}

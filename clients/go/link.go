@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"math"
+	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -128,9 +130,12 @@ func (l *link) outgoing(ctx context.Context) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+l.token)
 }
 
-// catalog is the catalogue at one version, loaded once for all sessions. The error is a status, or
-// a ProtocolError where it has not the announced size (0: any).
-func (l *link) catalog(ctx context.Context, version string, size int) (*Catalog, error) {
+// catalog is the catalogue at one version, loaded once for all sessions, but for the items that it
+// begins with, where they are known to be the same. The error is a status, or a ProtocolError where
+// it has not the announced size (0: any).
+func (l *link) catalog(
+	ctx context.Context, version string, size int, same []*pb.Item,
+) (*Catalog, error) {
 	var latest *Catalog
 	select {
 	case latest = <-l.loading:
@@ -139,7 +144,7 @@ func (l *link) catalog(ctx context.Context, version string, size int) (*Catalog,
 	}
 	defer func() { l.loading <- latest }()
 	if latest == nil || latest.Version != version || size != 0 && size != latest.Len() {
-		items, err := l.items(ctx, version)
+		items, err := l.items(ctx, version, same)
 		if err != nil {
 			return nil, err
 		}
@@ -152,10 +157,13 @@ func (l *link) catalog(ctx context.Context, version string, size int) (*Catalog,
 	return latest, nil
 }
 
-// items loads a catalogue, going on where it broke off as long as that gets any further.
-func (l *link) items(ctx context.Context, version string) ([]*pb.Item, error) {
-	var items []*pb.Item
-	token := ""
+// items loads what a catalogue has after the same items, going on where it broke off as long as that
+// gets any further.
+func (l *link) items(ctx context.Context, version string, same []*pb.Item) ([]*pb.Item, error) {
+	items, token := slices.Clone(same), ""
+	if len(items) > 0 {
+		token = strconv.Itoa(len(items))
+	}
 	for {
 		held := token
 		err := l.parts(ctx, version, token, func(part *pb.StreamCatalogResponse) {

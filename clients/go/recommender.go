@@ -70,7 +70,9 @@ type ColumnFeedbackTaker interface {
 
 // CatalogFollower is a Recommender that wants to know when items come or go.
 type CatalogFollower interface {
-	// CatalogChanged is called between rounds: items may have other numbers than before.
+	// CatalogChanged is called between rounds, before Ready; run.Catalog has the items that there are
+	// now. They keep their numbers: new ones stand at the end, and those that were withdrawn are not
+	// in run.Catalog.AvailableIDs.
 	CatalogChanged(ctx context.Context, run *Run) error
 }
 

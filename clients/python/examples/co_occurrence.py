@@ -12,6 +12,7 @@ in the same order, so that all four give the same lists to the same users:
   they were watched, of pairs(i, j) / sqrt(watches(i) * watches(j)).
 * Items that the user has not watched come first; then the higher score, the more watches, the
   earlier place in the catalogue.
+* Items that were withdrawn are in no list; those that are new are in all of them.
 * A search finds items whose titles have words of the query: more of them first, then more
   watches, then the earlier place.
 * An explanation names the watched item that adds most to the score; of equals, the one watched
@@ -67,6 +68,7 @@ class CoOccurrence(Recommender):
 
     def start(self, run: RunInfo) -> None:
         self.items, self.number_of = run.catalog.items, run.catalog.number_of
+        self.available = [self.number_of[one] for one in run.catalog.available_ids]
         self.titles = [words(item.title) for item in self.items]
         self.watches = [0] * len(self.items)
         self.pairs: defaultdict[int, defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
@@ -75,7 +77,7 @@ class CoOccurrence(Recommender):
         self.past: list[tuple[str, str]] = []
 
     def catalog_changed(self, run: RunInfo) -> None:
-        """Items have other numbers now: everything is counted anew."""
+        """Everything is counted anew, with the items that there are now."""
         past = self.past
         self.start(run)
         for user_id, item_id in past:
@@ -113,11 +115,11 @@ class CoOccurrence(Recommender):
         return [self.ranked(query.user.user_id, item, wanted) for item in page]
 
     def order(self, user_id: str) -> list[int]:
-        """All items, best first; worked out once until feedback comes again."""
+        """All that may be shown, best first; worked out once until feedback comes again."""
         if user_id not in self.orders:
             watched, scores = self.watched.get(user_id, {}), self.scores(user_id)
             self.orders[user_id] = sorted(
-                range(len(self.items)),
+                self.available,
                 key=lambda item: (item in watched, -scores[item], -self.watches[item], item),
             )
         return self.orders[user_id]
@@ -133,7 +135,7 @@ class CoOccurrence(Recommender):
         return list(self.watched.get(user_id, {}))[-SCORED:]
 
     def found(self, wanted: set[str]) -> list[int]:
-        hits = [(len(wanted & title), item) for item, title in enumerate(self.titles)]
+        hits = [(len(wanted & self.titles[item]), item) for item in self.available]
         return [
             item
             for hit, item in sorted(hits, key=lambda at: (-at[0], -self.watches[at[1]], at[1]))

@@ -10,9 +10,12 @@ class Explaining(Recommender):
     """Popular items, each with the reason that speaks most for it."""
 
     def start(self, run):
+        self.watches, self.tastes = Counter(), defaultdict(Counter)
+        self.catalog_changed(run)
+
+    def catalog_changed(self, run):
         self.items = {item.item_id: item for item in run.catalog.items}
-        self.watches = Counter(dict.fromkeys(self.items, 0))
-        self.tastes = defaultdict(Counter)
+        self.shown = run.catalog.available_ids
 
     def feedback(self, batch):
         for done in batch.interactions:
@@ -20,7 +23,7 @@ class Explaining(Recommender):
             self.tastes[done.user_id].update(self.items[done.item_id].categories)
 
     def ready(self, round):
-        self.best = [item_id for item_id, _ in self.watches.most_common()]
+        self.best = sorted(self.shown, key=lambda one: -self.watches[one])
 
     def rank(self, queries):
         return [self.page(query) for query in queries]

@@ -1,5 +1,3 @@
-"""A complete recommender. Start it before the server or after it."""
-
 import sys
 from collections import Counter
 
@@ -7,22 +5,24 @@ from recarena.client import Recommender, serve
 
 
 class Popular(Recommender):
-    """Shows what was watched most, without what the user may not see again."""
+    """Shows what was watched most. Start it before the server or after it."""
 
     def start(self, run):
-        self.watches = Counter(dict.fromkeys(run.catalog.item_ids, 0))
+        self.watches, self.catalog = Counter(), run.catalog
+
+    def catalog_changed(self, run):
+        self.catalog = run.catalog
 
     def feedback(self, batch):
         self.watches.update(interaction.item_id for interaction in batch.interactions)
 
     def ready(self, round):
-        self.best = [item_id for item_id, _ in self.watches.most_common()]
+        self.best = sorted(self.catalog.available_ids, key=lambda one: -self.watches[one])
 
     def rank(self, queries):
-        return [self.page(query) for query in queries]
+        return [self.page(query, set(query.candidates.excluded_item_ids)) for query in queries]
 
-    def page(self, query):
-        excluded = set(query.candidates.excluded_item_ids)
+    def page(self, query, excluded):
         fresh = [item_id for item_id in self.best if item_id not in excluded]
         return fresh[query.offset : query.offset + query.result_count]
 

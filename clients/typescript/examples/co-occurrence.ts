@@ -14,6 +14,7 @@
  *   they were watched, of pairs(i, j) / sqrt(watches(i) * watches(j)).
  * - Items that the user has not watched come first; then the higher score, the more watches, the
  *   earlier place in the catalogue.
+ * - Items that were withdrawn are in no list; those that are new are in all of them.
  * - A search finds items whose titles have words of the query: more of them first, then more
  *   watches, then the earlier place.
  * - An explanation names the watched item that adds most to the score; of equals, the one watched
@@ -57,6 +58,7 @@ function words(text: string): Set<string> {
 class CoOccurrence implements Recommender {
   private items: readonly Item[] = [];
   private numberOf: ReadonlyMap<string, number> = new Map();
+  private available: number[] = [];
   private titles: Set<string>[] = [];
   private watches: number[] = [];
   private pairs: Map<number, number>[] = [];
@@ -64,12 +66,13 @@ class CoOccurrence implements Recommender {
   private readonly watched = new Map<string, Set<number>>();
   /** By user; forgotten when feedback comes. */
   private readonly orders = new Map<string, number[]>();
-  /** All that was watched, in order: item ids, since numbers may change. */
+  /** All that was watched, in order. */
   private past: { userId: string; itemId: string }[] = [];
 
   start(run: RunInfo): void {
     this.items = run.catalog.items;
     this.numberOf = run.catalog.numberOf;
+    this.available = run.catalog.availableIds.map((id) => run.catalog.numberOf.get(id)!);
     this.titles = this.items.map((item) => words(item.title));
     this.watches = this.items.map(() => 0);
     this.pairs = this.items.map(() => new Map());
@@ -78,7 +81,7 @@ class CoOccurrence implements Recommender {
     this.past = [];
   }
 
-  /** Items have other numbers now: everything is counted anew. */
+  /** Everything is counted anew, with the items that there are now. */
   catalogChanged(run: RunInfo): void {
     const past = this.past;
     this.start(run);
@@ -142,13 +145,13 @@ class CoOccurrence implements Recommender {
     return page.map((item) => this.explained(query.user?.userId ?? "", item));
   }
 
-  /** All items, best first; worked out once until feedback comes again. */
+  /** All that may be shown, best first; worked out once until feedback comes again. */
   private order(userId: string): number[] {
     let order = this.orders.get(userId);
     if (!order) {
       const watched = this.watchedBy(userId);
       const scores = this.scores(userId);
-      order = [...this.items.keys()].sort(
+      order = [...this.available].sort(
         (a, b) =>
           Number(watched.has(a)) - Number(watched.has(b)) ||
           scores[b] - scores[a] ||
@@ -180,7 +183,7 @@ class CoOccurrence implements Recommender {
 
   private found(wanted: Set<string>): number[] {
     const hits = this.titles.map((title) => [...wanted].filter((word) => title.has(word)).length);
-    return [...this.items.keys()]
+    return this.available
       .filter((item) => hits[item] > 0)
       .sort((a, b) => hits[b] - hits[a] || this.watches[b] - this.watches[a] || a - b);
   }

@@ -6,10 +6,14 @@ import type { FeedbackBatch, RankQuery, Recommender, RunInfo } from "@recarena/c
 /** Shows what was watched most, without what the user may not see again. */
 class Popular implements Recommender {
   watches = new Map<string, number>();
+  shown: readonly string[] = [];
   best: string[] = [];
 
   start(run: RunInfo) {
-    run.catalog.itemIds.forEach((id) => this.watches.set(id, 0));
+    this.shown = run.catalog.availableIds;
+  }
+  catalogChanged(run: RunInfo) {
+    this.shown = run.catalog.availableIds;
   }
   feedback(batch: FeedbackBatch) {
     for (const { itemId } of batch.interactions) {
@@ -17,7 +21,8 @@ class Popular implements Recommender {
     }
   }
   ready() {
-    this.best = [...this.watches].sort(([, a], [, b]) => b - a).map(([id]) => id);
+    const watches = (id: string) => this.watches.get(id) ?? 0;
+    this.best = [...this.shown].sort((a, b) => watches(b) - watches(a));
   }
   rank(queries: readonly RankQuery[]) {
     return queries.map(({ offset, resultCount, candidates }) => {

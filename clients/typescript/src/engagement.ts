@@ -37,9 +37,10 @@ export class Engagement {
     return this.#callAlone("start", () => this.recommender.start?.(run));
   }
 
-  /** Tells of a new version of the catalogue. */
+  /** Tells of a new version of the catalogue; `ready` is due again after it. */
   catalogChanged(run: RunInfo): Promise<void> {
     this.run = run;
+    this.#readyFor = undefined;
     return this.#callAlone("catalogChanged", () => this.recommender.catalogChanged?.(run));
   }
 

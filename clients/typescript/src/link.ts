@@ -82,18 +82,19 @@ export class Link {
   }
 
   /**
-   * The catalogue at one version, loaded once for all sessions.
+   * The catalogue at one version, loaded once for all sessions; `same` are the items that it begins
+   * with, which are not loaded again.
    *
    * @throws ProtocolBroken it has not `size` items (0: any number).
    * @throws Broken it cannot be loaded, or breaks off without getting any further.
    */
-  async catalog(version: string, size: number): Promise<Catalog> {
+  async catalog(version: string, size: number, same: readonly Item[] = []): Promise<Catalog> {
     const before = this.#catalog;
     const fits = (held: Catalog | undefined) =>
       held?.version === version && (!size || held.size === size);
     this.#catalog = (async () => {
       const held = await before?.catch(() => undefined);
-      return held && fits(held) ? held : new Catalog(version, await this.#items(version));
+      return held && fits(held) ? held : new Catalog(version, await this.#items(version, same));
     })();
     const catalog = await this.#catalog;
     if (!fits(catalog)) {
@@ -139,9 +140,9 @@ export class Link {
     }
   }
 
-  async #items(version: string): Promise<Item[]> {
-    const items: Item[] = [];
-    let token = "";
+  async #items(version: string, same: readonly Item[]): Promise<Item[]> {
+    const items = [...same];
+    let token = items.length ? `${items.length}` : "";
     for (;;) {
       const held = token;
       const status = await this.#parts(version, token, (payload) => {

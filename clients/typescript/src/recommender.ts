@@ -61,7 +61,11 @@ export interface Recommender {
   searchColumns?(batch: SearchBatch, signal: AbortSignal): Maybe<ItemColumns>;
   /** Called in place of `feedback` where the session is columnar. */
   feedbackColumns?(batch: FeedbackColumns): Maybe<void>;
-  /** Called between rounds when items came or went: item numbers may have changed. */
+  /**
+   * Called between rounds when items came or went, before `ready`. `run.catalog` has them. Items
+   * keep their numbers: new ones stand at the end, and those that were withdrawn are not in
+   * `run.catalog.availableIds`.
+   */
   catalogChanged?(run: RunInfo): Maybe<void>;
   /** Called last: the run is over, was lost to another instance, or the program ends. */
   close?(): Maybe<void>;

@@ -12,7 +12,7 @@ import {
   Broken, ClientError, codeName, described, INTERNAL, OK, oneLine, ProtocolBroken,
   RecommenderFailed, refusal, type Status, UNAVAILABLE,
 } from "./errors.js";
-import type { Registered, WorkOutcome } from "./gen/recarena/v1/session_pb.js";
+import type { CatalogChanged, Registered, WorkOutcome } from "./gen/recarena/v1/session_pb.js";
 import { WorkOutcome_Disposition } from "./gen/recarena/v1/session_pb.js";
 import { type Incoming, isWork, readIncoming } from "./incoming.js";
 import type { Link, Stream } from "./link.js";
@@ -193,7 +193,7 @@ export class Session {
         await this.engagement.ready(round);
         this.#send({ case: "roundReady", value: { round } });
       } else if (message.case === "catalogChanged") {
-        await this.#changeCatalog(message.value.catalogVersion);
+        await this.#changeCatalog(message.value);
       } else if (message.case === "drain") {
         break;
       }
@@ -244,10 +244,12 @@ export class Session {
     }
   }
 
-  async #changeCatalog(version: string): Promise<void> {
+  async #changeCatalog(changed: CatalogChanged): Promise<void> {
     const { run } = this.engagement;
+    const { catalogVersion: version, catalogSize, changedItems } = changed;
     if (run && run.catalog.version !== version) {
-      const catalog = await this.#around.link.catalog(version, 0);
+      const same = changedItems.length ? run.catalog.items.slice(0, Math.min(...changedItems)) : [];
+      const catalog = await this.#around.link.catalog(version, catalogSize, same);
       if (this.#dead) {
         return;
       }

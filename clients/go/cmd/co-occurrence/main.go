@@ -13,6 +13,7 @@
 //     they were watched, of pairs(i, j) / sqrt(watches(i) * watches(j)).
 //   - Items that the user has not watched come first; then the higher score, the more watches, the
 //     earlier place in the catalogue.
+//   - Items that were withdrawn are in no list; those that are new are in all of them.
 //   - A search finds items whose titles have words of the query: more of them first, then more
 //     watches, then the earlier place.
 //   - An explanation names the watched item that adds most to the score; of equals, the one watched

@@ -35,13 +35,15 @@ func (h *history) watched(item int) bool { return h != nil && h.has[item] }
 // coOccurrence counts pairs as feedback comes; it ranks and searches with the counts.
 type coOccurrence struct {
 	catalog *recarena.Catalog
-	titles  []map[string]bool
-	watches []int
-	pairs   []map[int]int
-	users   map[string]*history
-	// All items by user, best first; worked out once until feedback comes again.
+	// Numbers of the items that may be shown.
+	available []int
+	titles    []map[string]bool
+	watches   []int
+	pairs     []map[int]int
+	users     map[string]*history
+	// All that may be shown by user, best first; worked out once until feedback comes again.
 	orders map[string][]int
-	// All that was watched, in order: item ids, since numbers may change.
+	// All that was watched, in order.
 	past []watch
 }
 
@@ -62,11 +64,14 @@ func (c *coOccurrence) Start(_ context.Context, run *recarena.Run) error {
 	for number, item := range run.Catalog.Items {
 		c.titles[number] = words(item.GetTitle())
 		c.pairs[number] = map[int]int{}
+		if !item.GetWithdrawn() {
+			c.available = append(c.available, number)
+		}
 	}
 	return nil
 }
 
-// CatalogChanged counts everything anew: items have other numbers now.
+// CatalogChanged counts everything anew, with the items that there are now.
 func (c *coOccurrence) CatalogChanged(ctx context.Context, run *recarena.Run) error {
 	past := c.past
 	if err := c.Start(ctx, run); err != nil {
@@ -170,17 +175,14 @@ func (c *coOccurrence) page(query query, order []int) recarena.List {
 	return list
 }
 
-// order is all items: first those that the user has not watched, then by score, by watches and by
+// order is all items that may be shown: first those that the user has not watched, then by score, by watches and by
 // place in the catalogue.
 func (c *coOccurrence) order(userID string) []int {
 	if order, ok := c.orders[userID]; ok {
 		return order
 	}
 	user, scores := c.users[userID], c.scores(userID)
-	order := make([]int, c.catalog.Len())
-	for item := range order {
-		order[item] = item
-	}
+	order := slices.Clone(c.available)
 	slices.SortFunc(order, func(a, b int) int {
 		if seen := user.watched(a); seen != user.watched(b) {
 			if seen {
@@ -219,9 +221,9 @@ func (c *coOccurrence) adds(watched, item int) float64 {
 // by place in the catalogue.
 func (c *coOccurrence) found(wanted map[string]bool) []int {
 	hits := map[int]int{}
-	for item, title := range c.titles {
+	for _, item := range c.available {
 		for word := range wanted {
-			if title[word] {
+			if c.titles[item][word] {
 				hits[item]++
 			}
 		}

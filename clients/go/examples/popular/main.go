@@ -18,7 +18,12 @@ type popular struct {
 }
 
 func (p *popular) Start(_ context.Context, run *recarena.Run) error {
-	p.watches, p.best = map[string]int{}, slices.Clone(run.Catalog.IDs)
+	p.watches, p.best = map[string]int{}, slices.Clone(run.Catalog.AvailableIDs)
+	return nil
+}
+
+func (p *popular) CatalogChanged(_ context.Context, run *recarena.Run) error {
+	p.best = slices.Clone(run.Catalog.AvailableIDs)
 	return nil
 }
 

@@ -47,8 +47,9 @@ class Engagement:
         await self._call_alone("start", run)
 
     async def catalog_changed(self, run: RunInfo) -> None:
-        """Tell of a new version of the catalogue."""
+        """Tell of a new version of the catalogue; `ready` is due again after it."""
         self._take(run)
+        self._ready_for = None
         await self._call_alone("catalog_changed", run)
 
     async def feedback(self, batch: FeedbackBatch | FeedbackColumns) -> None:

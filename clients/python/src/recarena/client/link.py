@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 import grpc
 import grpc.aio
@@ -84,17 +85,22 @@ class Link:
         """A new stream."""
         return Stream(self._connect(metadata=self._metadata))
 
-    async def catalog(self, version: str, size: int) -> Catalog:
+    async def catalog(self, version: str, size: int, same: Sequence[Item] = ()) -> Catalog:
         """The catalogue at one version, loaded once for all sessions.
 
+        Args:
+            version: Which.
+            size: Items that it must have; 0: any number.
+            same: The items that it begins with, which are not loaded again.
+
         Raises:
-            ProtocolBroken: it has not `size` items (0: any number).
+            ProtocolBroken: it has not `size` items.
             grpc.aio.AioRpcError: it cannot be loaded, or breaks off without getting any further.
         """
         async with self._loading:
             catalog = self._catalogs.get(version)
             if catalog is None or size not in (0, len(catalog)):
-                catalog = Catalog.of(version, await self._items(version))
+                catalog = Catalog.of(version, await self._items(version, same))
                 self._catalogs = {version: catalog}  # an older one lives as long as its run
             if size not in (0, len(catalog)):
                 raise ProtocolBroken(
@@ -105,9 +111,9 @@ class Link:
     async def close(self) -> None:
         await self._channel.close()
 
-    async def _items(self, version: str) -> list[Item]:
-        items: list[Item] = []
-        token = ""
+    async def _items(self, version: str, same: Sequence[Item]) -> list[Item]:
+        items = list(same)
+        token = str(len(items)) if items else ""
         while True:
             held = token
             parts = self._stub.StreamCatalog(

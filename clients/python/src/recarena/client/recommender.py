@@ -83,7 +83,11 @@ class Recommender:
         """Called in place of `feedback` where the session is columnar."""
 
     def catalog_changed(self, run: RunInfo) -> MaybeAsync[None]:
-        """Called between rounds when items came or went: item numbers may have changed."""
+        """Called between rounds when items came or went, before `ready`.
+
+        `run.catalog` has them. Items keep their numbers: new ones stand at the end, and those that
+        were withdrawn are not in `run.catalog.available_ids`.
+        """
 
     def close(self) -> MaybeAsync[None]:
         """Called last: the run is over, was lost to another instance, or the program ends."""

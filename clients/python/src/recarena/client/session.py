@@ -33,7 +33,15 @@ from recarena.client.recommender import RunInfo
 from recarena.client.stream import Stream
 from recarena.client.work import INTERNAL, METHODS, Works
 from recarena.v1.recommender_service_pb2 import ConnectRequest, ConnectResponse
-from recarena.v1.session_pb2 import CatalogReady, Drain, Pong, Registered, RoundReady, WorkOutcome
+from recarena.v1.session_pb2 import (
+    CatalogChanged,
+    CatalogReady,
+    Drain,
+    Pong,
+    Registered,
+    RoundReady,
+    WorkOutcome,
+)
 
 logger = logging.getLogger("recarena.client")
 
@@ -198,7 +206,7 @@ class Session:
                 ready = RoundReady(round=message.round_started.round)
                 self._send(ConnectRequest(round_ready=ready))
             elif kind == "catalog_changed":
-                await self._change_catalog(message.catalog_changed.catalog_version)
+                await self._change_catalog(message.catalog_changed)
             elif kind == "drain":
                 break
             self._works.handled(message.seq)
@@ -258,10 +266,11 @@ class Session:
             self._refused = True
             raise
 
-    async def _change_catalog(self, version: str) -> None:
-        run = self.engagement.run
+    async def _change_catalog(self, changed: CatalogChanged) -> None:
+        run, version = self.engagement.run, changed.catalog_version
         if run is not None and run.catalog.version != version:
-            catalog = await self._link.catalog(version, 0)
+            same = run.catalog.items[: min(changed.changed_items, default=0)]
+            catalog = await self._link.catalog(version, changed.catalog_size, same)
             change = self.engagement.catalog_changed(replace(run, catalog=catalog))
             await self._or_refuse(change, version)
         self._send(ConnectRequest(catalog_ready=CatalogReady(catalog_version=version)))

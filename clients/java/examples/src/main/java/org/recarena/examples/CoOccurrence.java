@@ -12,7 +12,6 @@ import java.util.Set;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
-import java.util.stream.IntStream;
 import org.recarena.client.Catalog;
 import org.recarena.client.Ranked;
 import org.recarena.client.Recommender;
@@ -43,6 +42,7 @@ import org.recarena.v1.SearchQuery;
  *       which they were watched, of pairs(i, j) / sqrt(watches(i) * watches(j)).
  *   <li>Items that the user has not watched come first; then the higher score, the more watches,
  *       the earlier place in the catalogue.
+ *   <li>Items that were withdrawn are in no list; those that are new are in all of them.
  *   <li>A search finds items whose titles have words of the query: more of them first, then more
  *       watches, then the earlier place.
  *   <li>An explanation names the watched item that adds most to the score; of equals, the one
@@ -65,13 +65,15 @@ final class CoOccurrence implements Recommender {
     private static final Pattern WORD = Pattern.compile("[a-z0-9]+");
 
     private Catalog catalog;
+    // Numbers of the items that may be shown.
+    private List<Integer> available;
     private List<Set<String>> titles;
     private int[] watches;
     // By item number: with which others, and how often.
     private List<Map<Integer, Integer>> pairs;
     private final Map<String, LinkedHashSet<Integer>> watched = new HashMap<>();
     private final Map<String, List<Integer>> orders = new HashMap<>();
-    // All that was watched, in order: item ids, since numbers may change.
+    // All that was watched, in order.
     private List<Watch> past = new ArrayList<>();
 
     private record Watch(String userId, String itemId) {}
@@ -79,6 +81,7 @@ final class CoOccurrence implements Recommender {
     @Override
     public void start(RunInfo run) {
         catalog = run.catalog();
+        available = catalog.availableIds().stream().map(catalog::numberOf).toList();
         titles = catalog.items().stream().map(item -> words(item.getTitle())).toList();
         watches = new int[catalog.size()];
         pairs = catalog.items().stream()
@@ -89,7 +92,7 @@ final class CoOccurrence implements Recommender {
         past = new ArrayList<>();
     }
 
-    /** Items have other numbers now: everything is counted anew. */
+    /** Everything is counted anew, with the items that there are now. */
     @Override
     public void catalogChanged(RunInfo run) {
         List<Watch> before = past;
@@ -158,12 +161,12 @@ final class CoOccurrence implements Recommender {
                 .toList();
     }
 
-    /** All items, best first; worked out once until feedback comes again. */
+    /** All that may be shown, best first; worked out once until feedback comes again. */
     private List<Integer> order(String user) {
         return orders.computeIfAbsent(user, one -> {
             Set<Integer> seen = watched.getOrDefault(one, new LinkedHashSet<>());
             double[] scores = scores(one);
-            return IntStream.range(0, catalog.size()).boxed()
+            return available.stream()
                     .sorted(Comparator.<Integer, Boolean>comparing(seen::contains)
                             .thenComparing(item -> -scores[item])
                             .thenComparing(item -> -watches[item])
@@ -192,7 +195,7 @@ final class CoOccurrence implements Recommender {
         int[] hits = titles.stream()
                 .mapToInt(title -> (int) title.stream().filter(wanted::contains).count())
                 .toArray();
-        return IntStream.range(0, hits.length).filter(item -> hits[item] > 0).boxed()
+        return available.stream().filter(item -> hits[item] > 0)
                 .sorted(Comparator.<Integer, Integer>comparing(item -> -hits[item])
                         .thenComparing(item -> -watches[item])
                         .thenComparing(item -> item))

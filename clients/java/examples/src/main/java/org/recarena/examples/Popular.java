@@ -1,6 +1,7 @@
 package org.recarena.examples;
 
-import java.util.LinkedHashMap;
+import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -14,12 +15,18 @@ import org.recarena.v1.RankQuery;
 
 /** Shows what was watched most, without what the user may not see again. */
 public final class Popular implements Recommender {
-    private final Map<String, Integer> watches = new LinkedHashMap<>();
+    private final Map<String, Integer> watches = new HashMap<>();
+    private List<String> shown = List.of();
     private List<String> best = List.of();
 
     @Override
     public void start(RunInfo run) {
-        run.catalog().itemIds().forEach(id -> watches.put(id, 0));
+        shown = run.catalog().availableIds();
+    }
+
+    @Override
+    public void catalogChanged(RunInfo run) {
+        shown = run.catalog().availableIds();
     }
 
     @Override
@@ -29,8 +36,8 @@ public final class Popular implements Recommender {
 
     @Override
     public void ready(int round) {
-        var mostFirst = Map.Entry.<String, Integer>comparingByValue().reversed();
-        best = watches.entrySet().stream().sorted(mostFirst).map(Map.Entry::getKey).toList();
+        var leastFirst = Comparator.<String, Integer>comparing(id -> watches.getOrDefault(id, 0));
+        best = shown.stream().sorted(leastFirst.reversed()).toList();
     }
 
     @Override

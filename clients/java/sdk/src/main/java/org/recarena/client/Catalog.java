@@ -14,6 +14,7 @@ public final class Catalog {
     private final List<Item> items;
     private final List<String> itemIds;
     private final Map<String, Integer> numbers;
+    private final List<String> availableIds;
 
     /** A catalogue of these items, numbered in their order; for tests of recommenders, too. */
     public Catalog(String version, List<Item> items) {
@@ -24,6 +25,10 @@ public final class Catalog {
         for (int number = 0; number < itemIds.size(); number++) {
             numbers.put(itemIds.get(number), number);
         }
+        this.availableIds = this.items.stream()
+                .filter(item -> !item.getWithdrawn())
+                .map(Item::getItemId)
+                .toList();
     }
 
     /** A hash of the content. */
@@ -31,7 +36,10 @@ public final class Catalog {
         return version;
     }
 
-    /** All items, by item number. */
+    /**
+     * All items, by item number. An item keeps its number for the whole run; one that was withdrawn
+     * says so ({@code getWithdrawn}), and must be in no list any more.
+     */
     public List<Item> items() {
         return items;
     }
@@ -46,7 +54,12 @@ public final class Catalog {
         return numbers.getOrDefault(itemId, UNKNOWN);
     }
 
-    /** How many items there are. */
+    /** Ids of the items that lists may have, in the same order: of all but those withdrawn. */
+    public List<String> availableIds() {
+        return availableIds;
+    }
+
+    /** How many items there are, with those that were withdrawn. */
     public int size() {
         return items.size();
     }

@@ -82,9 +82,10 @@ final class Engagement {
         return callAlone("start", () -> recommender.start(given));
     }
 
-    /** Tells of a new version of the catalogue. */
+    /** Tells of a new version of the catalogue; {@code ready} is due again after it. */
     CompletableFuture<Void> catalogChanged(RunInfo given) {
         take(given);
+        readyFor = NO_ROUND;
         return callAlone("catalogChanged", () -> recommender.catalogChanged(given));
     }
 

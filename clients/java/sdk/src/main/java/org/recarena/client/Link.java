@@ -114,12 +114,13 @@ final class Link {
      * The catalogue at one version, loaded once for all sessions.
      *
      * @param size how many items it must have; 0: any number
+     * @param same the items that it begins with, which are not loaded again
      * @throws BrokenProtocolException it has another number
      * @throws StatusRuntimeException it cannot be loaded, or breaks off without getting any further
      */
-    synchronized Catalog catalog(String version, int size) {
+    synchronized Catalog catalog(String version, int size, List<Item> same) {
         if (!catalog.version().equals(version) || size != 0 && size != catalog.size()) {
-            catalog = new Catalog(version, items(version));
+            catalog = new Catalog(version, items(version, same));
         }
         if (size != 0 && size != catalog.size()) {
             throw new BrokenProtocolException(
@@ -139,9 +140,9 @@ final class Link {
         }
     }
 
-    private List<Item> items(String version) {
-        List<Item> items = new ArrayList<>();
-        String token = "";
+    private List<Item> items(String version, List<Item> same) {
+        List<Item> items = new ArrayList<>(same);
+        String token = same.isEmpty() ? "" : Integer.toString(same.size());
         while (true) {
             String held = token;
             StreamCatalogRequest request =

@@ -61,7 +61,11 @@ public interface Recommender {
                 getClass().getSimpleName() + " has no searchColumns");
     }
 
-    /** Called between rounds when items came or went: item numbers may have changed. */
+    /**
+     * Called between rounds when items came or went, before {@link #ready}; the run's catalogue has
+     * them. Items keep their numbers: new ones stand at the end, and those that were withdrawn are
+     * not among {@link Catalog#availableIds}.
+     */
     default void catalogChanged(RunInfo run) throws Exception {}
 
     /** Called last: the run is over, was lost to another instance, or the program ends. */

@@ -13,10 +13,12 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.LinkedBlockingDeque;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
+import org.recarena.v1.CatalogChanged;
 import org.recarena.v1.CatalogReady;
 import org.recarena.v1.ConnectRequest;
 import org.recarena.v1.ConnectResponse;
 import org.recarena.v1.Drain;
+import org.recarena.v1.Item;
 import org.recarena.v1.Pong;
 import org.recarena.v1.Registered;
 import org.recarena.v1.RoundReady;
@@ -206,8 +208,7 @@ final class Session implements Stream.Listener {
                 send(ConnectRequest.newBuilder().setRoundReady(
                         RoundReady.newBuilder().setRound(round)));
             }
-            case CATALOG_CHANGED ->
-                    changeCatalog(message.getCatalogChanged().getCatalogVersion());
+            case CATALOG_CHANGED -> changeCatalog(message.getCatalogChanged());
             case RANK_WORK, RANK_BATCH, SEARCH_WORK, SEARCH_BATCH, CONVERSE_WORK -> {
                 if (works.isWanted(Works.header(message).getWorkId())) {
                     ConnectResponse work = message;
@@ -269,7 +270,7 @@ final class Session implements Stream.Listener {
         return new RunInfo(
                 registered.getRunId(),
                 registered.getEpoch(),
-                load(registered.getCatalogVersion(), registered.getCatalogSize()),
+                load(registered.getCatalogVersion(), registered.getCatalogSize(), List.of()),
                 registered.getUserCount(),
                 registered.getPageSize(),
                 registered.getRoundLimit(),
@@ -278,20 +279,25 @@ final class Session implements Stream.Listener {
                 Duration.ofSeconds(timeout.getSeconds(), timeout.getNanos()));
     }
 
-    private void changeCatalog(String version) {
+    private void changeCatalog(CatalogChanged changed) {
         RunInfo run = engagement.run();
-        if (!run.catalog().version().equals(version)) {
-            orRefuse(engagement.catalogChanged(run.with(load(version, 0))), version);
+        String version = changed.getCatalogVersion();
+        Catalog known = run.catalog();
+        if (!known.version().equals(version)) {
+            int first = changed.getChangedItemsList().stream().min(Integer::compare).orElse(0);
+            List<Item> same = known.items().subList(0, Math.min(first, known.size()));
+            Catalog catalog = load(version, changed.getCatalogSize(), same);
+            orRefuse(engagement.catalogChanged(run.with(catalog)), version);
         }
         sendCatalogReady(CatalogReady.newBuilder().setCatalogVersion(version));
     }
 
     /** The catalogue; the call is broken off where the session is cut. */
-    private Catalog load(String version, int size) {
+    private Catalog load(String version, int size, List<Item> same) {
         Context.CancellableContext context = Context.current().withCancellation();
         cut.thenRun(() -> context.cancel(null));
         try {
-            return context.wrap(() -> link.catalog(version, size)).call();
+            return context.wrap(() -> link.catalog(version, size, same)).call();
         } catch (RuntimeException error) {
             if (cut.isDone()) {
                 throw over();
