@@ -96,7 +96,7 @@ class House:
         if run.state.is_live:
             raise Conflict(f"run {run_id} is {run.state}: pause or stop it first")
         settings = run.settings.model_copy(update={} if seed is None else {"seed": seed})
-        data, path, epoch = run.data, run.folder.path, run.epoch + 1
+        data, path, epoch = run.folder.world(), run.folder.path, run.epoch + 1
         fresh = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
         create_run(fresh, settings, data, run_id=run_id, epoch=epoch).close()
         await run.close()

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from recarena.server.catalog import Catalog
+from recarena.server.interventions import of_row
 from recarena.server.minds.choice import words
 from recarena.server.population import Population
+from recarena.server.steering.sentences import sentence
 from recarena.server.types import (
     EventColumns,
     EventKind,
@@ -40,6 +42,8 @@ class Narrator:
     def sentence(self, events: EventColumns, row: int) -> str:
         """One event as a sentence, words of users in quotes."""
         kind = EventKind(int(events.kind[row]))
+        if kind is EventKind.INTERVENTION:
+            return sentence(of_row(events, row), self.catalog, self.population)
         who, item = self.name(int(events.user[row])), int(events.item[row])
         why = f" {events.text[row]}" if kind in DEFAULTS and row in events.text else ""
         if kind is EventKind.IDLE:
@@ -97,6 +101,8 @@ class Narrator:
     def words(self, events: EventColumns, row: int) -> str:
         """The words of one event: the user's own, or made from its template; "" for none."""
         kind = EventKind(int(events.kind[row]))
+        if kind is EventKind.INTERVENTION:
+            return ""
         if row in events.text and kind not in (EventKind.PAGE, EventKind.SHOWN, *DEFAULTS):
             return events.text[row]
         code, item = int(events.code[row]), int(events.item[row])

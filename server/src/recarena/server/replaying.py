@@ -23,6 +23,7 @@ from recarena.server.config import Settings
 from recarena.server.datasets.world_data import WorldData
 from recarena.server.errors import InputError, LogDeparted
 from recarena.server.founding import settings_of
+from recarena.server.interventions import of_events
 from recarena.server.minds.person.logged import LoggedMind
 from recarena.server.ports import (
     Feedback,
@@ -65,7 +66,10 @@ class LoggedRound:
 
     def __init__(self, run: str, events: EventColumns, catalog: Catalog, user_ids: Sequence[str]):
         """`events` of one round, in the order of the log. LogDeparted where they cannot be
-        events of this catalogue and these users."""
+        events of this catalogue and these users. Interventions are passed over."""
+        interventions = events.kind == EventKind.INTERVENTION
+        if interventions.any():
+            events = events.take(~interventions)
         self._events, self._catalog, self._user_ids = events, catalog, user_ids
         self._where = f"run {run}, round {int(events.round[0])}" if len(events) else f"run {run}"
         self._check()
@@ -264,8 +268,11 @@ class Company(Protocol):
     world: World
     """The run's, before its first round; it is played in."""
 
-    async def opens(self, row: RoundRow, arms: list[LoggedRecommender]) -> Sequence[Recommender]:
-        """A round begins. Those returned are asked in place of `arms`, and answer the same."""
+    async def opens(
+        self, row: RoundRow, arms: list[LoggedRecommender], changed: Ints
+    ) -> Sequence[Recommender]:
+        """A round begins, and the items `changed` are new or withdrawn since the last. Those
+        returned are asked in place of `arms`, and answer the same."""
         ...
 
     async def closes(self, row: RoundRow, events: EventColumns) -> None:
@@ -307,14 +314,16 @@ async def _play_again(
                 where=where,
                 remedy="The tables were changed; use a copy",
             )
+        interventions = of_events(events)
+        changed = world.take_up(interventions)
         logged = LoggedRound(folder.run_id, events, data.catalog, data.population.user_ids)
         surfaces = [row.surfaces.get(arm) for arm in folder.arms]
         _check_surfaces(where, row.round, folder.arms, surfaces, arm_of_user[logged.user])
         arms = [LoggedRecommender(logged, names or ()) for names in surfaces]
         mind.opens(events, memories)
-        asked = await company.opens(row, arms) if company else arms
+        asked = await company.opens(row, arms, changed) if company else arms
         try:
-            result = await play_round(world, mind, asked, arm_of_user, rules)
+            result = await play_round(world, mind, asked, arm_of_user, rules, interventions)
             logged.finish()
             await store.commit(result, row.sim_time)
             if store.digest != row.digest:
@@ -377,10 +386,10 @@ def difference(found: EventColumns, logged: EventColumns, data: WorldData) -> st
         return f"{len(found)} events came out, and the log has {len(logged)}"
     row = int(np.argmax(somewhere))
     name = next(name for name, rows in unlike.items() if rows[row])
-    user = data.population.user_ids[int(logged.user[row])]
-    kind = EventKind(int(logged.kind[row])).name.lower()
+    kind, user = EventKind(int(logged.kind[row])).name.lower(), int(logged.user[row])
+    of_user = f" of user {data.population.user_ids[user]}" if user >= 0 else ""
     return (
-        f"event {row} ({kind} of user {user}): {name} is {_value(found, name, row)}, "
+        f"event {row} ({kind}{of_user}): {name} is {_value(found, name, row)}, "
         f"and in the log {_value(logged, name, row)}"
     )
 

@@ -16,20 +16,33 @@ from typing import Any
 import numpy as np
 import structlog
 
+from recarena.server.agenda import Agenda
 from recarena.server.assembly import mind_of
 from recarena.server.door import Assignment, Door, HostedRecommender
 from recarena.server.errors import Conflict, RecArenaError, RunPaused
 from recarena.server.feedback import feedback_of, history_feedback, tally
 from recarena.server.founding import RunState, settings_of
+from recarena.server.interventions import Change, Planned
+from recarena.server.minds.person.desk import TurnDesk
+from recarena.server.minds.person.mind import PersonMind
 from recarena.server.ports import Feedback, Mind, Recommender, RunStore
 from recarena.server.rounds import play_round
 from recarena.server.store.run_folder import RunFolder
-from recarena.server.types import CONVERSATIONS, SEARCH_BOX, SURFACES, EventKind, RoundResult
+from recarena.server.types import (
+    CONVERSATIONS,
+    SEARCH_BOX,
+    SURFACES,
+    EventKind,
+    InterventionKind,
+    RoundResult,
+)
 from recarena.server.world import World
 
 log = structlog.get_logger()
 
 DRAIN_GRACE_S = 5.0
+DEADLINE = "deadline"
+"""By whom a user is handed back for whom nobody decided anything in a round."""
 
 
 def surfaces_of(recommender: Recommender) -> tuple[str, ...]:
@@ -55,10 +68,18 @@ class Run:
         self.run_id = str(folder.manifest["run_id"])
         self.epoch = int(folder.manifest.get("epoch", 1))
         self.data = folder.world()
+        """As it is now: interventions change it between rounds."""
         self.world = World(self.data, self.settings.seed, self.settings.world_dynamics())
         self.arm_of_user = folder.arm_of_user()
-        self.mind = mind or mind_of(self.settings, self.data, folder)
+        self.desk = TurnDesk()
+        """Where people decide for the users whom they play."""
+        self.mind = PersonMind(mind or mind_of(self.settings, self.data, folder), self.desk)
         replay(self.world, self.mind, folder)
+        self._agenda = Agenda(folder.path, self.world)
+        self._playing = 0
+        """The round under way; 0: none."""
+        self._untold_items: set[int] = set()
+        """Items that were added or withdrawn, of which recommenders do not know yet."""
         self._is_prepared = False
         self.recommenders: list[HostedRecommender] = []
         stored = str(folder.status.get("state", RunState.CREATED))
@@ -114,6 +135,29 @@ class Run:
         """A task that is cancelled before it began says nothing itself."""
         if self.state is RunState.WAITING:
             self._set_state(RunState.PAUSED)
+
+    def intervene(self, change: Change, by: str = "", request_id: str = "") -> Planned:
+        """Accepts a change of the world, which takes effect when the next round begins; it is on
+        the disk then. A call with a request_id that was there before gives what the first one gave.
+
+        InputError where it cannot be, as the world will be then; Conflict where no round is left.
+        """
+        if self.state.is_final or self.is_closed:
+            raise Conflict(
+                f"run {self.run_id} is {self.state}: fork it at a round, change the fork"
+            )
+        after = max(self._playing, self.round)
+        if after >= self.settings.rounds:
+            raise Conflict(f"run {self.run_id} plays its last round: nothing comes after it")
+        planned = self._agenda.accept(change, by, request_id, after)
+        log.info("intervention", run=self.run_id, number=planned.number, by=by or None,
+                 kind=change.kind.name.lower(), round=planned.round)  # fmt: skip
+        self._notify()
+        return planned
+
+    def interventions(self) -> list[Planned]:
+        """All that were accepted in this epoch, by number."""
+        return self._agenda.planned()
 
     async def stop(self) -> None:
         """Ends for good; the round under way is given up. Conflict in a final state."""
@@ -214,12 +258,19 @@ class Run:
     async def _play_one(self) -> None:
         """One round, told as a whole."""
         with self._door.round_span(self.run_id, self.round + 1) as span:
-            await self._play_round(self.round + 1)
+            self._playing = self.round + 1
+            try:
+                await self._play_round(self._playing)
+            finally:
+                self._playing = 0
             span.ended("committed")
 
     async def _play_round(self, round: int) -> None:
-        """Open, play, commit, apply, tell."""
+        """Change what interventions change, open, play, commit, apply, tell."""
         start = time.perf_counter()
+        interventions = self._agenda.due(round)
+        self._untold_items |= set(self.world.take_up(interventions).tolist())
+        await self._tell_catalog()
         sim_time = self.settings.time.of_round(round)
         sizes = np.bincount(self.arm_of_user, minlength=len(self.recommenders)).tolist()
         training = await asyncio.gather(
@@ -231,15 +282,40 @@ class Run:
         # What users have is settled when a round begins, and is known of no round but by this.
         surfaces = {number: surfaces_of(one) for number, one in enumerate(self.recommenders)}
         result = await play_round(
-            self.world, self.mind, self.recommenders, self.arm_of_user, self.settings.rules()
-        )
+            self.world, self.mind, self.recommenders, self.arm_of_user, self.settings.rules(),
+            interventions,
+        )  # fmt: skip
         took = (time.perf_counter() - start) * 1000
         result = replace(
             result, training_ms=dict(enumerate(training)), wall_ms=took, surfaces=surfaces
         )
         self._committing = asyncio.ensure_future(self._commit(result, sim_time))
         await asyncio.shield(self._committing)
+        self._hand_back(round)
         await self._tell_untold()
+
+    async def _tell_catalog(self) -> None:
+        """Lets recommenders take over a catalogue that changed."""
+        if self._untold_items:
+            changed = np.array(sorted(self._untold_items), np.int32)
+            await asyncio.gather(*(one.catalog_changed(changed) for one in self.recommenders))
+            self._untold_items.clear()
+
+    def _hand_back(self, round: int) -> None:
+        """Ends the taking over of users for whom nobody decided anything in a round, as far as
+        nobody asked for it and rounds are left."""
+        if round >= self.settings.rounds:
+            return
+        leaving = {
+            one.change.values["user_id"]
+            for one in self.interventions()
+            if one.change.kind is InterventionKind.HAND_BACK and not one.applied
+        }
+        ids = self.data.population.user_ids
+        for user_id in (ids[user] for user in self.mind.missed(round)):
+            if user_id not in leaving:
+                change = Change(InterventionKind.HAND_BACK, {"user_id": user_id})
+                self.intervene(change, by=DEADLINE)
 
     async def _commit(self, result: RoundResult, sim_time: datetime) -> None:
         await self.folder.commit(result, sim_time)

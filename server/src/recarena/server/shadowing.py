@@ -230,6 +230,8 @@ class Shadow:
         self._shadows: dict[int, HostedRecommender] = {
             arm: door.open(self._assignment(arm)) for arm in plan.arms
         }
+        self._untold_items: set[int] = set()
+        """Items that the shadow's catalogue does not have, or has as they were."""
         self._under_way: dict[int, Shadowed] = {}
         self._ready_ms: dict[int, float] = {}
         self._novelty = bits(self.world.item_watches)
@@ -275,11 +277,18 @@ class Shadow:
 
     # -- the company of a run
 
-    async def opens(self, row: RoundRow, arms: list[LoggedRecommender]) -> Sequence[Recommender]:
+    async def opens(
+        self, row: RoundRow, arms: list[LoggedRecommender], changed: Ints
+    ) -> Sequence[Recommender]:
         """The shadow gets ready, and is asked from now on; not in a round that is past for it."""
         asked: list[Recommender] = list(arms)
+        self._untold_items |= set(changed.tolist())
         if row.round < self.plan.first:
             return asked
+        if self._untold_items:
+            items = np.array(sorted(self._untold_items), np.int32)
+            await asyncio.gather(*(one.catalog_changed(items) for one in self._shadows.values()))
+            self._untold_items.clear()
         self._novelty = bits(self.world.item_watches)
         sim_time = self.settings.time.of_round(row.round)
         ready = await asyncio.gather(

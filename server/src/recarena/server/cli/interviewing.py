@@ -159,8 +159,9 @@ def _talk(
     from recarena.server.inquiring.moments import Walk
     from recarena.server.inquiring.thinking import ThinkingRespondent
 
-    respondent = ThinkingRespondent.open(talk.settings, talk.past.data, talk.past.folder, record)
-    walk = Walk(talk.past, respondent)
+    data = talk.past.folder.world()
+    respondent = ThinkingRespondent.open(talk.settings, data, talk.past.folder, record)
+    walk = Walk(talk.past, respondent, data)
     with asyncio.Runner() as runner:
         try:
             if not questions:

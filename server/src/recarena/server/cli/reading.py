@@ -52,9 +52,10 @@ def show(
 
 def _person(run: RunFolder, user_id: str) -> dict[str, Any]:
     from recarena.server.narration import Narrator
+    from recarena.server.store.steered import world_after
     from recarena.server.types import MemoryKind
 
-    world = run.world()
+    world = world_after(run)
     user = user_number(run, world.population.number_of, user_id)
     people, network = world.population, world.network
     narrator = Narrator(world.catalog, people)
@@ -130,12 +131,15 @@ def log(
     import numpy as np
 
     from recarena.server.errors import InputError
+    from recarena.server.interventions import of_events
     from recarena.server.narration import Narrator
+    from recarena.server.steering.turning import turned
     from recarena.server.store.run_folder import RunFolder
+    from recarena.server.store.steered import world_after
     from recarena.server.types import EventKind
 
     run = RunFolder.open(folder)
-    world = run.world()
+    world = world_after(run, first - 1)
     users = [user_number(run, world.population.number_of, one) for one in user or []]
     names = [one.name.lower() for one in EventKind]
     for one in kind or []:
@@ -151,6 +155,7 @@ def log(
         say("no round is committed yet")
     while True:
         for round, (events, _) in enumerate(run.rounds(at, run.last_round), start=at):
+            turned(world, of_events(events))
             wanted = np.isin(events.kind, kinds)
             if users:
                 wanted &= np.isin(events.user, users)
@@ -172,13 +177,15 @@ def log(
 def _event(world: Any, narrator: Any, events: EventColumns, row: int) -> dict[str, Any]:
     from recarena.server.types import EventKind
 
-    item, other = int(events.item[row]), int(events.other[row])
+    kind = EventKind(int(events.kind[row]))
+    user, item, other = int(events.user[row]), int(events.item[row]), int(events.other[row])
+    placed = events.position[row] >= 0 and kind is not EventKind.POST
     return {
         "round": int(events.round[row]),
-        "user_id": world.population.user_ids[int(events.user[row])],
-        "kind": EventKind(int(events.kind[row])).name.lower(),
+        "user_id": world.population.user_ids[user] if user >= 0 else None,
+        "kind": kind.name.lower(),
         "item_id": world.catalog.item_ids[item] if item >= 0 else None,
-        "position": int(events.position[row]) if events.position[row] >= 0 else None,
+        "position": int(events.position[row]) if placed else None,
         "value": float(events.value[row]),
         "other_user_id": world.population.user_ids[other] if other >= 0 else None,
         "text": narrator.sentence(events, row),
@@ -262,9 +269,10 @@ def export(
     from recarena.server.narration import Narrator
     from recarena.server.store.export import export_run
     from recarena.server.store.run_folder import RunFolder
+    from recarena.server.store.steered import world_after
 
     run = RunFolder.open(folder)
-    world = run.world()
+    world = world_after(run)
     narrator = Narrator(world.catalog, world.population)
     rows = export_run(
         run, target, format, lambda event: narrator.words(event, 0), include_history=history

@@ -35,9 +35,10 @@ def memory(
     Example: recarena memory runs/films-1 u000007 --query "The Lion King"
     """
     from recarena.server.store.run_folder import RunFolder
+    from recarena.server.store.steered import world_after
 
     run = RunFolder.open(folder)
-    world = run.world()
+    world = world_after(run)
     number = user_number(run, world.population.number_of, user)
     found = asyncio.run(_remembered(run, number, query, everything))
     if as_json:
@@ -50,8 +51,9 @@ async def _remembered(run: RunFolder, user: int, query: str, everything: bool) -
     from recarena.server.assembly import has_llm, recorded_mind_of
     from recarena.server.founding import settings_of
     from recarena.server.minds.llm.mind import LlmMind
+    from recarena.server.store.steered import world_after
 
-    settings, data = settings_of(run), run.world()
+    settings, data = settings_of(run), world_after(run)
     if not has_llm(settings):
         return _told(run, user)
     mind = recorded_mind_of(settings, data, run)
@@ -69,9 +71,10 @@ async def _remembered(run: RunFolder, user: int, query: str, everything: bool) -
 def _told(run: RunFolder, user: int) -> dict[str, Any]:
     """Of a user with the choice mind, whom only the world's columns move."""
     from recarena.server.narration import Narrator
+    from recarena.server.store.steered import world_after
     from recarena.server.types import MemoryKind
 
-    world, made = run.world(), run.memories_of(user)
+    world, made = world_after(run), run.memories_of(user)
     narrator = Narrator(world.catalog, world.population)
     return {
         "mind": "choice",
@@ -93,10 +96,11 @@ async def _banked(
     import numpy as np
 
     from recarena.server.memory.bank import Layer
+    from recarena.server.store.steered import world_after
     from recarena.server.types import MemoryKind
 
     bank, now = mind.bank, run.last_round + 1
-    names = run.world().population.names
+    names = world_after(run).population.names
     alive = set(bank.alive(user, now).tolist())
     rows = np.array([r for r in bank.rows_of(user) if everything or r in alive], np.int64)
     strength, retention = bank.strength(rows), bank.retention(rows, now)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recarena.server.founding import settings_of
+from recarena.server.interventions import doings
 from recarena.server.llm.account import account
 from recarena.server.types import EventKind, Explained, Faults, Outcome
 
@@ -61,8 +62,10 @@ def summary(folder: RunFolder) -> dict[str, Any]:
     ratings = np.zeros(len(arms))
     failed = np.zeros(len(arms), np.int64)
     per_user = np.zeros(len(arm_of_user), np.int64)
-    thinking, user_rounds = users_with_minds(folder), 0
-    for events, _ in folder.rounds(1, folder.last_round):
+    thinking, user_rounds, interventions = users_with_minds(folder), 0, 0
+    for logged, _ in folder.rounds(1, folder.last_round):
+        events = doings(logged)
+        interventions += int((logged.kind == EventKind.INTERVENTION).sum())
         arm = arm_of_user[events.user]
         np.add.at(kinds, (arm, events.kind), 1)
         shown = events.kind == EventKind.SHOWN
@@ -80,7 +83,11 @@ def summary(folder: RunFolder) -> dict[str, Any]:
         faults[work.arm] += work.faults
     rows = []
     for number, arm in enumerate(arms):
-        count = {kind.name.lower(): int(kinds[number, kind]) for kind in EventKind}
+        count = {
+            kind.name.lower(): int(kinds[number, kind])
+            for kind in EventKind
+            if kind is not EventKind.INTERVENTION
+        }
         times = latency.get(number, [])
         rows.append(
             {
@@ -110,6 +117,7 @@ def summary(folder: RunFolder) -> dict[str, Any]:
         "seed": folder.manifest["seed"],
         "world": folder.manifest["world"]["name"],
         "mind": folder.manifest["mind"],
+        "interventions": interventions,
         "llm": account(folder.path, folder.last_round, user_rounds, _currency(folder)),
         "digest": folder.digest,
         "example_user": users[int(per_user.argmax())],
@@ -179,6 +187,8 @@ def summary_table(result: dict[str, Any]) -> RenderableType:
             continue
         table.add_row(label, *(_number(arm[name], digits) for arm in result["arms"]))
     note = Text(f"Mind: {result['mind']['kind']}. {result['mind']['note'].capitalize()}.")
+    if result["interventions"]:
+        note.append(f"\nOperators changed the world {result['interventions']:,} times.")
     if result["error"]:
         error = result["error"].replace(RESUME, f"recarena resume {result['folder']}")
         title.append(f"\n{result['state'].capitalize()}: {error}", style="not bold")

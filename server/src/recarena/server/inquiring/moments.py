@@ -15,12 +15,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from recarena.server.datasets.world_data import WorldData
 from recarena.server.errors import InputError
 from recarena.server.inquiring.questions import Impression, Inquiry
 from recarena.server.inquiring.respondent import Moment, Respondent, Seen
+from recarena.server.interventions import Intervention
 from recarena.server.ports import PageView
 from recarena.server.replaying import LoggedRound, replayable
+from recarena.server.steering.turning import turned
 from recarena.server.store.run_folder import RunFolder
+from recarena.server.store.steered import interventions_by_round
 from recarena.server.types import (
     NOTHING,
     SEARCH_BOX,
@@ -90,6 +94,11 @@ class Past:
         self.folder = RunFolder.open(path)
         self.settings = replayable(self.folder)
         self.data = self.folder.world()
+        """As interventions have changed it up to the last round that was looked at: what the
+        numbers of users and items stand for."""
+        self._looked_at = 0
+        self._interventions: dict[int, list[Intervention]] = {}
+        self._catch_up()
         self._arm_of_user: NDArray[np.int8] = self.folder.arm_of_user()
         self._pages: OrderedDict[int, PastPages] = OrderedDict()
 
@@ -101,6 +110,20 @@ class Past:
     def close(self) -> None:
         """Lets go of the folder."""
         self.folder.close()
+
+    def interventions(self, round: int) -> list[Intervention]:
+        """Those that a round began with; none of one that is not committed."""
+        if round > self._looked_at:
+            self._catch_up()
+        return self._interventions.get(round, [])
+
+    def _catch_up(self) -> None:
+        last = self.folder.last_round
+        found = interventions_by_round(self.folder, self._looked_at + 1, last)
+        self._looked_at = last
+        self._interventions |= found
+        for round in sorted(found):
+            turned(self.data, found[round])
 
     async def item_at(self, user: int, round: int, shown: Impression, where: str) -> int:
         """The item that a user was shown in a round. InputError, with `where` before the field,
@@ -162,6 +185,8 @@ class Past:
     def _read_pages(self, round: int) -> PastPages:
         folder, data = self.folder, self.data
         events, _ = next(folder.rounds(round, round))
+        if round > self._looked_at:
+            self._catch_up()
         pages = PastPages(folder.run_id, events, data.catalog, data.population.user_ids)
         surfaces = folder.round_rows()[round - 1].surfaces
         pages.with_search = frozenset(
@@ -173,12 +198,14 @@ class Past:
 class Walk:
     """The world of a run on its way through the rounds, and a respondent that goes with it."""
 
-    def __init__(self, past: Past, respondent: Respondent) -> None:
-        """At the start of round 1."""
+    def __init__(self, past: Past, respondent: Respondent, data: WorldData | None = None) -> None:
+        """At the start of round 1. `data`: the world that the run began with, if the respondent
+        goes by it too; it is the walk's own from now on."""
         settings = past.settings
         self.respondent = respondent
-        self._folder = past.folder
-        self._world = World(past.data, settings.seed, settings.world_dynamics())
+        self._past, self._folder = past, past.folder
+        data = data or past.folder.world()
+        self._world = World(data, settings.seed, settings.world_dynamics())
 
     @property
     def round(self) -> int:
@@ -186,12 +213,14 @@ class Walk:
         return self._world.round + 1
 
     async def to(self, round: int) -> Moment:
-        """The world at the start of a round that is not before the present one; the respondent is
-        told what was remembered of the rounds in between. Where this is broken off, world and
-        respondent may have parted, and the walk is not to be used again."""
+        """The world at the start of a round that is not before the present one, changed by the
+        interventions that take effect then; the respondent is told what was remembered of the
+        rounds in between. Where this is broken off, world and respondent may have parted, and the
+        walk is not to be used again."""
         while self.round < round:
             number, memories = await asyncio.to_thread(self._next)
             self.respondent.committed(number, memories)
+        self._world.take_up(self._past.interventions(round))
         return Moment(self._world, round)
 
     def _next(self) -> tuple[int, MemoryColumns]:

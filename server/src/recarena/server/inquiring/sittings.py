@@ -14,17 +14,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from recarena.server.assembly import CHOICE, LLM, has_llm
 from recarena.server.config import Settings, parse_settings
+from recarena.server.datasets.world_data import WorldData
 from recarena.server.errors import InputError
 from recarena.server.inquiring.choosing import ChoiceRespondent
 from recarena.server.inquiring.moments import Past, Walk
 from recarena.server.inquiring.questions import Answers, Inquiry, Said, Spent
-from recarena.server.inquiring.respondent import Respondent, Seen
+from recarena.server.inquiring.respondent import Moment, Respondent, Seen
 from recarena.server.inquiring.scripted import CHARACTERS, scripted
 from recarena.server.memory.settings import MemorySettings
 from recarena.server.mind_rules import MindRules
 from recarena.server.replaying import replayable
 from recarena.server.store.manifest import read_manifest
 from recarena.server.store.run_folder import RunFolder
+from recarena.server.types import NOTHING
 
 if TYPE_CHECKING:
     from recarena.server.inquiring.composing import Composed, Wanted
@@ -87,13 +89,16 @@ def _with_plain_memory(settings: Settings) -> Settings:
     return settings.model_copy(update={"memory": MemorySettings()})
 
 
-def open_respondent(judge: Judge, settings: Settings, past: Past) -> Respondent:
+def open_respondent(
+    judge: Judge, settings: Settings, past: Past, data: WorldData | None = None
+) -> Respondent:
     """Somebody who answers for the users of a run, at its beginning. `settings`: as `settings_for`.
-    InputError where its recording or its embedder cannot be used."""
+    `data`: the world that the respondent goes by; default: as the run is now. InputError where its
+    recording or its embedder cannot be used."""
     if judge.kind == LLM:
         from recarena.server.inquiring.thinking import ThinkingRespondent
 
-        return ThinkingRespondent.open(settings, past.data, past.folder, judge.recording)
+        return ThinkingRespondent.open(settings, data or past.data, past.folder, judge.recording)
     if judge.kind == CHOICE:
         return ChoiceRespondent(settings.coefficients())
     return scripted(judge.kind, settings.coefficients())
@@ -143,19 +148,33 @@ class Sitting:
         except BaseException:
             await self._end()
             raise
+        for one in seen:
+            _known(one, moment)
         return await walk.respondent.answer(moment, seen, seed)
 
     async def _begin(self) -> Walk:
         """At the beginning of the run, with a respondent who has seen nothing of it."""
         await self._end()
-        respondent = open_respondent(self.judge, self._settings, self.past)
-        self._walk = Walk(self.past, respondent)
+        data = await asyncio.to_thread(self.past.folder.world)
+        respondent = open_respondent(self.judge, self._settings, self.past, data)
+        self._walk = Walk(self.past, respondent, data)
         return self._walk
 
     async def _end(self) -> None:
         if self._walk:
             walk, self._walk = self._walk, None
             await walk.respondent.close()
+
+
+def _known(one: Seen, moment: Moment) -> None:
+    """InputError for an item that is added later than somebody is asked about it."""
+    other = getattr(one.inquiry.task, "other_item", NOTHING)
+    if max(int(one.view.items.max(initial=NOTHING)), other) >= moment.world.items:
+        raise InputError(
+            f"before round {moment.round} there was no such item yet",
+            where=f"inquiry {one.inquiry.id}",
+            remedy="Ask before a later round",
+        )
 
 
 @dataclass(slots=True)

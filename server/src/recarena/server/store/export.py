@@ -18,6 +18,7 @@ from recarena.server.store.exported import (
     history,
     impressions,
     interactions,
+    interventions,
     items,
     memories,
     messages,
@@ -25,6 +26,7 @@ from recarena.server.store.exported import (
     users,
 )
 from recarena.server.store.run_folder import RunFolder
+from recarena.server.store.steered import world_after
 from recarena.server.store.tables import Column, Rows
 from recarena.server.types import EventColumns, MemoryColumns
 
@@ -46,7 +48,9 @@ def export_run(
 ) -> dict[str, int]:
     """Writes the committed rounds to `target`; returns the number of rows in each file.
 
-    parquet, csv: interactions, impressions, edges, messages, memories, items, users, rounds.
+    parquet, csv: interactions, impressions, edges, messages, interventions, memories, items, users,
+    rounds; items and users as interventions have left them, edges as they were at the beginning,
+    no interventions where there were none.
     recbole: atomic files named after `target`. movielens: movies.csv and ratings.csv. The last two
     hold rated watches only, for neither has a place for an unrated one. History comes first, as
     round 0. Nothing that recommenders may not know of items and users is written. Conflict where
@@ -107,10 +111,11 @@ class Sink:
 
 
 def _everything(sink: Sink, folder: RunFolder, words: Words | None, include_history: bool) -> None:
-    world, rows = folder.world(), folder.round_rows()
+    rows = folder.round_rows()
+    sink.add("edges", edges(folder.world()))
+    world = world_after(folder)
     sink.add("items", items(world))
     sink.add("users", users(world))
-    sink.add("edges", edges(world))
     sink.add("rounds", rounds(rows))
     past = history(world)
     sink.add("interactions", past if include_history else past.slice(0, 0))
@@ -123,12 +128,14 @@ def _everything(sink: Sink, folder: RunFolder, words: Words | None, include_hist
         sink.add("interactions", interactions(world, event, at))
         sink.add("impressions", impressions(world, event, at))
         sink.add("messages", messages(world, event, at, words))
+        if changes := interventions(world, event, at):
+            sink.add("interventions", changes)
         sink.add("memories", memories(world, memory, at))
 
 
 def _ratings(folder: RunFolder, include_history: bool) -> Iterator[Rows]:
     """Interactions that have a rating, in order."""
-    world, rows = folder.world(), folder.round_rows()
+    world, rows = world_after(folder), folder.round_rows()
     yield history(world) if include_history else history(world).slice(0, 0)
     for row, (event, _) in zip(rows, folder.rounds(1, len(rows)), strict=True):
         made = interactions(world, event, int(row.sim_time.timestamp()))
@@ -136,8 +143,8 @@ def _ratings(folder: RunFolder, include_history: bool) -> Iterator[Rows]:
 
 
 def _recbole(sink: Sink, dataset: str, folder: RunFolder, include_history: bool) -> None:
-    world = folder.world()
-    item, user, tie = items(world), users(world), edges(world)
+    world = world_after(folder)
+    item, user, tie = items(world), users(world), edges(folder.world())
     genres = [[g.replace(" ", "_") for g in one] for one in item["genres"].to_pylist()]
     sink.add(
         f"{dataset}.item",
@@ -178,7 +185,7 @@ def _recbole(sink: Sink, dataset: str, folder: RunFolder, include_history: bool)
 
 
 def _movielens(sink: Sink, folder: RunFolder, include_history: bool) -> None:
-    world = folder.world()
+    world = world_after(folder)
     genres = ["|".join(one) or "(no genres listed)" for one in items(world)["genres"].to_pylist()]
     sink.add(
         "movies.csv",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,12 +12,14 @@ import pyarrow.compute
 from numpy.typing import NDArray
 
 from recarena.server.datasets.world_data import WorldData
+from recarena.server.interventions import is_injected
 from recarena.server.store.tables import Column, RoundRow, Rows, sparse_text
 from recarena.server.store.world_tables import genre_lists
 from recarena.server.types import (
     EventColumns,
     EventKind,
     Explained,
+    InterventionKind,
     MemoryColumns,
     MemoryKind,
     Outcome,
@@ -25,6 +28,8 @@ from recarena.server.types import (
 
 pc: Any = pyarrow.compute
 """Its functions are made when it is imported, so that no checker knows them."""
+HIDDEN = ("traits", "tastes", "quality")
+"""What interventions say that no recommender may know."""
 
 
 def items(world: WorldData) -> Rows:
@@ -179,7 +184,8 @@ def messages(
     at: int,
     words: Callable[[EventColumns], str] | None = None,
 ) -> Rows:
-    """Chats and posts of one round with their words; null where only `words` could tell them."""
+    """Chats and posts of one round with their words; null where only `words` could tell them.
+    `injected`: an operator put it into the user's mouth."""
     said = events.of(EventKind.CHAT, EventKind.POST)
     text = dict(said.text)
     if words:
@@ -195,7 +201,29 @@ def messages(
             "other_id": _ids(world.population.user_ids, said.other),
             "item_id": _ids(world.catalog.item_ids, said.item),
             "sentiment": pa.array(said.value),
+            "injected": pa.array(is_injected(said)),
             "text": sparse_text(len(said), text),
+        }
+    )
+
+
+def interventions(world: WorldData, events: EventColumns, at: int) -> Rows:
+    """What operators changed before one round was played; `change` is a JSON object, without what
+    is hidden of users and items."""
+    made = events.of(EventKind.INTERVENTION)
+    public: dict[int, str] = {}
+    for row, text in made.text.items():
+        values = json.loads(text)
+        shown = {name: one for name, one in values.items() if name not in HIDDEN}
+        public[row] = json.dumps(shown, ensure_ascii=False)
+    return pa.table(
+        {
+            "round": pa.array(made.round),
+            "sim_time": _constant(at, len(made)),
+            "kind": _names(InterventionKind, made.code),
+            "user_id": _ids(world.population.user_ids, made.other),
+            "item_id": _ids(world.catalog.item_ids, made.item),
+            "change": sparse_text(len(made), public),
         }
     )
 

@@ -10,17 +10,20 @@ import pyarrow as pa
 
 from recarena.server.errors import InputError, NotFound
 from recarena.server.store.digest import BEFORE_ROUND_1
+from recarena.server.store.journal import begin_fork
 from recarena.server.store.manifest import OWN_KEYS, arm_ids
 from recarena.server.store.new_folder import new_folder
 from recarena.server.store.run_folder import RunFolder
 from recarena.server.store.run_tables import windows
+from recarena.server.store.steered import interventions_of
 from recarena.server.store.tables import LOGS, VECTOR, WORKS, Rows, round_table
 
 
 def fork(
     source: RunFolder, target: Path, round: int, *, fsync: bool = False, **changes: Any
 ) -> RunFolder:
-    """A new folder, open for writing, with rounds 1..round of `source` and its world.
+    """A new folder, open for writing, with rounds 1..round of `source` and its world. Whoever is
+    played by a person then is handed back when the next round begins.
 
     Its manifest is the source's with `changes` put over it and `forked_from`: run_id, round,
     digest. Other `arms` take the place of the old ones by position. NotFound where the round is
@@ -48,6 +51,7 @@ def fork(
             for first, last in windows([getattr(row, name) for row in rows], 1):
                 found = source.tables.read(name, rows, first, last, also)
                 tables.append(name, _renamed(found, renamed) if name == "works" else found)
+        begin_fork(tables.path.parent, source.path, interventions_of(source, round), round)
         versions = tables.versions()
         now = {f"{name}_version": versions[name] for name in LOGS}
         tables.append(
