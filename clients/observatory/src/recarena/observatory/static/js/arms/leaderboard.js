@@ -4,7 +4,7 @@ import { html } from "../../vendor/htm-preact-standalone.js";
 import { number } from "../ui/format.js";
 import { Badge } from "../ui/parts.js";
 import { axisOf, byRank } from "./axis.js";
-import { AxisHead, IntervalBar, inWords } from "./measure.js";
+import { AxisHead, IntervalBar, Measure } from "./measure.js";
 
 const FAULTS = [
   ["violations", "lists of which something was dropped"],
@@ -37,7 +37,7 @@ function Row({ arm, metric, axis, groupStart, ranked }) {
       <th scope="row"><span class="arm-name">${arm.arm_id}</span>
         ${arm.recommender_id !== arm.arm_id && html`<span class="muted arm-recommender">${arm.recommender_id}</span>`}
         ${arm.connected === false && html`<${Badge} mark="○" title="The recommender has no session now">away<//>`}</th>
-      <td class="num measure">${inWords(one, metric)}</td>
+      <td class="num measure"><${Measure} one=${one} metric=${metric} /></td>
       <td class="bar"><${IntervalBar} one=${one} axis=${axis} metric=${metric} best=${ranked && arm.rank === 1} /></td>
       <td class="num" title=${`counted: ${number(one?.n)}`}>${number(one?.n)}</td>
       <td class="num">${number(arm.users)}</td>
@@ -62,7 +62,7 @@ export function Leaderboard({ board, metric }) {
           <tr>
             <th scope="col" class="num">Rank</th>
             <th scope="col">Arm</th>
-            <th scope="col" class="num measure">${metric.label} <span class="muted">(interval)</span></th>
+            <th scope="col" class="num measure">${metric.label}<span class="measure-unit">${metric.unit ? `${metric.unit}, ` : ""}with interval</span></th>
             <th scope="col" class="bar"><span class="sr">${metric.label} on a common axis</span><${AxisHead} axis=${axis} metric=${metric} /></th>
             <th scope="col" class="num" title="how many the measure is of">n</th>
             <th scope="col" class="num">Users</th>

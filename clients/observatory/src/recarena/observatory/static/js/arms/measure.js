@@ -18,6 +18,15 @@ export function inWords(one, metric) {
   return `${inUnit(one.value, metric)} (${number(one.low, metric.decimals)} to ${number(one.high, metric.decimals)})`;
 }
 
+/** The same without the unit, for columns that name it. */
+export function Measure({ one, metric }) {
+  if (!one || !Number.isFinite(one.value)) return html`<span class="muted">not known</span>`;
+  const known = Number.isFinite(one.low) && Number.isFinite(one.high);
+  return html`
+    <strong>${number(one.value, metric.decimals)}</strong>${" "}<span class="muted">${known
+      ? `(${number(one.low, metric.decimals)} to ${number(one.high, metric.decimals)})` : "no interval"}</span>`;
+}
+
 /** A measure as a dot in its interval. @param {{one: object, axis: object, metric: object, best: boolean}} props */
 export function IntervalBar({ one, axis, metric, best }) {
   if (!axis || !one || !Number.isFinite(one.value)) return html`<span class="muted">not known</span>`;

@@ -4,7 +4,7 @@ import { html, useState } from "../../vendor/htm-preact-standalone.js";
 import { ageOf, byKind, recalledIn } from "./bank.js";
 import { PersonLink } from "./person-link.js";
 
-const FIRST = 8;
+const FIRST = 5;
 const MORE = 40;
 const MOST = 200;
 

@@ -49,13 +49,13 @@ function Tie({ relation, run, at, canChange, open, onOpen, children }) {
     <li>
       <div class="tie">
         <${PersonLink} run=${run} user=${relation.user_id} name=${relation.name} at=${at} />
-        <span class="muted">${relation.kind || "acquaintance"}</span>
+        <span class="tie-kind muted">${relation.kind || "acquaintance"}</span>
         <span class="importance" title="Closeness, from 0 to 1">
           <span class="importance-bar" aria-hidden="true"><span style=${{ width: `${percent}%` }}></span></span>
-          ${relation.closeness.toFixed(2)}
+          <span class="sr">closeness</span> ${relation.closeness.toFixed(2)}
         </span>
         ${canChange && html`
-          <button type="button" class="link-button" aria-expanded=${open} onClick=${onOpen}
+          <button type="button" class="link-button tie-edit" aria-expanded=${String(open)} onClick=${onOpen}
             aria-label=${`Edit the tie with ${relation.name}`}>Edit</button>`}
       </div>
       ${open && children}

@@ -43,7 +43,7 @@ function Then({ then }) {
 function Page({ page, arm }) {
   const where = SURFACES[page.surface] ?? page.surface.replaceAll("_", " ");
   return html`
-    <section class="story-page" aria-label=${`Page ${page.step + 1}`}>
+    <div class="story-page" role="group" aria-label=${`Page ${page.step + 1}`}>
       <p class="page-head">
         <strong>Page ${page.step + 1}</strong>
         ${where && html`<span>${where}</span>`}
@@ -55,7 +55,7 @@ function Page({ page, arm }) {
         ? html`<ol class="story-items">${page.items.map((item) => html`<${Item} key=${item.position} item=${item} />`)}</ol>`
         : html`<p class="muted">An empty page.</p>`}
       <${Then} then=${page.then} />
-    </section>`;
+    </div>`;
 }
 
 function Said({ event, run, at }) {

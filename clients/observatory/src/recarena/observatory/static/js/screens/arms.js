@@ -79,9 +79,9 @@ export default function Arms({ store, route }) {
         <${Tools} board=${board} metric=${metric} people=${people} run=${store.id} route=${route} />
       </header>
       ${error && html`<p class="field-error" role="alert">These figures are not new: ${error.text ?? String(error)}</p>`}
-      <section class="panel pad pad" aria-label="Leaderboard">
+      <section class="panel pad" aria-label="Ranks">
         <${Leaderboard} board=${board} metric=${metric} />
-        ${board.note && html`<p class="arms-note"><span aria-hidden="true">ⓘ </span>${board.note}</p>`}
+        ${board.note && html`<p class="arms-note"><strong>Note.</strong> ${board.note}</p>`}
       </section>
       ${shown.length > 0 && most > 1 && html`
         <div class="series-head">

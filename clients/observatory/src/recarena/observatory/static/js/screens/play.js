@@ -100,7 +100,7 @@ export default function Play({ store, route }) {
     const why = whyNotChange(run, mayNot);
     if (why) return html`<${Empty} title=${`Nobody plays ${name}`}>${why}<//>`;
     return html`
-      <section class="panel pad pad" aria-label=${`Become ${name}`}><h3>Become ${name}</h3>
+      <section class="panel pad" aria-label=${`Become ${name}`}><h3>Become ${name}</h3>
         <${TakeOver} name=${name} effective=${effectiveRound(run)} busy=${intervene.busy} problem=${intervene.problem?.message}
           onTake=${(seconds) => intervene.send({ kind: "take_over", user_id: user, turn_time_s: seconds })} /></section>`;
   };
