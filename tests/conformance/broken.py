@@ -30,7 +30,7 @@ from recarena.v1.session_pb2 import (
     RoundReady,
     WorkFailed,
 )
-from recarena.v1.types_pb2 import RankedItem
+from recarena.v1.types_pb2 import Item, RankedItem
 from recarena.v1.work_pb2 import RankedList, RankQuery, RankResult, RankWork
 
 DEFECTS = {
@@ -43,6 +43,7 @@ DEFECTS = {
     "returns-when-fenced": "stays_away_when_it_is_fenced",
     "no-pause": "pauses_before_it_comes_back",
     "rewinds-cursor": "takes_a_repeated_batch_once",
+    "keeps-withdrawn": "lists_nothing_that_was_withdrawn",
     "leaves-silently": "says_goodbye_at_sigterm",
 }
 """Defect -> the one case of the wire suite that it breaks."""
@@ -174,7 +175,9 @@ class Session:
         elif kind == "ping":
             await self.send(pong=Pong(nonce=message.ping.nonce))
         elif kind == "catalog_changed":
-            await self.load(message.catalog_changed.catalog_version)
+            changed = message.catalog_changed
+            keeps = "keeps-withdrawn" in owner.defects
+            await self.load(changed.catalog_version, changed.catalog_size, keeps=keeps)
         elif kind == "feedback_batch":
             owner.learn(message.feedback_batch.cursor)
         elif kind == "round_started":
@@ -199,24 +202,26 @@ class Session:
         self.max_bytes = registered.limits.max_message_bytes or self.max_bytes
         await self.load(registered.catalog_version, registered.catalog_size)
 
-    async def load(self, version: str, size: int | None = None) -> None:
-        """Loads a catalogue, from where it broke off if it does, and says so."""
-        ids, token, owner = list[str](), "", self.owner
-        while token or not ids:
+    async def load(self, version: str, size: int, *, keeps: bool = False) -> None:
+        """Loads a catalogue, from where it broke off if it does, and says so. Withdrawn items are
+        listed no more, unless it `keeps` them."""
+        items, token, owner = list[Item](), "", self.owner
+        while token or not items:
             request = StreamCatalogRequest(catalog_version=version, page_token=token)
             try:
                 async for part in self.stub.StreamCatalog(request):
-                    ids += [item.item_id for item in part.items]
+                    items += part.items
                     token = part.next_page_token
             except grpc.aio.AioRpcError:
                 continue
             if not token:
                 break
         ready = CatalogReady(catalog_version=version)
-        if size is not None and size != len(ids):
+        if size != len(items):
             ready.error.code = grpc.StatusCode.FAILED_PRECONDITION.value[0]
-            ready.error.message = f"{len(ids)} items, {size} were announced"
-        owner.version, owner.ids = version, ids
+            ready.error.message = f"{len(items)} items, {size} were announced"
+        owner.version = version
+        owner.ids = [item.item_id for item in items if keeps or not item.withdrawn]
         await self.send(catalog_ready=ready)
 
     async def answer(self) -> None:

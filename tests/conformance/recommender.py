@@ -51,6 +51,8 @@ class Conforming(Recommender):
     def catalog_changed(self, run: RunInfo) -> None:
         self.run = run
         self.calls.append(f"catalogue {run.catalog.version} {len(run.catalog)}")
+        if run.catalog.version == "unusable":
+            raise ValueError("told to refuse")
 
     def feedback(self, batch: FeedbackBatch) -> None:
         self.calls.append(f"feedback {batch.round} {batch.cursor} {len(batch.interactions)}")

@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 
 import {
   Capability,
+  type Catalog,
   ClientError,
   type ConverseWork,
   Evidence_Kind,
@@ -50,6 +51,13 @@ lines.on("line", () => {
   give();
 });
 
+/** Throws where the catalogue is one to refuse. */
+function refuse({ version }: Catalog): void {
+  if (version === "unusable") {
+    throw new Error("told to refuse");
+  }
+}
+
 /** Lists by item number, and tells what it was told when it is talked to. */
 class Conforming implements Recommender {
   static made = 0;
@@ -61,14 +69,13 @@ class Conforming implements Recommender {
   start({ runId, catalog }: RunInfo): void {
     this.ids = catalog.itemIds;
     this.calls.push(`start ${runId} ${catalog.version} ${catalog.size}`);
-    if (catalog.version === "unusable") {
-      throw new Error("told to refuse");
-    }
+    refuse(catalog);
   }
 
   catalogChanged({ catalog }: RunInfo): void {
     this.ids = catalog.itemIds;
     this.calls.push(`catalogue ${catalog.version} ${catalog.size}`);
+    refuse(catalog);
   }
 
   feedback({ round, cursor, interactions }: FeedbackBatch): void {

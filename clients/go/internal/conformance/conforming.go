@@ -43,15 +43,20 @@ func (c *conforming) told(format string, values ...any) {
 func (c *conforming) Start(_ context.Context, run *recarena.Run) error {
 	c.run = run
 	c.told("start %s %s %d", run.ID, run.Catalog.Version, run.Catalog.Len())
-	if run.Catalog.Version == "unusable" {
-		return errors.New("told to refuse")
-	}
-	return nil
+	return refused(run.Catalog)
 }
 
 func (c *conforming) CatalogChanged(_ context.Context, run *recarena.Run) error {
 	c.run = run
 	c.told("catalogue %s %d", run.Catalog.Version, run.Catalog.Len())
+	return refused(run.Catalog)
+}
+
+// refused is the error where the catalogue is one to refuse.
+func refused(catalog *recarena.Catalog) error {
+	if catalog.Version == "unusable" {
+		return errors.New("told to refuse")
+	}
 	return nil
 }
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import grpc
 
 from recarena.conformance.findings import demand, expect
 from recarena.conformance.probe.client import NAME, Client, ranked
 from recarena.conformance.probe.script import COLUMNAR, ProbeScript
-from recarena.conformance.scripted_server import ITEMS
+from recarena.conformance.scripted_server import ITEMS, ScriptedStream
 from recarena.v1.session_pb2 import Capability, CatalogChanged, Ping
+from recarena.v1.types_pb2 import Item
 
 SCRIPT = ProbeScript("handshake")
 RICH_ALONE = {
@@ -74,6 +76,20 @@ async def sends_no_token_that_it_was_not_given(client: Client) -> None:
 
 
 # ------------------------------------------------------------------------------ the catalogue
+async def changed(
+    client: Client, stream: ScriptedStream, version: str, items: Sequence[int]
+) -> None:
+    """Tells of another version of what the server streams by now; the client takes it."""
+    size = len(client.server.items)
+    await stream.send(
+        catalog_changed=CatalogChanged(
+            catalog_version=version, catalog_size=size, changed_items=items
+        )
+    )
+    ready = await stream.receive("catalog_ready")
+    expect((ready.catalog_version, ready.HasField("error")), (version, False))
+
+
 @SCRIPT.case()
 async def loads_the_catalogue_before_it_says_so(client: Client) -> None:
     client.server.page = 3
@@ -139,13 +155,77 @@ async def lists_nothing_of_an_empty_catalogue(client: Client) -> None:
 
 @SCRIPT.in_both_encodings
 async def loads_a_catalogue_that_changed(client: Client) -> None:
+    client.server.items = ITEMS[:8]
     stream = await client.begun()
-    client.server.items = ITEMS[5:]
-    await stream.send(catalog_changed=CatalogChanged(catalog_version="v2"))
+    client.server.items = ITEMS
+    await changed(client, stream, "v2", (8, 9))
+    expect(await client.calls(stream), ["start run-1 v1 8", "catalogue v2 10"])
+    expect(await client.asked(stream, "w1", [7], count=5), [[7, 8, 9, 0, 1]])
+
+
+@SCRIPT.in_both_encodings
+async def loads_a_catalogue_that_changed_at_its_beginning(client: Client) -> None:
+    stream = await client.begun()
+    gone = Item(item_id="item-0", title="Film 0", withdrawn=True)
+    client.server.items = (gone, *ITEMS[1:])
+    await changed(client, stream, "v2", (0,))
+    expect(await client.calls(stream), ["start run-1 v1 10", "catalogue v2 10"])
+
+
+@SCRIPT.case()
+async def loads_all_of_a_catalogue_whose_changes_are_not_named(client: Client) -> None:
+    stream = await client.begun()
+    client.server.items = (*ITEMS, Item(item_id="item-10", title="Film 10"))
+    client.server.catalog_requests.clear()
+    await changed(client, stream, "v2", ())
+    expect([one.page_token for one in client.server.catalog_requests], [""])
+    expect(await client.calls(stream), ["start run-1 v1 10", "catalogue v2 11"])
+
+
+@SCRIPT.case()
+async def loads_each_of_several_changes(client: Client) -> None:
+    stream = await client.begun()
+    for size in (11, 12):
+        client.server.items = (*client.server.items, Item(item_id=f"item-{size - 1}"))
+        await changed(client, stream, f"v{size}", (size - 1,))
+    calls = ["start run-1 v1 10", "catalogue v11 11", "catalogue v12 12"]
+    expect(await client.calls(stream), calls)
+
+
+@SCRIPT.case()
+async def refuses_a_change_that_it_cannot_use(client: Client) -> None:
+    stream = await client.begun()
+    await stream.send(catalog_changed=CatalogChanged(catalog_version="unusable", catalog_size=10))
     ready = await stream.receive("catalog_ready")
-    expect((ready.catalog_version, ready.HasField("error")), ("v2", False))
-    expect(await client.calls(stream), ["start run-1 v1 10", "catalogue v2 5"])
-    expect(await client.asked(stream, "w1", [3], count=5), [[3, 4, 0, 1, 2]])
+    expect(ready.catalog_version, "unusable")
+    demand("told to refuse" in ready.error.message, "CatalogReady.error says why", ready)
+    stream.end(grpc.StatusCode.FAILED_PRECONDITION, "refused")
+    await client.gave_up()
+
+
+@SCRIPT.case()
+async def refuses_a_change_of_another_size(client: Client) -> None:
+    stream = await client.begun()
+    await stream.send(catalog_changed=CatalogChanged(catalog_version="v2", catalog_size=11))
+    refused = await stream.receive_request()
+    demand(
+        refused and (refused.HasField("drain") or refused.catalog_ready.HasField("error")),
+        "Drain, or CatalogReady with error",
+        refused,
+    )
+    stream.end(grpc.StatusCode.FAILED_PRECONDITION, "refused")
+    await client.gave_up("11")
+
+
+@SCRIPT.in_both_encodings
+async def is_ready_anew_after_a_change(client: Client) -> None:
+    stream = await client.begun()
+    await client.round(stream, 1)
+    client.server.items = (*ITEMS, Item(item_id="item-10", title="Film 10"))
+    await changed(client, stream, "v2", (10,))
+    await client.round(stream, 1)
+    calls = ["start run-1 v1 10", "ready 1", "catalogue v2 11", "ready 1"]
+    expect(await client.calls(stream), calls)
 
 
 @SCRIPT.case()

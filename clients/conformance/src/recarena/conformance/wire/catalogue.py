@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from recarena.conformance.case import Script
 from recarena.conformance.findings import Unmet
 from recarena.conformance.wire.asking import Answer
 from recarena.conformance.wire.peer import Peer
 from recarena.conformance.wire.session import Session, kind_of
-from recarena.v1.session_pb2 import CatalogChanged
+from recarena.v1.types_pb2 import Item
 
 SCRIPT = Script("catalogue")
 FEW = 5
@@ -110,19 +112,40 @@ async def lists_nothing_of_an_empty_catalogue(peer: Peer) -> None:
         raise Unmet(f"items {found} of a catalogue that has none")
 
 
+def without(items: Sequence[Item], gone: Sequence[int]) -> tuple[Item, ...]:
+    """The items, those with these numbers withdrawn."""
+    changed = list(items)
+    for number in gone:
+        changed[number] = Item()
+        changed[number].CopyFrom(items[number])
+        changed[number].withdrawn = True
+    return tuple(changed)
+
+
+def shown(answer: Answer) -> set[str]:
+    """Ids of all items in its lists."""
+    return {item for page in answer.pages for item in page}
+
+
+async def takes(peer: Peer, session: Session, items: Sequence[Item], version: str,
+                changed: Sequence[int]) -> None:  # fmt: skip
+    """The catalogue becomes this one; Unmet where the program says that it has it, and has not."""
+    peer.server.items = tuple(items)
+    await session.changes(items, version, changed)
+    if version not in peer.server.catalogs_read:
+        raise Unmet(f"CatalogReady came, and version {version!r} had not been read")
+
+
 async def changing(peer: Peer) -> tuple[Session, Answer]:
-    """The last items are not there at first; between two rounds they come, and the first go."""
+    """The last items are not there at first; between two rounds they come, and the first are
+    withdrawn."""
     every = peer.server.items
     peer.server.items = every[:-FEW]
     session = await peer.serving()
     await session.asked([0, 1, 2], count=len(every))
     await session.round_ended(1)
-    peer.server.items = session.items = every[FEW:]
-    session.gone = every[:FEW]
-    await session.send(catalog_changed=CatalogChanged(catalog_version="v2"))
-    await session.loaded("v2")
-    if "v2" not in peer.server.catalogs_read:
-        raise Unmet("CatalogReady came, and version 'v2' had not been read")
+    gone, new = range(FEW), range(len(every) - FEW, len(every))
+    await takes(peer, session, without(every, gone), "v2", [*gone, *new])
     await session.round(2)
     return session, await session.asked([0, 1, 2], count=len(every), round=2)
 
@@ -138,16 +161,55 @@ def takes_a_changed_catalogue(_: tuple[Session, Answer]) -> None:
 
 @SCRIPT.judged(
     changing,
-    "after CatalogChanged lists have items of the new version alone",
-    "build lists from the new catalogue: items that are gone are dropped and counted",
+    "after CatalogChanged no list has an item that was withdrawn",
+    "leave out items whose `withdrawn` is set: in a list they count as unknown",
+)
+def lists_nothing_that_was_withdrawn(found: tuple[Session, Answer]) -> None:
+    session, answer = found
+    stale = sorted({item.item_id for item in session.items if item.withdrawn} & shown(answer))
+    if stale:
+        raise Unmet(f"{', '.join(stale)} were withdrawn in version 'v2', which is in force")
+
+
+@SCRIPT.judged(
+    changing,
+    "lists that want all items have those that CatalogChanged has added",
+    "rank items that nobody knows yet as well, if behind all others",
     optional=True,
 )
-def lists_items_of_the_changed_catalogue(found: tuple[Session, Answer]) -> None:
+def lists_what_was_added(found: tuple[Session, Answer]) -> None:
     session, answer = found
-    gone = {item.item_id for item in session.gone}
-    stale = sorted({item for page in answer.pages for item in page if item in gone})
+    missing = [item.item_id for item in session.items[-FEW:] if item.item_id not in shown(answer)]
+    if missing:
+        raise Unmet(f"{', '.join(missing)} are in no list, and all lists wanted all items")
+
+
+@SCRIPT.case(
+    "a catalogue may change several times between two rounds; each version is loaded",
+    "answer each CatalogChanged with a CatalogReady of its version, in their order",
+)
+async def takes_changes_one_after_another(peer: Peer) -> None:
+    every = peer.server.items
+    session = await peer.serving()
+    await session.asked()
+    await session.round_ended(1)
+    for version, gone in (("v2", 1), ("v3", 2), ("v4", 3)):
+        await takes(peer, session, without(every, range(gone)), version, [gone - 1])
+    await session.round(2)
+    await session.asked(round=2)
+
+
+@SCRIPT.case(
+    "of a catalogue that has withdrawn items from the start none is listed",
+    "leave out items whose `withdrawn` is set, also in the first catalogue of a run",
+)
+async def lists_nothing_withdrawn_before_it_came(peer: Peer) -> None:
+    peer.server.items = without(peer.server.items, range(FEW))
+    session = await peer.serving()
+    stale = {item.item_id for item in session.items[:FEW]}
+    stale &= shown(await session.asked([0, 1, 2], count=len(session.items)))
     if stale:
-        raise Unmet(f"{', '.join(stale)} are in version 'v1' alone, and 'v2' is in force")
+        raise Unmet(f"{', '.join(sorted(stale))} are listed, and were withdrawn")
 
 
 @SCRIPT.case(
@@ -156,7 +218,7 @@ def lists_items_of_the_changed_catalogue(found: tuple[Session, Answer]) -> None:
 )
 async def takes_a_catalogue_that_changed_meanwhile(peer: Peer) -> None:
     (await peer.serving()).stream.end(*peer.lost())
-    peer.server.items = peer.server.items[FEW:]
+    peer.server.items = without(peer.server.items, range(FEW))
     session = await peer.back()
     await session.begin(resumed=True, version="v2")
     if "v2" not in peer.server.catalogs_read:

@@ -26,6 +26,7 @@ from recarena.v1.recommender_service_pb2 import ConnectRequest
 from recarena.v1.session_pb2 import (
     CAPABILITY_COLUMNAR,
     Capability,
+    CatalogChanged,
     CatalogReady,
     Limits,
     Ping,
@@ -49,8 +50,6 @@ class Session:
     def __init__(self, stream: ScriptedStream, settings: Settings, items: Sequence[Item]) -> None:
         self.stream, self._settings = stream, settings
         self.items = tuple(items)
-        # Items of the catalogue before, where it has changed.
-        self.gone: Sequence[Item] = ()
         self.columnar = False
         self.max_users = settings.max_users(stream.register)
         self.outstanding = stream.register.max_outstanding_work or 4
@@ -132,6 +131,17 @@ class Session:
         """The handshake, up to CatalogReady."""
         await self.registered(run_id, **registered)
         await self.loaded(registered.get("version", "v1"))
+
+    async def changes(self, items: Sequence[Item], version: str, changed: Sequence[int]) -> None:
+        """Names another version of the catalogue, and waits until the program has it. What the
+        server streams from now on is to be these items."""
+        self.items = tuple(items)
+        await self.send(
+            catalog_changed=CatalogChanged(
+                catalog_version=version, catalog_size=len(items), changed_items=changed
+            )
+        )
+        await self.loaded(version)
 
     async def in_round(self, run_id: str = "run-1", **registered: Any) -> Session:
         """Handshake, history and the beginning of round 1: works may follow."""

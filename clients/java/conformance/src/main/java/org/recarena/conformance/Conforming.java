@@ -9,6 +9,7 @@ import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Collectors;
 import org.recarena.client.Columns;
+import org.recarena.client.Catalog;
 import org.recarena.client.ItemColumns;
 import org.recarena.client.Ranked;
 import org.recarena.client.Recommender;
@@ -44,17 +45,24 @@ final class Conforming implements Recommender {
     @Override
     public void start(RunInfo given) {
         run = given;
-        String version = run.catalog().version();
-        calls.add("start " + run.runId() + " " + version + " " + run.catalog().size());
-        if (version.equals("unusable")) {
-            throw new IllegalStateException("told to refuse");
-        }
+        Catalog catalog = run.catalog();
+        calls.add("start " + run.runId() + " " + catalog.version() + " " + catalog.size());
+        refuse(catalog);
     }
 
     @Override
     public void catalogChanged(RunInfo given) {
         run = given;
-        calls.add("catalogue " + run.catalog().version() + " " + run.catalog().size());
+        Catalog catalog = run.catalog();
+        calls.add("catalogue " + catalog.version() + " " + catalog.size());
+        refuse(catalog);
+    }
+
+    /** Throws where the catalogue is one to refuse. */
+    private static void refuse(Catalog catalog) {
+        if (catalog.version().equals("unusable")) {
+            throw new IllegalStateException("told to refuse");
+        }
     }
 
     @Override
