@@ -216,11 +216,13 @@ class Read:
 
 
 def read(
-    folder: CompetitionFolder, played: Mapping[str, Played] | None = None, reason: str = ""
-) -> Read:
-    """The runs as `run_results` tells them, opened and compared. UnreadableRun."""
+    folder: CompetitionFolder, played: Mapping[str, Played] | None = None, reason: str = "",
+    *, with_people: bool = False,
+) -> Read:  # fmt: skip
+    """The runs as `run_results` tells them, opened and compared; with what people did who played
+    users only if asked for. UnreadableRun."""
     runs = run_results(folder, played or {}, reason)
-    logs = opened(folder, runs)
+    logs = opened(folder, runs, with_people=with_people)
     return Read(runs, logs, board_of(folder, runs, logs))
 
 
@@ -235,12 +237,15 @@ class Found(Read):
     spillover: Sequence[Mapping[str, Any]] = ()
 
 
-def opened(folder: CompetitionFolder, runs: Iterable[RunResult]) -> dict[str, RunLog]:
+def opened(
+    folder: CompetitionFolder, runs: Iterable[RunResult], *, with_people: bool = False
+) -> dict[str, RunLog]:
     """The logs of the finished runs, by run_id."""
     from recarena.evaluation.runs.run_log import open_runs
 
     names = [run.bout.run_id for run in runs if run.state == FINISHED]
-    return dict(zip(names, open_runs(folder.runs / name for name in names), strict=True))
+    folders = (folder.runs / name for name in names)
+    return dict(zip(names, open_runs(folders, with_people=with_people), strict=True))
 
 
 def results_of(folder: CompetitionFolder, found: Found) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from recarena.evaluation.playing.mirrored import Bout
 from recarena.evaluation.playing.processes import ProgramDied
 from recarena.evaluation.runs.conduct import conduct_of
 from recarena.evaluation.runs.run_log import RunLog
+from recarena.evaluation.runs.steering import remarks
 from recarena.evaluation.stimuli.catalogue import Catalogue
 from recarena.evaluation.stimuli.faithfulness import check
 from recarena.evaluation.stimuli.past import Past
@@ -200,6 +201,8 @@ async def _heard(order: Order, drawn: Prepared | None, hall: Hall, output: Outpu
         [RunLog.open(one) for one in await _played(order, hall, output)], order.triples, order.seed
     )
     output.prepared(prepared.sample)
+    for remark in remarks(prepared.logs):
+        output.note(remark)
     for name, told in conduct_of(log.path for log in prepared.logs).items():
         if told.complaints:
             output.note(

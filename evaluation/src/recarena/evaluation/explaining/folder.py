@@ -18,6 +18,7 @@ from recarena.evaluation.judging.replies import Reply, read_replies, write_repli
 from recarena.evaluation.questionnaires.form import Questionnaire
 from recarena.evaluation.questionnaires.reading import read
 from recarena.evaluation.runs.run_log import RunLog
+from recarena.evaluation.runs.steering import remarks
 from recarena.evaluation.runs.unreadable import Unreadable
 from recarena.evaluation.stimuli.conditions import Condition
 from recarena.evaluation.stimuli.faithfulness import Checked, Claims, Verdict, counted
@@ -117,10 +118,12 @@ def run_record(log: RunLog) -> dict[str, Any]:
         {} if table is None
         else dict(zip(table["round"].to_pylist(), table["digest"].to_pylist(), strict=True))
     )  # fmt: skip
+    said = remarks([log])
     return {
         "run_id": log.run_id, "rounds": log.rounds, "digest": digests.get(log.rounds, ""),
         "world": log.world, "seed": log.seed, "mind": dict(log.mind),
         "recommenders": [arm.recommender for arm in log.arms], "users": len(log.user_ids),
+        **({"remarks": said} if said else {}),
     }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from recarena.evaluation.leaderboard.comparing import (
 from recarena.evaluation.leaderboard.gate import Gate, Verdict
 from recarena.evaluation.metrics.measures import METRICS, PRIMARY, measure_all
 from recarena.evaluation.runs.run_log import RunLog
+from recarena.evaluation.runs.steering import remarks
 from recarena.evaluation.runs.thinking import Thinking, thinking_of, together
 from recarena.evaluation.runs.twins import twins
 from recarena.evaluation.statistics.bootstrap import RankInterval, rank_intervals
@@ -352,6 +353,7 @@ def _warnings(
     lengths = sorted({log.rounds for log in logs})
     if len(lengths) > 1:
         yield f"Runs are of unequal length, {lengths[0]} to {lengths[-1]} rounds."
+    yield from remarks(logs)
     if any(len(log.arms) > 1 for log in logs):
         yield (
             "Some runs have several arms: their users influence one another across arms, "

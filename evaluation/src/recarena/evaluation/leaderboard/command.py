@@ -33,13 +33,18 @@ def leaderboard_command(
         float | None, typer.Option(min=0, help="Gate: items dropped and short lists, a list.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the rank intervals' resampling.")] = 1,
+    with_people: Annotated[
+        bool,
+        typer.Option("--with-people", help="Count what people did who played users, too."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
 ) -> None:
     """Compare the recommenders of finished runs over mirrored worlds.
 
     Runs are grouped by recommender and paired by world (name, seed and size). The gate passes or
-    fails beside the ranking, and changes no place.
+    fails beside the ranking, and changes no place. Rounds of users whom people played are left out
+    unless asked for.
 
     Example: recarena leaderboard runs/demo-1 --max-p95-ms 200 --csv
     """
@@ -67,7 +72,7 @@ def leaderboard_command(
         raise refuse(str(error)) from None
     try:
         folders = {run.resolve(): run for path in runs for run in find_runs(path)}
-        logs = open_runs(folders.values())
+        logs = open_runs(folders.values(), with_people=with_people)
     except UnreadableRun as error:
         raise refuse(str(error)) from None
     board = build(logs, primaries, gate, seed)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from recarena.evaluation.runs.events import Bools, EventKind, Ints, Surface
 from recarena.evaluation.runs.run_log import RunLog
+from recarena.evaluation.runs.steering import left_out
 
 NAN = float("nan")
 Counts = NDArray[np.int64]
@@ -70,6 +71,8 @@ class Figures:
         """In the run, also those of other arms: the length of columns [users]."""
         self.own_users = int(log.users_of(arm).sum())
         """Of the arm."""
+        self.lives = self.own_users - left_out(log, arm)
+        """[rounds]: users of the arm who are in the figures."""
 
     def _rows(self, kind: EventKind, *, credited: bool) -> NDArray[np.intp]:
         chosen = self._events.kind == kind

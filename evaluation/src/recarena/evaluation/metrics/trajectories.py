@@ -36,7 +36,7 @@ def _watch_rate(log: RunLog, arm: str | None) -> Doubles:
 
 def _watches_per_user_round(log: RunLog, arm: str | None) -> Doubles:
     f = figures(log, arm)
-    return _ratios(_count(f, f.watches.round), np.full(f.rounds, f.own_users))
+    return _ratios(_count(f, f.watches.round), f.lives)
 
 
 def _satisfaction(log: RunLog, arm: str | None) -> Doubles:
@@ -57,8 +57,9 @@ def _exit_depth(log: RunLog, arm: str | None) -> Doubles:
 
 def _retention(log: RunLog, arm: str | None) -> Doubles:
     there = users.visited(log, arm)
-    again = (there[:-1] & there[1:]).sum(axis=1)
-    return np.concatenate([np.full(min(1, len(there)), np.nan), _ratios(again, there[:-1].sum(1))])
+    might = there[:-1] & users.followed(log)
+    again = (might & there[1:]).sum(axis=1)
+    return np.concatenate([np.full(min(1, len(there)), np.nan), _ratios(again, might.sum(1))])
 
 
 def _intra_list_diversity(log: RunLog, arm: str | None) -> Doubles:

@@ -3,7 +3,8 @@
 Denominators are what was logged, never pages times page size. A page without the recommender's own
 list (late, rejected, failed, lost) is an empty page of the recommender: what a fallback showed
 instead is not credited to it, and its users and visits stay in the denominators (intention to
-treat; Hollis and Campbell 1999). NaN: there was nothing to measure.
+treat; Hollis and Campbell 1999). A user-round that a person played is in no figure and in no
+denominator, unless people were asked for. NaN: there was nothing to measure.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def watch_rate(log: RunLog, arm: str | None = None) -> float:
 def watches_per_user_round(log: RunLog, arm: str | None = None) -> float:
     """Watches / (users x committed rounds): also falls when users stay away."""
     f = figures(log, arm)
-    return ratio(len(f.watches), f.own_users * f.rounds)
+    return ratio(len(f.watches), int(f.lives.sum()))
 
 
 def satisfaction(log: RunLog, arm: str | None = None) -> float:
@@ -86,7 +87,8 @@ def retention(log: RunLog, arm: str | None = None) -> float:
     it, for all recommenders alike.
     """
     there = visited(log, arm)
-    return ratio(int((there[:-1] & there[1:]).sum()), int(there[:-1].sum()))
+    might = there[:-1] & followed(log)
+    return ratio(int((might & there[1:]).sum()), int(might.sum()))
 
 
 def visited(log: RunLog, arm: str | None = None) -> Bools:
@@ -95,6 +97,14 @@ def visited(log: RunLog, arm: str | None = None) -> Bools:
     there = np.zeros((f.rounds, f.users), np.bool_)
     there[f.visits.round - 1, f.visits.user] = True
     return there
+
+
+def followed(log: RunLog) -> Bools:
+    """[rounds - 1, users]: of whose next round the figures know: no person played it."""
+    known = np.ones((log.rounds, len(log.user_ids)), np.bool_)
+    if not log.with_people:
+        known[log.steering.round - 1, log.steering.user] = False
+    return known[1:]
 
 
 def searches_per_visit(log: RunLog, arm: str | None = None) -> float:

@@ -33,10 +33,16 @@ def report_command(
             metavar="FILE", help="Where to write it. Without it: report.html in the first folder."
         ),
     ] = None,
+    with_people: Annotated[
+        bool,
+        typer.Option("--with-people", help="Count what people did who played users, too."),
+    ] = False,
     show: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Write the report of a competition: one HTML file that needs no network.
+
+    Rounds of users whom people played are left out of all figures unless asked for.
 
     Example: recarena report competitions/spring --out spring.html
     """
@@ -55,7 +61,7 @@ def report_command(
     try:
         for folder in folders:
             _check_kind(folder)
-        page = render(content_of(*folders))
+        page = render(content_of(*folders, with_people=with_people))
         _write(target, page)
     except (BadCard, OtherReport, UnreadableCompetition, UnreadableRun, Unwritable) as error:
         if as_json:

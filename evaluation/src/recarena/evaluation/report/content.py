@@ -85,15 +85,16 @@ class Content:
     steps: tuple[Step, ...]
 
 
-def content_of(folder: Path, *more: Path) -> Content:
-    """Of a competition's folder, or of run folders and folders that hold them.
+def content_of(folder: Path, *more: Path, with_people: bool = False) -> Content:
+    """Of a competition's folder, or of run folders and folders that hold them; what people did who
+    played users is in the figures only if asked for.
 
     BadCard, UnreadableCompetition and UnreadableRun where there is nothing to show.
     """
     if not more and _is_competition(folder):
         competition = CompetitionFolder.open(folder)
-        return of_competition(competition, read(competition))
-    return _of_runs((folder, *more))
+        return of_competition(competition, read(competition, with_people=with_people))
+    return _of_runs((folder, *more), with_people)
 
 
 def of_competition(competition: CompetitionFolder, read: Read) -> Content:
@@ -127,9 +128,9 @@ def of_competition(competition: CompetitionFolder, read: Read) -> Content:
     )
 
 
-def _of_runs(paths: Sequence[Path]) -> Content:
+def _of_runs(paths: Sequence[Path], with_people: bool) -> Content:
     folders = {run.resolve(): run for path in paths for run in find_runs(path)}
-    every = open_runs(folders.values())
+    every = open_runs(folders.values(), with_people=with_people)
     logs = [log for log in every if log.rounds]
     names = " ".join(path.resolve().name for path in paths)
     runs = tuple(map(_record, every))

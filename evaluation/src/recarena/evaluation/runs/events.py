@@ -28,6 +28,8 @@ class EventKind(IntEnum):
     CHAT = 10
     POST = 11
     CONVERSE = 12
+    INTERVENTION = 13
+    """Nobody's: the user is -1. See the module `steering`."""
 
 
 class Surface(IntEnum):
@@ -69,7 +71,8 @@ class Events:
     item: Ints
     """-1 without."""
     position: NDArray[np.int16]
-    """SHOWN, WATCH: position on the page; PAGE: number of items; else -1."""
+    """SHOWN, WATCH: position on the page; PAGE: number of items; POST: not -1 where an intervention
+    put it into the user's mouth; else -1."""
     value: Floats
     """WATCH: the rating, 0 when there is none. CHAT, POST: sentiment in -2..2."""
     other: Ints

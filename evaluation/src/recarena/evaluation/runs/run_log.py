@@ -27,6 +27,7 @@ from recarena.evaluation.runs.background import (
     read_truth,
 )
 from recarena.evaluation.runs.events import Bools, EventKind, Events, Floats, Outcome, Works
+from recarena.evaluation.runs.steering import COLUMNS, Steering, changes_in, of_users
 from recarena.evaluation.runs.tables import Tables, column
 from recarena.evaluation.runs.unreadable import UnreadableRun
 
@@ -62,9 +63,17 @@ class RunLog:
     rounds: int
     """Committed rounds."""
     events: Events
+    """What figures are made of: what users did, without the user-rounds that people played unless
+    they were asked for."""
     works: Works
     read: Reader = field(default=nothing, repr=False, compare=False)
     """Reads what is asked for later: genres, history, truth."""
+    steering: Steering = field(default_factory=Steering)
+    """What operators changed, and whom people played."""
+    with_people: bool = False
+    """Whether `events` have the user-rounds that people played."""
+    every: Events | None = None
+    """Every row of the log, where `events` are fewer."""
     shared: dict[Any, Any] = field(
         default_factory=dict[Any, Any], init=False, repr=False, compare=False
     )
@@ -78,8 +87,9 @@ class RunLog:
     )
 
     @classmethod
-    def open(cls, path: Path | str) -> RunLog:
-        """The run at `path` as it stands, also while another process goes on writing it.
+    def open(cls, path: Path | str, *, with_people: bool = False) -> RunLog:
+        """The run at `path` as it stands, also while another process goes on writing it; without
+        the user-rounds that people played, unless they are asked for.
 
         UnreadableRun where there is no run folder, a newer format, or a damaged one.
         """
@@ -92,10 +102,12 @@ class RunLog:
         last = len(rounds)
         if rounds["round"].to_pylist() != list(range(1, last + 1)):
             raise UnreadableRun(f"{path}: the table of rounds has gaps. Restore it from a copy")
-        events = tables.rounds("events", EVENT_COLUMNS, rounds)
+        events = _events(tables.rounds("events", EVENT_COLUMNS, rounds))
+        steering = _steering(tables, events, last)
         works = tables.rounds("works", tables.having("works", WORK_COLUMNS, CAUSES), rounds)
         users = tables.rows("users", ("number", "user_id", "name", "arm")).sort_by("number")
-        items = tables.items(("number", "item_id", "title", "popularity")).sort_by("number")
+        items = tables.items(("number", "item_id", "title", "popularity"), steering.items())
+        items = items.sort_by("number")
         number = {arm.arm_id: at for at, arm in enumerate(arms)}
         return cls(
             path=path,
@@ -108,10 +120,18 @@ class RunLog:
             user_names=users["name"].to_pylist(),
             arm_of_user=_numbers(users["arm"].to_pylist(), number),
             rounds=last,
-            events=_events(events),
+            events=_counted(events, steering, with_people),
             works=_works(works, number),
             read=tables.offered,
+            steering=steering,
+            with_people=with_people,
+            every=events if steering.changes else None,
         )
+
+    @property
+    def logged(self) -> Events:
+        """Every row of the log, whoever did it: what had happened when something was shown."""
+        return self.events if self.every is None else self.every
 
     @property
     def run_id(self) -> str:
@@ -231,9 +251,9 @@ CAUSES = ("unknown", "duplicate", "excluded", "short", "token")
 """Further columns of `works`, which older folders do not have."""
 
 
-def open_runs(paths: Iterable[Path]) -> list[RunLog]:
+def open_runs(paths: Iterable[Path], *, with_people: bool = False) -> list[RunLog]:
     """The runs at `paths`, in their order. UnreadableRun of the first that cannot be read."""
-    return [RunLog.open(path) for path in paths]
+    return [RunLog.open(path, with_people=with_people) for path in paths]
 
 
 SHARED = "split-"
@@ -315,6 +335,21 @@ def _events(table: Table) -> Events:
     on_page = np.isin(kind, (EventKind.PAGE, EventKind.SHOWN, EventKind.WATCH))
     usable = np.isin(columns["outcome"][page], [one for one in Outcome if one.usable])
     return Events(**columns, own=same & on_page & usable)
+
+
+def _steering(tables: Tables, events: Events, rounds: int) -> Steering:
+    if not (events.kind == EventKind.INTERVENTION).any():
+        return Steering()
+    chosen = f"kind = {int(EventKind.INTERVENTION)} AND round <= {rounds}"
+    return Steering.of(changes_in(tables.rows("events", COLUMNS, chosen).to_pylist()), rounds)
+
+
+def _counted(events: Events, steering: Steering, with_people: bool) -> Events:
+    """Those that figures are made of."""
+    if not steering.changes:
+        return events
+    rows = of_users(events)
+    return events.take(rows if with_people else rows & ~steering.by_people(events))
 
 
 def _works(table: Table, number: Mapping[str, int]) -> Works:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ class Tables:
         )
         self._open: dict[str, Any] = {}
         self._genres: Table = None
+        self._added: Sequence[Mapping[str, Any]] = ()
 
     def rows(self, name: str, columns: Iterable[str], condition: str = "") -> Table:
         """The columns of the rows for which an SQL condition holds."""
@@ -58,10 +59,12 @@ class Tables:
         except (ValueError, RuntimeError, OSError):
             return set()
 
-    def items(self, columns: Sequence[str]) -> Table:
-        """The columns of all items. Genres, which nearly every reader asks for, are read with them
-        and offered later."""
-        found = self.rows("items", self.having("items", columns, GENRES[1:]))
+    def items(self, columns: Sequence[str], added: Sequence[Mapping[str, Any]] = ()) -> Table:
+        """The columns of all items, here and from now on also of those that were `added` to the
+        run's catalogue. Genres, which nearly every reader asks for, are read with them and offered
+        later."""
+        self._added = added
+        found = self._with_added(self.rows("items", self.having("items", columns, GENRES[1:])))
         if set(GENRES) <= set(found.column_names):
             self._genres = found.select(GENRES)
         return found
@@ -70,7 +73,26 @@ class Tables:
         """The columns of all rows of a table; None where the folder does not have them all."""
         if (name, tuple(columns)) == ("items", GENRES) and self._genres is not None:
             return self._genres
-        return self.rows(name, columns) if set(columns) <= self._names(name) else None
+        if not set(columns) <= self._names(name):
+            return None
+        found = self.rows(name, columns)
+        return self._with_added(found) if name == "items" else found
+
+    def _with_added(self, items: Table) -> Table:
+        """Items in a table with those that it does not have; what is not said of these is 0, empty,
+        or a row of zeros that is as long as the others."""
+        if not self._added:
+            return items
+        import pyarrow as pa
+
+        numbers = [factor * 0 for factor in items["factors"][0].as_py()] if (
+            "factors" in items.column_names and len(items)
+        ) else []  # fmt: skip
+        names = items.column_names
+        rows = [{"factors": numbers, **one} for one in self._added]
+        more = pa.Table.from_pylist([{name: row.get(name) for name in names} for row in rows],
+                                    items.schema)  # fmt: skip
+        return pa.concat_tables([items, more])
 
     def rounds(self, name: str, columns: Iterable[str], rounds: Table) -> Table:
         """Rows of a log in committed rounds, in the order in which they were made."""

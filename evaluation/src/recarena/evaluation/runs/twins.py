@@ -31,7 +31,7 @@ def twins(logs: Iterable[RunLog]) -> tuple[tuple[str, ...], ...]:
     played: dict[str, set[tuple[str, int, int, bytes]]] = defaultdict(set)
     for log in logs:
         if len(log.arms) == 1:
-            world = log.world, log.seed, log.rounds, fingerprint(log.events)
+            world = log.world, log.seed, log.rounds, fingerprint(log.logged)
             played[log.arms[0].recommender].add(world)
     groups: dict[frozenset[tuple[str, int, int, bytes]], list[str]] = defaultdict(list)
     for name, worlds in played.items():

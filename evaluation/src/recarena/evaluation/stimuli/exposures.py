@@ -84,7 +84,7 @@ def _pieces(evidence: str) -> list[tuple[str, str]]:
 
 
 def _read(log: RunLog) -> Exposures:
-    events = log.events
+    events = log.logged
     table = log.read("events", (*COLUMNS, EVIDENCE))
     has_evidence = table is not None
     if table is None:
@@ -100,6 +100,8 @@ def _read(log: RunLog) -> Exposures:
         )
     code = table["code"].to_numpy()[order]
     explained = (events.kind == EventKind.SHOWN) & np.isin(code, (SHOWN, WITHHELD)) & events.own
+    if not log.with_people:
+        explained &= ~log.steering.by_people(events)
     rows = np.flatnonzero(explained)
     chosen = table.take(order[rows])
     page = np.maximum.accumulate(
@@ -119,7 +121,7 @@ def _read(log: RunLog) -> Exposures:
 def _watched(log: RunLog, rows: NDArray[np.intp]) -> tuple[Bools, Bools]:
     """[rows]: whether the item shown there was watched from its page, and whether the user had not
     watched it before that page."""
-    events, items = log.events, len(log.item_ids)
+    events, items = log.logged, len(log.item_ids)
     history = log.history
     known = (history.user.astype(np.int64) * items + history.item).tolist()
     first = dict.fromkeys(known, (0, 0))

@@ -77,14 +77,14 @@ class Past:
 
 
 def _read(log: RunLog) -> Past:
-    history, watches = log.history, log.events.of(EventKind.WATCH)
+    history, watches = log.history, log.logged.of(EventKind.WATCH)
     first = dict.fromkeys(zip(history.user.tolist(), history.item.tolist(), strict=True), 0)
     rounds: dict[int, list[int]] = defaultdict(list)
     columns = zip(watches.user.tolist(), watches.item.tolist(), watches.round.tolist(), strict=True)
     for user, item, round in columns:
         first.setdefault((user, item), round)
         rounds[item].append(round)
-    said = log.events.of(EventKind.CHAT, EventKind.POST)
+    said = log.logged.of(EventKind.CHAT, EventKind.POST)
     said = said.take((said.value > 0) & (said.item >= 0))
     praise: dict[tuple[int, int], int] = {}
     columns = zip(said.user.tolist(), said.item.tolist(), said.round.tolist(), strict=True)
