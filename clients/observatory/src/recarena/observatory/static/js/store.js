@@ -103,7 +103,7 @@ export function makeRunStore(id) {
     error: null, server: { reachable: true, message: "" }, ...FORGOTTEN });
   const keyframes = new Map();
   const { get: state, set } = store;
-  let socket = null, closed = false, playing = "", worldAsked = "", showing = 0;
+  let socket = null, closed = false, playing = "", worldAsked = "", showing = 0, told = 0;
 
   const pacer = makePacer((lines) => {
     const kept = state().feed.concat(lines);
@@ -147,6 +147,13 @@ export function makeRunStore(id) {
     }
   }
 
+  /** Lines of rounds that were not told yet. */
+  function untold(lines) {
+    const before = told, fresh = (lines ?? []).filter((line) => line.round > before);
+    for (const line of fresh) told = Math.max(told, line.round);
+    return fresh;
+  }
+
   function take(message) {
     const now = state();
     if (message.type === "snapshot") {
@@ -156,12 +163,13 @@ export function makeRunStore(id) {
         keyframes.clear();
         pacer.clear();
         worldAsked = "";
+        told = 0;
       }
       remember(keyframe);
       set({ ...(anew ? { ...FORGOTTEN } : {}), run: message.run, keyframe, pending: message.pending ?? [], error: null,
         server: { reachable: true, message: "" },
         shown: now.at === null || anew ? keyframe : now.shown });
-      pacer.push(message.feed ?? [], 0);
+      pacer.push(untold(message.feed), 0);
       if (state().at === null) loadWorld(keyframe);
       const known = state().rounds.at(-1)?.round ?? 0;
       if (!state().roundsLoaded || known !== keyframe.round) loadRounds();
@@ -172,7 +180,7 @@ export function makeRunStore(id) {
       const fresh = message.rounds.filter((r) => r.round > known);
       set({ run: message.run, keyframe, rounds: now.rounds.concat(fresh), leftOut: message.left_out ?? 0,
         shown: now.at === null ? keyframe : now.shown });
-      pacer.push(message.feed ?? [], Date.now());
+      pacer.push(untold(message.feed), Date.now());
       if (now.at === null) loadWorld(keyframe);
     } else if (message.type === "run") {
       set({ run: message.run });
