@@ -11,21 +11,27 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
+from recarena.observatory.arms import Arms
 from recarena.observatory.chronicle import Chronicle, run_of, runs_of
+from recarena.observatory.commands import Commands
 from recarena.observatory.failures import Failure, bad, missing
 from recarena.observatory.feed import MOST_LINES, lines_of
 from recarena.observatory.frames import busiest
 from recarena.observatory.guard import Doors, Guard
 from recarena.observatory.library import Library
 from recarena.observatory.live import Live
-from recarena.observatory.messages import run_json
+from recarena.observatory.messages import item_json, run_json
+from recarena.observatory.persons import Person
+from recarena.observatory.tales import MOST as MOST_EVENTS
+from recarena.observatory.tales import Filter, Tales, place_of
 from recarena.observatory.upstream import Upstream
 from recarena.observatory.worlds import Encoded, Worlds, encoded
+from recarena.v1 import simulation_observe_service_pb2 as observe_pb
 
 STATIC = Path(__file__).with_name("static")
 STALE_AFTER_S = 5
@@ -33,6 +39,8 @@ REVALIDATED = "private, no-cache"
 """Kept, but asked for again each time: after a reset the same address has other contents."""
 PAGES = ("/", "/run/{run}", "/run/{run}/{rest:path}")
 USERS_OF_A_FEED = 200
+ITEMS_A_PAGE = 100
+MOST_BODY_BYTES = 64 * 1024
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -59,6 +67,8 @@ class Site:
         self.library = Library(upstream)
         self.worlds = Worlds(upstream)
         self.live = Live(upstream, self.library)
+        self.arms = Arms(upstream)
+        self.commands = Commands(upstream)
 
     def app(self, doors: Doors) -> ASGIApp:
         """The ASGI application."""
@@ -67,12 +77,22 @@ class Site:
             *(Route(path, answering(self.page)) for path in PAGES),
             Route("/api/me", answering(self.me)),
             Route("/api/runs", answering(self.runs)),
+            Route("/api/runs", answering(self.create), methods=["POST"]),
             Route(run, answering(self.run)),
+            Route(f"{run}/commands", answering(self.command), methods=["POST"]),
             Route(f"{run}/world", answering(self.world)),
             Route(f"{run}/rounds", answering(self.rounds)),
             Route(f"{run}/at/{{round}}", answering(self.at)),
             Route(f"{run}/feed/{{round}}", answering(self.feed)),
             Route(f"{run}/interventions", answering(self.interventions)),
+            Route(f"{run}/events", answering(self.events)),
+            Route(f"{run}/events.jsonl", answering(self.download)),
+            Route(f"{run}/arms", answering(self.standings)),
+            Route(f"{run}/items", answering(self.items)),
+            Route(f"{run}/u/{{user:path}}/memories", answering(self.memories)),
+            Route(f"{run}/u/{{user:path}}/timeline", answering(self.timeline)),
+            Route(f"{run}/u/{{user:path}}/calls", answering(self.calls)),
+            Route(f"{run}/u/{{user:path}}", answering(self.person)),
             WebSocketRoute(f"{run}/live", self.live.endpoint),
             Mount("/static", Files(directory=STATIC, check_dir=False)),
         ]
@@ -151,6 +171,100 @@ class Site:
         await chronicle.ask_for_interventions()
         return JSONResponse({"interventions": chronicle.interventions})
 
+    # ------------------------------------------------------------------ events and arms
+
+    async def events(self, request: Request) -> Response:
+        """Events in words, newest first."""
+        query = request.query_params
+        chronicle, at = await self.chronicle_at(request, query.get("at"))
+        only = Filter.of(query, chronicle)
+        tales = Tales(self.upstream, chronicle, only)
+        limit = number(query.get("limit") or "50", "limit")
+        if not 0 < limit <= MOST_EVENTS:
+            raise bad("limit", f"limit is 1 to {MOST_EVENTS}")
+        before = place_of(query.get("before", ""), "before")
+        after = place_of(query.get("after", ""), "after")
+        found, next_place = await tales.page(at, before, after, limit)
+        counts = await tales.counts(at)
+        return JSONResponse({
+            "events": found,
+            "counts": counts,
+            "total": tales.total(counts),
+            "next": next_place,
+            "at": at,
+        })  # fmt: skip
+
+    async def download(self, request: Request) -> Response:
+        """The same as lines of JSON, all of them."""
+        query = request.query_params
+        chronicle, at = await self.chronicle_at(request, query.get("at"))
+        tales = Tales(self.upstream, chronicle, Filter.of(query, chronicle))
+        name = f"{chronicle.run.run_id}-events.jsonl"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        lines = tales.lines(at)
+        return StreamingResponse(lines, media_type="application/x-ndjson", headers=headers)
+
+    async def standings(self, request: Request) -> Response:
+        """How arms compare."""
+        query = request.query_params
+        chronicle, at = await self.chronicle_at(request, query.get("at"))
+        with_people = query.get("people", "") == "1"
+        return JSONResponse(await self.arms.at(chronicle, at, with_people=with_people))
+
+    async def items(self, request: Request) -> Response:
+        """Items as they are now."""
+        query = request.query_params
+        asked = observe_pb.ListItemsRequest(
+            run_id=request.path_params["run"], text=query.get("q", "")[:200],
+            page_size=ITEMS_A_PAGE, page_token=query.get("before", ""),
+        )  # fmt: skip
+        answer = await self.upstream.ask(self.upstream.observe.ListItems, asked)
+        entries = [item_json(entry) for entry in answer.entries]
+        return JSONResponse({"items": entries, "next": answer.next_page_token})
+
+    # ------------------------------------------------------------------ one user
+
+    async def _person(self, request: Request) -> tuple[Chronicle, Person]:
+        chronicle = await self.library.opened(request.path_params["run"])
+        return chronicle, Person(self.upstream, chronicle, request.path_params["user"])
+
+    async def person(self, request: Request) -> Response:
+        """Who it is."""
+        _, person = await self._person(request)
+        return JSONResponse(await person.about())
+
+    async def memories(self, request: Request) -> Response:
+        """What it remembers."""
+        _, person = await self._person(request)
+        return JSONResponse(await person.memories())
+
+    async def timeline(self, request: Request) -> Response:
+        """What it did and met."""
+        chronicle, person = await self._person(request)
+        query = request.query_params
+        at = number(query["at"], "at") if query.get("at") else chronicle.run.round
+        return JSONResponse(await person.timeline(at, query.get("before", "")))
+
+    async def calls(self, request: Request) -> Response:
+        """What was asked of language models for it in a round."""
+        _, person = await self._person(request)
+        round = number(request.query_params.get("round", ""), "round")
+        return JSONResponse(await person.calls(round))
+
+    # ------------------------------------------------------------------ changing
+
+    async def command(self, request: Request) -> Response:
+        """Drives or steers a run."""
+        run_id = request.path_params["run"]
+        answer = await self.commands.run(run_id, await body_of(request, MOST_BODY_BYTES))
+        if channel := self.live.channel(run_id):
+            channel.look()
+        return JSONResponse(answer)
+
+    async def create(self, request: Request) -> Response:
+        """A new run with the settings of another."""
+        return JSONResponse(await self.commands.create(await body_of(request, MOST_BODY_BYTES)))
+
     async def chronicle_at(self, request: Request, round: str | None) -> tuple[Chronicle, int]:
         """The chronicle of the run in the path, and a committed round of it; without one the last.
         Failure for a round that is none."""
@@ -205,7 +319,7 @@ async def body_of(request: Request, most: int) -> dict[str, Any]:
         raise bad("", "the body is no JSON") from None
     if not isinstance(value, dict):
         raise bad("", "the body is a JSON object")
-    return value  # pyright: ignore[reportUnknownVariableType]
+    return value
 
 
 async def _nothing(request: Request, error: Exception) -> Response:

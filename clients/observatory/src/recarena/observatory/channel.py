@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -61,7 +61,7 @@ class Channel:
         return len(self._listeners)
 
     @asynccontextmanager
-    async def joined(self, listener: Listener, epoch: int, since: int) -> AsyncIterator[None]:
+    async def joined(self, listener: Listener, epoch: int, since: int) -> AsyncGenerator[None]:
         """As long as the listener listens. Its first message is a snapshot, or the rounds that it
         missed since the last that it has of an epoch."""
         if self._published >= 0 and self._chronicle is not None:
@@ -204,7 +204,7 @@ class Channel:
             await asyncio.sleep(max(0.0, INTERVAL_S - (loop.time() - began)))
 
     def _publish(self, chronicle: Chronicle, upto: int, lines: list[Json], left_out: int) -> None:
-        """Tells all of what is new. Nothing is awaited in here: who joins does so before or after."""
+        """Tells all of what is new, and awaits nothing: who joins does so before or after."""
         before, self._version = self._published, self._version + 1
         self._published = upto
         run = chronicle.run_json() | {"round": upto}

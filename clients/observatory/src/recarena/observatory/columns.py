@@ -40,7 +40,9 @@ class Kind(IntEnum):
 
 KINDS = max(UserEvent.Type.values()) + 1
 """One more than the highest number of a type that the contract has."""
-WORDS = {number: name.removeprefix("TYPE_").lower() for name, number in UserEvent.Type.items()}
+WORDS: dict[int, str] = {
+    int(number): name.removeprefix("TYPE_").lower() for name, number in UserEvent.Type.items()
+}
 """Number of a type -> what the page calls it."""
 USABLE = (1, 2)
 """Outcomes of pages that are the recommender's own lists: accepted, violations."""

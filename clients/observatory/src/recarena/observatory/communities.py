@@ -8,6 +8,7 @@ the same communities.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +69,7 @@ def communities_of(users: int, ties: Ties) -> Numbers:
 
 def _moved(nodes: int, graph: Ties, loops: Doubles, batches: int) -> Numbers:
     """[nodes]: labels after nodes went, batch by batch, to the neighbours with most to gain."""
-    strength = np.bincount(graph.a, graph.weight, nodes) + loops
+    strength = summed(graph.a, graph.weight, nodes) + loops
     total = float(strength.sum())
     label, weight_of = np.arange(nodes), strength.copy()
     if not total:
@@ -85,7 +86,7 @@ def _moved(nodes: int, graph: Ties, loops: Doubles, batches: int) -> Numbers:
             moves = best != label[node]
             changed += int(moves.sum())
             label[node[moves]] = best[moves]
-            weight_of = np.bincount(label, strength, nodes)
+            weight_of = summed(label, strength, nodes)
         if changed <= nodes // 1000:
             break
     return label
@@ -103,7 +104,7 @@ def _best(
     keys = np.concatenate([node * nodes + to, nodes_here * nodes + label[nodes_here]])
     weights = np.concatenate([graph.weight[rows], np.zeros(len(nodes_here))])
     pairs, inverse = np.unique(keys, return_inverse=True)
-    inside = np.bincount(inverse, weights)
+    inside = summed(inverse, weights, len(pairs))
     who, where = pairs // nodes, pairs % nodes
     own = where == label[who]
     others = weight_of[where] - np.where(own, strength[who], 0.0)
@@ -117,9 +118,9 @@ def _together(graph: Ties, loops: Doubles, label: Numbers, groups: int) -> tuple
     """The network of the groups, and what stays inside each."""
     a, b = label[graph.a], label[graph.b]
     inside = a == b
-    kept = np.bincount(label, loops, groups) + np.bincount(a[inside], graph.weight[inside], groups)
+    kept = summed(label, loops, groups) + summed(a[inside], graph.weight[inside], groups)
     pairs, inverse = np.unique(a[~inside] * groups + b[~inside], return_inverse=True)
-    weight = np.bincount(inverse, graph.weight[~inside], len(pairs))
+    weight = summed(inverse, graph.weight[~inside], len(pairs))
     return Ties(pairs // groups, pairs % groups, weight), kept
 
 
@@ -138,7 +139,7 @@ def _without_tiny(users: int, label: Numbers, ways: Ties, alone: NDArray[np.bool
         a, b = label[ways.a], label[ways.b]
         out = tiny[a] & (a != b)
         pairs, inverse = np.unique(a[out] * (apart + 1) + b[out], return_inverse=True)
-        weight = np.bincount(inverse, ways.weight[out], len(pairs))
+        weight = summed(inverse, ways.weight[out], len(pairs))
         group, to = pairs // (apart + 1), pairs % (apart + 1)
         # Into larger ones, so that two tiny ones do not change places for ever.
         larger = (size[to] > size[group]) | ((size[to] == size[group]) & (to < group))
@@ -164,3 +165,8 @@ def _sorted(label: Numbers, alone: NDArray[np.bool_]) -> Numbers:
     number = np.empty(len(groups), np.int64)
     number[np.lexsort((first, -size, last))] = np.arange(len(groups))
     return number[inverse]
+
+
+def summed(at: NDArray[np.integer[Any]], values: Doubles, length: int) -> Doubles:
+    """[length]: sums of the values at each place."""
+    return np.bincount(at, values, length).astype(np.float64, copy=False)

@@ -45,13 +45,16 @@ def watches_of(events: Columns, users: int) -> NDArray[np.int64]:
 
 
 def busiest(events: Columns, actions: Bytes, most: int) -> NDArray[np.int64]:
-    """Numbers of at most so many users who did something: by action from the highest, then by how
-    much they did, then by number."""
-    done = np.bincount(events.user[(events.kind != Kind.SHOWN) & (events.user >= 0)],
-                       minlength=len(actions))  # fmt: skip
+    """Numbers of at most so many users who did something, of all actions some: first whoever did
+    most of each action, from the highest down, then the next of each."""
+    counted = events.user[(events.kind != Kind.SHOWN) & (events.user >= 0)]
+    done = np.bincount(counted, minlength=len(actions))
     there = np.flatnonzero(actions > 0)
-    order = np.lexsort((there, -done[there], -actions[there].astype(np.int64)))
-    return there[order[:most]]
+    order = there[np.lexsort((there, -done[there], -actions[there].astype(np.int64)))]
+    first_of = np.flatnonzero(np.diff(actions[order].astype(np.int64), prepend=-1))
+    place = np.arange(len(order))
+    rank = place - first_of[np.searchsorted(first_of, place, side="right") - 1]
+    return order[np.lexsort((place, rank))][:most]
 
 
 def keyframe(

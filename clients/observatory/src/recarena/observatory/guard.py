@@ -29,7 +29,8 @@ MARK = "x-recarena"
 """A header that another site's form cannot send."""
 POLICY_VIOLATED = 1008
 """Code with which sockets are refused before they are open."""
-SIGN_IN = """<!doctype html><html lang="en"><meta charset="utf-8"><title>RecArena observatory</title>
+SIGN_IN = """<!doctype html><html lang="en"><meta charset="utf-8">
+<title>RecArena observatory</title>
 <h1>This page is not signed in</h1>
 <p>Open the address that <code>recarena observatory</code> printed when it was started; it has a
 token in it. It is needed once in a browser, and again when the program was started anew.</p></html>
@@ -144,7 +145,7 @@ class Guard:
         return answer
 
     def _is_known(self, headers: Headers) -> bool:
-        jar = SimpleCookie[str]()
+        jar = SimpleCookie()
         try:
             jar.load(headers.get("cookie", ""))
         except CookieError:

@@ -6,7 +6,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recarena.observatory.communities import Doubles, Numbers, Ties, communities_of
 
@@ -170,10 +169,3 @@ def _fitted(places: Doubles, community: Numbers, centres: Doubles, radius: Doubl
     return Layout(
         moved[:, 0], moved[:, 1], community, islands[:, 0], islands[:, 1], radius * scale[0]
     )
-
-
-def undirected(
-    users: int, source: NDArray[np.int64], other: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """[relations]: a number that is the same for a tie and the tie back."""
-    return np.minimum(source, other) * users + np.maximum(source, other)

@@ -20,7 +20,7 @@ Json = dict[str, Any]
 class Spent(Protocol):
     """What language models took."""
 
-    def HasField(self, field_name: Any, /) -> bool:
+    def HasField(self, field_name: Any, /) -> bool:  # noqa: N802
         """Whether a number is known."""
         ...
 

@@ -104,7 +104,7 @@ class _Edges:
 
 
 def _edges(number_of: dict[str, int], relations: list[run_pb2.Relation]) -> _Edges:
-    """Each pair once; of a tie and the tie back, the closer one says how close and of which kind."""
+    """Each pair once; of a tie and the tie back, the closer one says how close it is."""
     best: dict[tuple[int, int], tuple[float, str]] = {}
     for one in relations:
         a, b = number_of.get(one.user_id, -1), number_of.get(one.other_user_id, -1)
