@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 
 from recarena.server.interventions import Planned
 from recarena.server.runs import Run
+from recarena.server.store.journal import FILE
 from recarena.server.types import InterventionKind
 
 
@@ -45,13 +46,17 @@ def _changes(interventions: Sequence[Planned]) -> list[tuple[str, int, bool]]:
     ]
 
 
-_made: WeakKeyDictionary[Run, tuple[int, Played]] = WeakKeyDictionary()
+_made: WeakKeyDictionary[Run, tuple[tuple[int, int], Played]] = WeakKeyDictionary()
 
 
 def played(run: Run) -> Played:
-    """Who is played by people in a run; made anew only after a change of the run."""
+    """Who is played by people in a run; made anew only when there are new interventions, or some
+    of them took effect."""
+    journal = run.folder.path / FILE
+    size = journal.stat().st_size if journal.exists() else 0
+    key = size, len(run.world.round_of)
     kept = _made.get(run)
-    if kept is None or kept[0] != run.changes:
-        kept = run.changes, Played(run)
+    if kept is None or kept[0] != key:
+        kept = key, Played(run)
         _made[run] = kept
     return kept[1]

@@ -19,11 +19,12 @@ ITEM_FIELDS = ("item_id", "title", "description", "categories", "attributes")
 
 
 def intervention_message(planned: Planned) -> steering_pb2.Intervention:
-    """An intervention as it was accepted."""
+    """An intervention as it was accepted. Its time is told in milliseconds, as it is kept."""
+    milliseconds = planned.time.microsecond // 1000
     made = steering_pb2.Intervention(
         number=planned.number,
         by=planned.by,
-        receive_time=timestamp(planned.time),
+        receive_time=timestamp(planned.time.replace(microsecond=1000 * milliseconds)),
         round=planned.round,
         applied=planned.applied,
         text=planned.text,
