@@ -13,7 +13,7 @@ export function makeCamera() {
     camera.ox = camera.width / 2 - camera.k * (box.x0 + box.x1) / 2;
     camera.oy = camera.height / 2 - camera.k * (box.y0 + box.y1) / 2;
     camera.least = camera.k * 0.4;
-    camera.most = Math.max(camera.k * 4, 44 / model.spacing);
+    camera.most = Math.max(camera.k * 4, 80 / model.spacing);
     glide = null;
   };
   camera.worldX = (px) => (px - camera.ox) / camera.k;

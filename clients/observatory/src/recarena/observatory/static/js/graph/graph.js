@@ -283,7 +283,7 @@ export function makeGraph(host, on) {
     /** Comes close to a user. @param {number} user */
     approach(user) {
       if (view.model && user >= 0) {
-        camera.goTo(view.model.x[user], view.model.y[user], Math.max(camera.k, 36 / view.model.spacing), performance.now(), motion.still);
+        camera.goTo(view.model.x[user], view.model.y[user], Math.max(camera.k, 60 / view.model.spacing), performance.now(), motion.still);
         moved();
       }
     },

@@ -3,7 +3,7 @@
 const PLACES = 768;
 const LIFE = 1100; // ms a message travels
 const PULSE = 600; // ms a ring around a user grows
-const SPREAD = 16; // acquaintances that a post is seen to reach
+const SPREAD = 8; // acquaintances that a post is seen to reach
 
 export function makeMessages() {
   const from = new Uint32Array(PLACES), to = new Uint32Array(PLACES), action = new Uint8Array(PLACES), born = new Float64Array(PLACES);
@@ -64,11 +64,11 @@ export function makeMessages() {
         if (!lines) continue;
         ctx.strokeStyle = ctx.fillStyle = palette.actions[code];
         ctx.lineWidth = 1.25 * ratio;
-        ctx.globalAlpha = 0.5;
+        ctx.globalAlpha = 0.4;
         ctx.stroke();
         ctx.globalAlpha = 1;
         if (!dots || still) continue;
-        const r = Math.max(2.2 * ratio, Math.min(6 * ratio, radius * 0.6));
+        const r = Math.max(1.75 * ratio, Math.min(5 * ratio, radius * 0.45));
         ctx.beginPath();
         for (let i = 0; i < PLACES; i++) {
           const t = (now - born[i]) / LIFE;

@@ -1,7 +1,7 @@
 // The middle layer: users as dots from afar, as faces with a ring and a glyph from near; labels where there is room.
 
 const NEAR = 9; // dot radius in CSS pixels from which faces are drawn
-const CELL_W = 16, CELL_H = 16;
+const CELL_W = 8, CELL_H = 8;
 
 /** Radius of a user in CSS pixels. */
 export const radiusOf = (model, camera) => Math.max(2.4, Math.min(22, model.spacing * camera.k * 0.36));
@@ -26,6 +26,13 @@ export function makeRoom() {
       for (let r = r0; r <= r1; r++) for (let c = c0; c <= c1; c++) if (taken[r * columns + c]) return false;
       for (let r = r0; r <= r1; r++) for (let c = c0; c <= c1; c++) taken[r * columns + c] = 1;
       return true;
+    },
+    /** Takes a box whatever is there. */
+    block(x, y, w, h) {
+      const c1 = Math.min(columns - 1, Math.floor((x + w) / CELL_W)), r1 = Math.min(rows - 1, Math.floor((y + h) / CELL_H));
+      for (let r = Math.max(0, Math.floor(y / CELL_H)); r <= r1; r++) {
+        for (let c = Math.max(0, Math.floor(x / CELL_W)); c <= c1; c++) taken[r * columns + c] = 1;
+      }
     },
   };
 }
@@ -81,6 +88,7 @@ function faces(ctx, view, kx, ox, oy, radius) {
     ctx.strokeStyle = palette.actions[code];
     ctx.lineWidth = (code ? 2.5 : 1.25) * ratio;
     ctx.stroke();
+    view.room.block((px - radius * 0.7) / ratio, (py - radius * 0.7) / ratio, radius * 1.4 / ratio, radius * 1.4 / ratio);
     if (code) {
       const side = Math.max(12 * ratio, radius * 0.85);
       ctx.drawImage(glyphs.sheet, code * glyphs.side, 0, glyphs.side, glyphs.side, px + radius * 0.35, py + radius * 0.3, side, side);

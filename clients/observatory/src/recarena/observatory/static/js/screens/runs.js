@@ -66,7 +66,7 @@ function columnsFor({ why, bundle, marked, mark, open, again }) {
     { key: "users", label: "Users", align: "num", value: (r) => r.users, render: (r) => number(r.users), narrow: false },
     { key: "arms", label: "Arms", value: (r) => r.arms.length, narrow: false, render: (r) => html`<span class="clip" title=${r.arms.map((a) => a.arm_id).join(", ")}>${r.arms.map((a) => a.arm_id).join(", ")}</span>` },
     { key: "minds", label: "Minds", value: (r) => r.minds, narrow: false, render: (r) => html`<span class="clip" title=${r.minds}>${r.minds || "–"}</span>` },
-    { key: "seed", label: "Seed", align: "num", value: (r) => r.seed, narrow: false, render: (r) => r.seed },
+    { key: "seed", label: "Seed", align: "num", value: (r) => r.seed, narrow: false, render: (r) => html`<span class="small">${r.seed}</span>` },
     { key: "cost", label: "Cost", align: "num", value: (r) => r.spending?.cost ?? null, narrow: false, render: (r) => (r.spending ? money(r.spending.cost, r.spending.currency) : html`<span class="muted">none</span>`) },
     { key: "created", label: "Created", value: (r) => r.created, narrow: false, render: (r) => html`<span class="small">${date(r.created)}</span>` },
     { key: "do", label: html`<span class="sr">What to do</span>`, align: "num", narrow: !bundle, render: (r) => (bundle ? null : html`<span class="row-actions">

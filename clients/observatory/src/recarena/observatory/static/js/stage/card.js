@@ -39,16 +39,16 @@ export function UserCard({ store, world, user, onZoom }) {
   const action = ACTIONS[shown?.actions[user] ?? 0].name, played = shown?.people.includes(user);
   const profile = world.profiles?.[user] ?? {};
   const facts = [profile.age, profile.gender, profile.occupation].filter(Boolean).join(", ");
-  return html`<aside class="card panel" aria-label=${`${world.names[user]}, selected`}>
-    <div class="card-head"><${Avatar} user=${id} size=${44} action=${action} /><div class="card-name"><h2>${world.names[user]}</h2>
+  return html`<aside class="stage-card panel" aria-label=${`${world.names[user]}, selected`}>
+    <div class="stage-card-head"><${Avatar} user=${id} size=${44} action=${action} /><div class="stage-card-name"><h2>${world.names[user]}</h2>
       <span class="muted small">${id} · ${world.arms[world.arm[user]] ?? ""}</span></div>
       <button type="button" class="icon-button" aria-label="Let go of this user" title="Let go (Escape)" onClick=${() => setQuery({ u: null })}>✕</button></div>
-    <p class="card-now"><${ActionLabel} action=${action} />${played ? html` <${PersonBadge} />` : null}<span class="muted">${count(shown?.watches[user] ?? 0, "watch", "watches")} · ${count(ties.length, "tie")}</span></p>
+    <p class="stage-card-now"><${ActionLabel} action=${action} />${played ? html` <${PersonBadge} />` : null}<span class="muted">${count(shown?.watches[user] ?? 0, "watch", "watches")} · ${count(ties.length, "tie")}</span></p>
     ${facts ? html`<p class="muted small">${facts}</p>` : null}
-    ${line ? html`<p class="card-line"><${Sentence} line=${{ ...line, user_id: id }} run=${run} at=${at} /></p>` : null}
-    ${ties.length ? html`<p class="card-ties small">${ties.slice(0, TIES).map((t) => html`<button key=${t.user} type="button" class="link-button"
+    ${line ? html`<p class="stage-card-line"><${Sentence} line=${{ ...line, user_id: id }} run=${run} at=${at} /></p>` : null}
+    ${ties.length ? html`<p class="stage-card-ties small">${ties.slice(0, TIES).map((t) => html`<button key=${t.user} type="button" class="link-button"
       onClick=${() => setQuery({ u: world.ids[t.user] })}>${world.names[t.user]}</button>`)}${ties.length > TIES ? html`<span class="muted">and ${ties.length - TIES} more</span>` : null}</p>` : null}
-    <p class="card-links"><a class="button" href=${href("person", { run, user: id }, { at })}>Person</a>
+    <p class="stage-card-links"><a class="button" href=${href("person", { run, user: id }, { at })}>Person</a>
       ${whyNotSteer(me) ? null : html`<a class="button" href=${href("play", { run, user: id })}>Play</a>`}
       <button type="button" class="button" onClick=${onZoom}>Come close</button></p></aside>`;
 }

@@ -37,7 +37,7 @@ export function Feed({ store, only, chosen }) {
   const hold = () => { if (at === null && !held) setHeld(source); };
   const free = () => { if (!box.current?.contains(document.activeElement)) setHeld(null); };
   const what = [only ? ACTIONS[actionCode(only)].word.toLowerCase() : "", chosen ? "one user" : ""].filter(Boolean).join(", ");
-  return html`<section class="panel feed" aria-label="Feed of the round" onMouseEnter=${hold} onMouseLeave=${() => setHeld(null)}>
+  return html`<section class="panel stage-feed" aria-label="Feed of the round" onMouseEnter=${hold} onMouseLeave=${() => setHeld(null)}>
     <div class="panel-head"><h2 class="panel-title">${at === null ? "Now" : `Round ${at}`}</h2>${what ? html`<span class="muted small">${what}</span>` : null}
       <span class="feed-note muted small">${waiting ? "held while you read" : at === null && leftOut && running ? `and ${number(leftOut)} more events` : ""}</span></div>
     ${lines.length ? html`<ol class="feed-list" ref=${box} tabIndex="0" aria-label="Lines, newest first" onFocusCapture=${hold} onBlurCapture=${() => setTimeout(free, 0)}>

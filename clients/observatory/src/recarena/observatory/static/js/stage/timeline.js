@@ -90,13 +90,13 @@ export function Timeline({ store }) {
   }, [store]);
 
   const value = at ?? last, of = Math.max(1, last);
-  return html`<section class="timeline panel" aria-label="Timeline">
+  return html`<section class="rounds-line panel" aria-label="Timeline">
     <button type="button" class="icon-button play" aria-label=${playing ? "Stop playing" : "Play rounds"} title=${`${playing ? "Stop playing" : "Play rounds"} (space)`}
       disabled=${last < 1} onClick=${toggle}><svg width="16" height="16" viewBox="0 0 16 16" aria-hidden="true"><path fill="currentColor" d=${playing ? "M3 2h4v12H3zM9 2h4v12H9z" : "M4 2l10 6-10 6z"} /></svg></button>
     <label class="speed"><span class="sr">Rounds a second</span><select value=${String(speed)} onChange=${(e) => setSpeed(Number(e.target.value))}
       title="Rounds a second">${SPEEDS.map((s) => html`<option key=${s} value=${String(s)} selected=${s === speed}>${s}/s</option>`)}</select></label>
     <div class="track"><svg class="track-profile" viewBox="0 0 1000 24" preserveAspectRatio="none" aria-hidden="true"><path d=${path} /></svg>
-      ${marks.map((m) => html`<button key=${m.round} type="button" class="mark" style=${{ left: `${(100 * m.round / of).toFixed(3)}%` }} tabIndex="-1"
+      ${marks.map((m) => html`<button key=${m.round} type="button" class="round-mark" style=${{ left: `${(100 * m.round / of).toFixed(3)}%` }} tabIndex="-1"
         title=${`Round ${m.round}: ${m.text}`} aria-label=${`Round ${m.round}: ${m.text}`} onClick=${() => seek(store, m.round)}></button>`)}
       <input type="range" min="0" max=${of} step="1" value=${value} disabled=${last < 1} aria-label="Round shown"
         aria-valuetext=${at === null ? `${running ? "Live" : "Last"}, round ${last}` : `Round ${at} of ${last}`}

@@ -80,7 +80,7 @@ export function Chart({ title, unit = "", x, series, decimals = 0, marks = [], a
   return html`<figure class="chart"><figcaption class="chart-head"><span class="chart-title">${title}${unit ? html` <span class="unit">${unit}</span>` : null}</span>
     ${controls ? html`<span class="chart-controls"><label class="tick"><input type="checkbox" checked=${smooth} onChange=${(e) => setSmooth(e.target.checked)} />Smooth over ${width} rounds</label>
       <button type="button" class="link-button" aria-pressed=${String(asTable)} onClick=${() => setAsTable(!asTable)}>${asTable ? "Show as chart" : "Show as table"}</button></span>` : null}</figcaption>
-    <div class="chart-legend">${row >= 0 ? html`<span class="muted">${xLabel} ${x[row]}</span>` : null}${series.map((s, i) => html`<span key=${s.label} class="legend-item"><${Swatch}
+    <div class="chart-legend">${row >= 0 && (controls || hover !== null) ? html`<span class="muted">${xLabel} ${x[row]}</span>` : null}${series.map((s, i) => html`<span key=${s.label} class="legend-item"><${Swatch}
       index=${i} />${s.label} <b>${number(data[i + 1]?.[row], decimals)}</b></span>`)}</div>
     ${asTable ? html`<div class="table-box tall" tabIndex="0" role="region" aria-label=${`${title} as a table`}><table class="table"><caption class="sr">${title}</caption><thead><tr><th scope="col" class="num">${xLabel}</th>${series.map((s) => html`<th
         key=${s.label} scope="col" class="num">${s.label}</th>`)}</tr></thead><tbody>${x.slice(-500).map((value, j) => {

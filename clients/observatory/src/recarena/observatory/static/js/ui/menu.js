@@ -11,10 +11,21 @@ export function MenuButton({ label, items, disabled = false, title, kind = "" })
   const entries = () => [...root.current.querySelectorAll('[role="menuitem"]')];
   useEffect(() => {
     if (!open) return undefined;
+    const box = root.current.querySelector("button").getBoundingClientRect(), list = root.current.querySelector(".menu-list");
+    list.style.right = `${Math.max(8, document.documentElement.clientWidth - box.right)}px`;
+    const below = window.innerHeight - box.bottom - 12 >= list.offsetHeight;
+    list.style.top = `${below ? box.bottom + 4 : Math.max(8, box.top - 4 - list.offsetHeight)}px`;
     entries()[0]?.focus();
     const away = (e) => { if (!root.current.contains(e.target)) setOpen(false); };
+    const leave = () => setOpen(false);
     document.addEventListener("pointerdown", away);
-    return () => document.removeEventListener("pointerdown", away);
+    window.addEventListener("resize", leave);
+    document.addEventListener("scroll", leave, true);
+    return () => {
+      document.removeEventListener("pointerdown", away);
+      window.removeEventListener("resize", leave);
+      document.removeEventListener("scroll", leave, true);
+    };
   }, [open]);
   const shut = () => {
     setOpen(false);

@@ -15,14 +15,14 @@ export const ActionLabel = ({ action }) => html`<span class="action-label"><${Gl
   ACTIONS[actionCode(action)].word}</span>`;
 
 const STATES = {
-  created: ["Not started", "○"], waiting_for_recommenders: ["Waiting for recommenders", "◔"], running: ["Running", "▶"],
+  created: ["Not started", "○"], waiting_for_recommenders: ["Waiting", "◔"], running: ["Running", "▶"],
   paused: ["Paused", "❚❚"], succeeded: ["Finished", "✓"], failed: ["Failed", "✕"], stopped: ["Stopped", "■"],
 };
 
 /** State of a run: shape and word. @param {{state: string}} props */
 export function StateBadge({ state }) {
   const [word, mark] = STATES[state] ?? [state, "?"];
-  return html`<span class=${`badge state-${state}`}><span class="badge-mark" aria-hidden="true">${mark}</span>${word}</span>`;
+  return html`<span class=${`badge state-${state}`} data-state=${state}><span class="badge-mark" aria-hidden="true">${mark}</span>${word}</span>`;
 }
 
 /** Word of a run's state. @param {string} state */
