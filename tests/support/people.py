@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from recarena.server.interventions import Change
 from recarena.server.minds.choice import ChoiceMind
 from recarena.server.minds.person.rules import acquaintances, can_turn_page
 from recarena.server.minds.person.turns import (
@@ -25,7 +26,8 @@ from recarena.server.minds.person.turns import (
     WatchChoice,
 )
 from recarena.server.ports import Activities, Openings, PageDecision, PageView, SocialDecision
-from recarena.server.types import NOBODY, NOTHING, EventKind, Ints
+from recarena.server.runs import Run
+from recarena.server.types import NOBODY, NOTHING, EventKind, InterventionKind, Ints
 from recarena.server.world import World
 
 Wait = Callable[[Turn], Awaitable[None]]
@@ -144,3 +146,42 @@ def taken_over(world: World, *users: int, turn_time_s: float = 60.0) -> World:
 async def late_or_early(turn: Turn, delays: dict[int, float]) -> None:
     """Takes its time, by user."""
     await asyncio.sleep(delays.get(turn.user, 0.0))
+
+
+async def sit_down(
+    run: Run, users: Sequence[int], script: Callable[[Turn], Choice | None] = whim,
+    after_s: float = 0.0,
+) -> None:  # fmt: skip
+    """Decides for users at the desk of a live run, each by itself, until it is cancelled. Where the
+    script says nothing, the turn passes."""
+
+    async def play(user: int) -> None:
+        seen = -1
+        while True:
+            state = await run.desk.watch(user, seen)
+            seen = state.version
+            if state.open is None:
+                continue
+            if after_s:
+                await asyncio.sleep(after_s)
+            choice = script(state.open.turn)
+            if choice is not None:
+                run.desk.decide(user, state.open.id, choice)
+
+    async with asyncio.TaskGroup() as group:
+        for user in users:
+            group.create_task(play(user))
+
+
+def take_over(run: Run, *users: int, turn_time_s: float = 60.0) -> None:
+    """Asks the run for these users from its next round on."""
+    for user in users:
+        values = {"user_id": run.world.population.user_ids[user], "turn_time_s": turn_time_s}
+        run.intervene(Change(InterventionKind.TAKE_OVER, values), by="test")
+
+
+def hand_back(run: Run, *users: int) -> None:
+    """The reverse."""
+    for user in users:
+        values = {"user_id": run.world.population.user_ids[user]}
+        run.intervene(Change(InterventionKind.HAND_BACK, values), by="test")
