@@ -124,6 +124,10 @@ class Chronicle:
         """[users]: what each did in a round that is folded in."""
         return self._actions[round]
 
+    def watched(self, round: int) -> frames.Shorts:
+        """[users]: watches of each up to a round that is folded in."""
+        return self._watches[round]
+
     def keyframe(self, round: int) -> Json:
         """The keyframe of a round that is folded in."""
         pair = self._actions[round], self._watches[round]

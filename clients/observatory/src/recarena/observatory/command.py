@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import socket
 
     from recarena.observatory.guard import Doors
+    from recarena.observatory.output import Output
     from recarena.observatory.upstream import Access
 
 TOKEN = "RECARENA_TOKEN"
@@ -61,6 +62,15 @@ def command(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Serve the page off loopback, in the clear.")
     ] = False,
+    run: Annotated[
+        str, typer.Option("--run", metavar="RUN", help="With --bundle: the run to write down.")
+    ] = "",
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Write the run's pages as files that open from disk, and end."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Watch runs in a browser: live or again, steer them, play their users.
@@ -74,20 +84,23 @@ def command(
 
     output = Output(as_json)
     access = _access(server, token_file, tls or bool(tls_cert), (tls_ca, tls_cert, tls_key))
+    if bundle is not None or run:
+        if bundle is None or not run:
+            fail("--bundle DIR and --run RUN go together")
+        _export(access, run, bundle, output)
+        return
     _serve(access, listen, output, open_browser=open_browser, read_only=read_only,
            public=tuple(public_url or ()), insecure=insecure)  # fmt: skip
 
 
 def _serve(
-    access: Access, listen: str, output: object, *, open_browser: bool, read_only: bool,
+    access: Access, listen: str, output: Output, *, open_browser: bool, read_only: bool,
     public: tuple[str, ...], insecure: bool,
 ) -> None:  # fmt: skip
     from recarena.observatory.guard import origin_of
-    from recarena.observatory.output import Output
     from recarena.observatory.serving import Serving, serve
     from recarena.observatory.upstream import NotLetIn
 
-    assert isinstance(output, Output)
     for one in public:
         try:
             origin_of(one)
@@ -112,6 +125,26 @@ def _serve(
             )
         except NotLetIn as error:
             fail(str(error))
+
+
+def _export(access: Access, run: str, folder: Path, output: Output) -> None:
+    from recarena.observatory.bundle import CannotExport, Contents, export
+    from recarena.observatory.joining import CannotJoin
+    from recarena.observatory.serving import knocked
+    from recarena.observatory.upstream import NotLetIn, Upstream
+
+    async def act() -> Contents:
+        upstream = Upstream(access)
+        try:
+            await knocked(upstream, lambda: output.waiting(access.address))
+            return await export(upstream, run, folder, output.progress)
+        finally:
+            await upstream.close()
+
+    try:
+        output.exported(asyncio.run(act()), run)
+    except (NotLetIn, CannotExport, CannotJoin) as error:
+        fail(str(error))
 
 
 def _access(

@@ -142,18 +142,38 @@ class Commands:
         return {"run": run_json((await self._upstream.ask(method, request)).run)}
 
     async def _create(self, asked: Json) -> Json:
-        run = await run_of(self._upstream, _text(asked, "from"))
+        source, run_id, key = _text(asked, "from"), _text(asked, "run_id"), _key(asked)
+        run = await run_of(self._upstream, source)
+        seed = _seed(asked)
+        rounds = _whole(asked, "rounds", 1, 2**31 - 1, run.round_limit)
+        if rounds != run.round_limit:
+            return await self._create_anew(run, run_id, seed, rounds, key)
+        # A world that was made for a run has no name to make it by: its copy is a fork.
+        fork = control_pb.ForkRunRequest(
+            run_id=source, round=0, new_run_id=run_id, request_id=f"{key}/fork"
+        )
+        made = await self._driven(self._upstream.control.ForkRun, fork)
+        if seed is None or seed == run.seed:
+            return made
+        reset = control_pb.ResetRunRequest(run_id=run_id, seed=seed, request_id=f"{key}/reset")
+        return await self._driven(self._upstream.control.ResetRun, reset)
+
+    async def _create_anew(
+        self, run: run_pb2.Run, run_id: str, seed: int | None, rounds: int, key: str
+    ) -> Json:
         fresh = run_pb2.Run(
-            run_id=_text(asked, "run_id"), seed=run.seed, round_limit=run.round_limit,
+            run_id=run_id, seed=run.seed if seed is None else seed, round_limit=rounds,
             world=run.world, arms=run.arms, settings=run.settings,
         )  # fmt: skip
-        seed = _seed(asked)
-        if seed is not None:
-            fresh.seed = seed
-        if asked.get("rounds") is not None:
-            fresh.round_limit = _whole(asked, "rounds", 1, 2**31 - 1)
-        request = control_pb.CreateRunRequest(run=fresh, request_id=_key(asked))
-        return await self._driven(self._upstream.control.CreateRun, request)
+        request = control_pb.CreateRunRequest(run=fresh, request_id=key)
+        try:
+            return await self._driven(self._upstream.control.CreateRun, request)
+        except Failure as failure:
+            if failure.field != "run.world" and failure.status != 404:
+                raise
+            text = f"the world of {run.run_id} was made for it, and the server has no name for it"
+            remedy = f"Leave it at {run.round_limit} rounds"
+            raise bad("rounds", text, remedy) from None
 
     # ------------------------------------------------------------------ steering
 

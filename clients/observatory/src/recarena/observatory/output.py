@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from recarena.observatory.bundle import Contents
 from recarena.observatory.guard import Doors
 
 
@@ -37,6 +38,23 @@ class Output:
             f"No RecArena server at {server} yet: waiting for it. Start one with "
             f"recarena serve --listen {server}",
         )
+
+    def progress(self, what: str) -> None:
+        """What is being written."""
+        self._say({"event": "writing", "what": what}, f"Writing {what} …")
+
+    def exported(self, contents: Contents, run: str) -> None:
+        """A bundle is written."""
+        page = contents.folder / "index.html"
+        left_out = "".join(f"\n  - {one}" for one in contents.left_out)
+        self._say(
+            {
+                "event": "exported", "run": run, "page": str(page), "bytes": contents.bytes,
+                **contents.as_json(),
+            },
+            f"{run}, {contents.rounds} rounds, {contents.bytes / 1e6:.1f} MB: open {page}\n"
+            f"Not in it:{left_out}",
+        )  # fmt: skip
 
     def _say(self, event: dict[str, Any], text: str) -> None:
         if self._as_json:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from recarena.observatory.app import Site
 from recarena.observatory.failures import Failure
@@ -36,6 +37,15 @@ class Serving:
     read_only: bool
 
 
+class Sockets(WebSocketsSansIOProtocol):
+    """WebSockets; one that does not answer is gone at once, with all that waits for it."""
+
+    def keepalive_timeout(self) -> None:
+        """No answer came to a ping."""
+        super().keepalive_timeout()
+        self.transport.abort()
+
+
 class Web(uvicorn.Server):
     """The web server; signals are not its business."""
 
@@ -44,7 +54,7 @@ class Web(uvicorn.Server):
             uvicorn.Config(
                 app,
                 http="h11",
-                ws="websockets-sansio",
+                ws=Sockets,
                 ws_max_size=4096,
                 ws_per_message_deflate=False,
                 lifespan="off",
