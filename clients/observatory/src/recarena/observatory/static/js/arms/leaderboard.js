@@ -38,7 +38,7 @@ function Row({ arm, metric, axis, groupStart, ranked }) {
         ${arm.recommender_id !== arm.arm_id && html`<span class="muted arm-recommender">${arm.recommender_id}</span>`}
         ${arm.connected === false && html`<${Badge} mark="○" title="The recommender has no session now">away<//>`}</th>
       <td class="num measure"><${Measure} one=${one} metric=${metric} /></td>
-      <td class="bar"><${IntervalBar} one=${one} axis=${axis} metric=${metric} best=${ranked && arm.rank === 1} /></td>
+      <td class="bars"><${IntervalBar} one=${one} axis=${axis} metric=${metric} best=${ranked && arm.rank === 1} /></td>
       <td class="num" title=${`counted: ${number(one?.n)}`}>${number(one?.n)}</td>
       <td class="num">${number(arm.users)}</td>
       <td class="num"><${Latency} latency=${arm.latency} /></td>
@@ -63,7 +63,7 @@ export function Leaderboard({ board, metric }) {
             <th scope="col" class="num">Rank</th>
             <th scope="col">Arm</th>
             <th scope="col" class="num measure">${metric.label}<span class="measure-unit">${metric.unit ? `${metric.unit}, ` : ""}with interval</span></th>
-            <th scope="col" class="bar"><span class="sr">${metric.label} on a common axis</span><${AxisHead} axis=${axis} metric=${metric} /></th>
+            <th scope="col" class="bars"><span class="sr">${metric.label} on a common axis</span><${AxisHead} axis=${axis} metric=${metric} /></th>
             <th scope="col" class="num" title="how many the measure is of">n</th>
             <th scope="col" class="num">Users</th>
             <th scope="col" class="num">Latency p50 / p95</th>

@@ -5,6 +5,7 @@ import { get, runPath } from "../api.js";
 import { href } from "../router.js";
 import { date } from "../ui/format.js";
 import { Badge, Empty, Failed, Loading } from "../ui/parts.js";
+import { Sentence } from "../ui/sentence.js";
 import { Table } from "../ui/table.js";
 import { since } from "./since.js";
 
@@ -13,7 +14,7 @@ const KINDS = {
   tell_user: "talk", take_over: "take over", hand_back: "hand back",
 };
 
-function columns(run, now) {
+function columns(run, now, nameOf) {
   return [
     { key: "number", label: "No.", align: "num", value: (one) => one.number, render: (one) => one.number },
     { key: "round", label: "Round", align: "num", value: (one) => one.round,
@@ -22,7 +23,7 @@ function columns(run, now) {
       render: (one) => (one.applied ? html`<${Badge} mark="✓">applied<//>` : html`<${Badge} mark="◔" kind="pending">pending<//>`) },
     { key: "kind", label: "Kind", value: (one) => one.kind, narrow: false, render: (one) => KINDS[one.kind] ?? one.kind },
     { key: "text", label: "What",
-      render: (one) => html`<span class="audit-text">${one.text}</span>${one.user_id && html` <a class="audit-user" href=${href("person", { run, user: one.user_id })}>${one.user_id}</a>`}
+      render: (one) => html`<${Sentence} run=${run} line=${{ text: one.text, user_id: one.user_id, name: nameOf(one.user_id) }} />
         <details class="audit-change"><summary>fields</summary><pre tabindex="0">${JSON.stringify(one.change, null, 2)}</pre></details>` },
     { key: "by", label: "By", value: (one) => one.by, render: (one) => one.by || html`<span class="muted">–</span>` },
     { key: "received", label: "When", value: (one) => one.received,
@@ -30,8 +31,11 @@ function columns(run, now) {
   ];
 }
 
-/** @param {{run: string, version: string}} props `version` changes when there is something new to read */
-export function Audit({ run, version, at }) {
+/**
+ * @param {{run: string, version: string, at: number|null, nameOf: (user_id: string) => string}} props
+ *   `version` changes when there is something new to read
+ */
+export function Audit({ run, version, at, nameOf }) {
   const [state, setState] = useState({ list: null, error: null });
   useEffect(() => {
     let over = false;
@@ -47,7 +51,7 @@ export function Audit({ run, version, at }) {
   if (!state.list) return html`<${Loading} what="Reading the audit" lines=${4} />`;
   const list = at === null ? state.list : state.list.filter((one) => one.round <= at);
   return html`
-    <${Table} caption="Interventions" rows=${list} columns=${columns(run, Date.now())} rowKey=${(one) => one.number}
+    <section class="panel audit" aria-label="Audit"><${Table} caption="Interventions" rows=${list} columns=${columns(run, Date.now(), nameOf)} rowKey=${(one) => one.number}
       empty=${html`<${Empty} title="Nobody has changed anything">
-        ${at === null ? "What operators change in this run is listed here, with the round in which it took effect." : `Up to round ${at} nothing was changed.`}<//>`} />`;
+        ${at === null ? "What operators change in this run is listed here, with the round in which it took effect." : `Up to round ${at} nothing was changed.`}<//>`} /></section>`;
 }

@@ -62,7 +62,7 @@ export function EventList({ pages, run, at, query, target, onTop, onMissing, onE
   const box = useRef(null);
   const rowHeight = useRowHeight();
   const { top, height } = useSight(box);
-  const [, again] = useReducer((count) => count + 1, 0);
+  const [reads, again] = useReducer((count) => count + 1, 0);
   const { first, last } = stretchOf(top, height, rowHeight, pages.length);
   useEffect(() => {
     onTop(top < rowHeight);
@@ -73,7 +73,7 @@ export function EventList({ pages, run, at, query, target, onTop, onMissing, onE
     return () => {
       over = true;
     };
-  }, [pages, first, last, pages.length]);
+  }, [pages, first, last, reads]);
   useEffect(() => {
     if (!target) return undefined;
     let over = false;
@@ -108,6 +108,6 @@ export function EventList({ pages, run, at, query, target, onTop, onMissing, onE
   return html`
     <div class="event-list" ref=${box} tabindex="0" role="region" aria-label="Events, newest first" onKeyDown=${move}>
       <ul style=${{ height: `${whole}px` }}>${rows}</ul>
-      ${!pages.ended && html`<p class="event-more muted" aria-hidden="true" style=${{ transform: `translateY(${pages.length * rowHeight}px)`, height: `${rowHeight}px` }}>reading older events…</p>`}
+      ${!pages.ended && html`<p class="event-more muted" aria-hidden="true" style=${{ transform: `translateY(${pages.length * rowHeight}px)`, height: `${rowHeight}px` }}>${pages.length ? "reading older events…" : "looking further back…"}</p>`}
     </div>`;
 }

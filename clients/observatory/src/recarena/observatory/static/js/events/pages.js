@@ -20,7 +20,7 @@ export class Pages {
 
   /** Puts the first page there, as it was read with the counts. */
   begin(answer) {
-    this.pages = [{ cursor: "", start: 0, length: answer.events.length, events: answer.events }];
+    this.pages = answer.events.length ? [{ cursor: "", start: 0, length: answer.events.length, events: answer.events }] : [];
     this.length = answer.events.length;
     this.next = answer.next;
     this.ended = !answer.next;
@@ -63,7 +63,10 @@ export class Pages {
     });
   }
 
-  /** Reads the next page; false where there is none, or it is being read. */
+  /**
+   * Reads the next page; false where there is none, or it is being read. It may be empty though the
+   * list goes on: the server looks for words only so far in one answer.
+   */
   async more() {
     if (this.ended) return false;
     const cursor = this.next;
@@ -105,9 +108,10 @@ export class Pages {
    */
   async find(matches, passed, most = 100) {
     for (let number = 0; number < most; number += 1) {
-      if (number >= this.pages.length && !(await this.more())) return -1;
+      while (number >= this.pages.length) {
+        if (!(await this.more())) return -1;
+      }
       const page = this.pages[number];
-      if (!page) return -1;
       if (!page.events) await this.again(page);
       const index = (page.events ?? []).findIndex(matches);
       if (index >= 0) return page.start + index;

@@ -16,8 +16,11 @@ export function Satisfaction({ value }) {
     </span>`;
 }
 
-/** @param {{person: object, run: string, at: number|null, children?: any}} props */
-export function Header({ person, run, at, children }) {
+/**
+ * @param {{person: object, run: string, at: number|null, watches: number|null, children?: any}} props
+ *   `watches`: those of the run up to round `at`; null: as many as there are now
+ */
+export function Header({ person, run, at, watches, children }) {
   return html`
     <header class="person-head">
       <${Avatar} user=${person.user_id} size=${64} />
@@ -26,8 +29,10 @@ export function Header({ person, run, at, children }) {
         <p class="person-facts">
           <code title="user id">${person.user_id}</code>
           <a href=${href("arms", { run }, { at })}>arm <span class="arm-name">${person.arm}</span></a>
-          <span><strong>${number(person.watches)}</strong> <span class="muted">watches</span></span>
-          <${Satisfaction} value=${person.satisfaction} />
+          ${watches === null
+            ? html`<span><strong>${number(person.watches)}</strong> <span class="muted">watches</span></span>
+                <${Satisfaction} value=${person.satisfaction} />`
+            : html`<span><strong>${number(watches)}</strong> <span class="muted">watches up to round ${at}</span></span>`}
           <span class="muted">${person.mind === "llm" ? "language mind" : "choice mind"}</span>
           ${person.by_person && html`<${PersonBadge} title="From the next round on a person decides for this user" />`}
         </p>

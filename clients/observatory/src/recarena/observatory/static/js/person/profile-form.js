@@ -61,7 +61,7 @@ export function ProfileForm({ person, effective, busy, problem, onSend, onClose 
     if (lines.length) onSend(changeOf(person, draft));
   };
   return html`
-    <form class="edit-profile" onSubmit=${send}>
+    <form class="edit-profile" novalidate onSubmit=${send}>
       <div class="edit-columns">
         <fieldset>
           <legend>Profile</legend>

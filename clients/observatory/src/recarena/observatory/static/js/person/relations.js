@@ -1,13 +1,14 @@
 // A user's ties, and the form that makes, changes or ends one.
 
 import { html, useState } from "../../vendor/htm-preact-standalone.js";
+import { UserField } from "../ui/form.js";
 import { PersonLink } from "./person-link.js";
 
 const FIRST = 12;
 
-function TieForm({ relation, name, effective, busy, problem, onSend, onEnd, onClose }) {
+function TieForm({ relation, world, effective, busy, problem, onSend, onEnd, onClose }) {
   const [draft, setDraft] = useState(() => ({
-    kind: relation?.kind ?? "", closeness: relation?.closeness ?? 0.5, other: relation?.user_id ?? "", both: true,
+    closeness: relation?.closeness ?? 0.5, other: relation?.user_id ?? "", both: true,
   }));
   const put = (key) => (event) => {
     const field = event.currentTarget;
@@ -18,15 +19,10 @@ function TieForm({ relation, name, effective, busy, problem, onSend, onEnd, onCl
   return html`
     <form class="turn-form tie-form" onSubmit=${(event) => {
       event.preventDefault();
-      onSend(change("set_relation", { kind_of_tie: draft.kind.trim(), closeness: draft.closeness }));
+      onSend(change("set_relation", { closeness: draft.closeness }));
     }}>
-      ${!relation && html`
-        <label>With (user id)
-          <input type="text" required value=${draft.other} autocomplete="off" onInput=${put("other")} />
-        </label>`}
-      <label>Kind
-        <input type="text" maxlength="64" value=${draft.kind} placeholder="acquaintance" autocomplete="off" onInput=${put("kind")} />
-      </label>
+      ${!relation && world && html`
+        <${UserField} label="With" world=${world} value=${draft.other} required onPick=${(other) => setDraft((before) => ({ ...before, other }))} />`}
       <label>Closeness <output>${draft.closeness.toFixed(2)}</output>
         <input type="range" min="0" max="1" step="0.01" value=${draft.closeness} onInput=${put("closeness")} />
       </label>
@@ -63,21 +59,19 @@ function Tie({ relation, run, at, canChange, open, onOpen, children }) {
 }
 
 /**
- * @param {{person: object, run: string, at: number|null, canChange: boolean, effective: number, busy: boolean,
+ * @param {{person: object, world: object|null, run: string, at: number|null, canChange: boolean, effective: number, busy: boolean,
  *   problem: string, send: (change: object) => Promise<boolean>}} props
  */
-export function Relations({ person, run, at, canChange, effective, busy, problem, send }) {
+export function Relations({ person, world, run, at, canChange, effective, busy, problem, send }) {
   const [open, setOpen] = useState(null);
   const [all, setAll] = useState(false);
   const relations = [...person.relations].sort((a, b) => b.closeness - a.closeness);
   const shown = all ? relations : relations.slice(0, FIRST);
   const sent = async (change) => {
-    const { kind_of_tie: tie, ...rest } = change;
-    const whole = { user_id: person.user_id, ...rest };
-    if (await send(tie === undefined ? whole : { ...whole, tie })) setOpen(null);
+    if (await send({ user_id: person.user_id, ...change })) setOpen(null);
   };
   const form = (relation) => html`
-    <${TieForm} relation=${relation} name=${person.name} effective=${effective} busy=${busy} problem=${problem}
+    <${TieForm} relation=${relation} world=${world} effective=${effective} busy=${busy} problem=${problem}
       onSend=${sent} onEnd=${sent} onClose=${() => setOpen(null)} />`;
   return html`
     <div class="relations">

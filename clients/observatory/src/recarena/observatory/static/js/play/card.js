@@ -28,13 +28,13 @@ function Rating({ position, rating, onRate }) {
  */
 export function Card({ item, mark, place, fixed, onToggle, onChange }) {
   return html`
-    <article class=${`card ${mark ? "marked" : ""}`} data-position=${item.position}>
+    <article class=${`offer ${mark ? "marked" : ""}`} data-position=${item.position}>
       <header>
         <kbd aria-hidden="true">${item.position + 1}</kbd>
         <h3><cite>${item.title}</cite></h3>
         ${item.watched_before && html`<${Badge} mark="✓">watched before<//>`}
       </header>
-      <p class="card-facts">
+      <p class="offer-facts">
         <span class="genres">${item.categories.join(" · ") || "no genre"}</span>
         ${item.displayed_rating > 0 && html`
           <span class="stars" title="Mean rating as everybody sees it">
@@ -42,7 +42,7 @@ export function Card({ item, mark, place, fixed, onToggle, onChange }) {
             <span class="muted"> of 5 on average</span>
           </span>`}
       </p>
-      ${item.description && html`<p class="card-words">${item.description}</p>`}
+      ${item.description && html`<p class="offer-words">${item.description}</p>`}
       ${item.explanation && html`
         <blockquote class="explanation">
           <span class="muted">The recommender says:</span> “${item.explanation}”
@@ -52,7 +52,7 @@ export function Card({ item, mark, place, fixed, onToggle, onChange }) {
         ${mark ? `✓ Watching${place > 1 ? ` (${place}.)` : ""}` : "Watch"}
       </button>
       ${mark && html`
-        <div class="mark">
+        <div class="verdicts">
           <${Rating} position=${item.position} rating=${mark.rating}
             onRate=${(rating) => onChange({ rating })} />
           <label class="feeling">Feeling

@@ -38,7 +38,7 @@ export function pageProblem(draft, action) {
 
 /** What a turn asks, in a sentence that is read out. */
 export function announcementOf(turn, name) {
-  if (turn.kind === "activity") return `Round ${turn.round}: what does ${name} do?`;
+  if (turn.kind === "activity") return `What does ${name} do?`;
   if (turn.kind === "opening") return `${name} opens the recommender. Say something to it?`;
   if (turn.kind === "social") return `${name} is in the social network. What is said?`;
   const count = turn.items.length;

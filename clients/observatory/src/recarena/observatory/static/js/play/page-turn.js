@@ -53,7 +53,7 @@ export function PageTurn({ turn, name, busy, onDecide }) {
   return html`
     ${turn.query && html`<p class="turn-query">Results for “${turn.query}”</p>`}
     ${turn.items.length === 0 && html`<p class="turn-empty">The page is empty: nothing was recommended.</p>`}
-    <ol class="cards">
+    <ol class="offers">
       ${turn.items.map((item) => html`
         <li key=${item.position}>
           <${Card} item=${item} mark=${markOf(item.position)} place=${placeOf(item.position)} fixed=${busy}
@@ -61,7 +61,7 @@ export function PageTurn({ turn, name, busy, onDecide }) {
             onChange=${(change) => setDraft((before) => withWatch(before, item.position, change))} />
         </li>`)}
     </ol>
-    <div class="turn-actions">
+    <div class="turn-foot"><div class="turn-actions">
       ${!turn.last && html`
         <button type="button" class="button primary" disabled=${busy} onClick=${() => decide("next")}>
           Next page <kbd aria-hidden="true">n</kbd>
@@ -89,5 +89,5 @@ export function PageTurn({ turn, name, busy, onDecide }) {
     <p class="muted keys-hint">
       Keys: <kbd>1</kbd>–<kbd>${Math.max(1, turn.items.length)}</kbd> watch${turn.last
         ? "" : html`, <kbd>n</kbd> next${turn.can_search ? html`, <kbd>s</kbd> search` : ""}`}, <kbd>l</kbd> leave
-    </p>`;
+    </p></div>`;
 }

@@ -49,10 +49,10 @@ function Feed({ store, route, newest }) {
     ${missing && html`<p class="field-error" role="alert">Event ${target.round}·${target.seq} is not in this list${isFiltered(filters) ? ": the filters leave it out." : "."}</p>`}
     ${feed.error && html`<${Failed} error=${feed.error} again=${feed.renew} />`}
     ${!list && !feed.error && html`<${Loading} what="Reading events" lines=${8} />`}
-    ${list && list.pages.length === 0 && html`
+    ${list && list.pages.length === 0 && list.pages.ended && html`
       <${Empty} title=${isFiltered(filters) ? "No event is like that" : "Nothing has happened yet"}>
         ${isFiltered(filters) ? "Take a filter away to see more." : "Events come with the first round."}<//>`}
-    ${list && list.pages.length > 0 && html`
+    ${list && !(list.pages.length === 0 && list.pages.ended) && html`
       <${EventList} key=${feed.key} pages=${list.pages} run=${store.id} at=${at} query=${query} target=${target} onTop=${setOnTop}
         onMissing=${() => setMissing(true)} onError=${feed.problem} />`}`;
 }
@@ -62,6 +62,8 @@ export default function Events({ store, route }) {
   const ready = useStore(store, (state) => state.run !== null);
   const interventions = useStore(store, (state) => state.interventions);
   const pending = useStore(store, (state) => state.pending);
+  const world = useStore(store, (state) => state.world);
+  const nameOf = (id) => (id && world ? (world.names[world.ids.indexOf(id)] ?? "") : "");
   const tab = route.query.tab === "audit" ? "audit" : "";
   const version = `${interventions.length}/${pending.length}/${pending.at(-1)?.number ?? 0}`;
   return html`
@@ -70,7 +72,7 @@ export default function Events({ store, route }) {
         <${Tabs} run=${store.id} tab=${tab} query=${route.query} changes=${interventions.length + pending.length} /></header>
       ${!ready && html`<${Loading} what="Reading the run" lines=${8} />`}
       ${ready && (tab === "audit"
-        ? html`<${Audit} run=${store.id} version=${version} at=${route.at} />`
+        ? html`<${Audit} run=${store.id} version=${version} at=${route.at} nameOf=${nameOf} />`
         : html`<${Feed} store=${store} route=${route} newest=${newest} />`)}
     </div>`;
 }

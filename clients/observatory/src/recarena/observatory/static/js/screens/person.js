@@ -50,7 +50,7 @@ function usePerson(run, user, at, round) {
 function Pending({ list }) {
   if (!list.length) return null;
   return html`
-    <section class="panel pad pending" aria-label="Waiting for a round">
+    <section class="panel pad waits" aria-label="Waiting for a round">
       <h3>Waiting for a round</h3>
       <ul>${list.map((one) => html`<li key=${one.number}><strong>round ${one.round}</strong> ${one.text}</li>`)}</ul>
     </section>`;
@@ -94,7 +94,7 @@ function Panel({ open, person, store, effective, mayNot, onClose }) {
         { change: { kind: "tell_user", user_id: person.user_id, said, answer } }, { throws: true })).intervention} />`,
     become: () => html`<${TakeOver} name=${person.name} effective=${effective} busy=${intervene.busy} problem=${intervene.problem?.message}
       onTake=${async (seconds) => {
-        const taken = await send({ kind: "take_over", user_id: person.user_id, turn_time_s: seconds });
+        const taken = await send({ kind: "take_over", user_id: person.user_id, turn_time: seconds });
         if (taken) go(href("play", { run: store.id, user: person.user_id }));
       }} />`,
   };
@@ -107,6 +107,7 @@ export default function Person({ store, route }) {
   const rounds = useStore(store, (state) => state.keyframe?.round ?? state.run?.round ?? 0);
   const pending = useStore(store, (state) => state.pending);
   const world = useStore(store, (state) => state.world);
+  const shown = useStore(store, (state) => state.shown);
   const me = useStore(app, (state) => state.me);
   const { at, user } = route;
   const { person, memories, error, read } = usePerson(store.id, user, at, rounds);
@@ -126,6 +127,7 @@ export default function Person({ store, route }) {
   const mayNot = whyNotChange(run, whyNotSteer(me));
   const effective = effectiveRound(run);
   const now = at ?? rounds;
+  const past = at === null || shown?.round !== at ? null : (shown.watches[current.user] ?? 0);
   const nameOf = (id) => world?.names[world.ids.indexOf(id)] ?? id;
   const send = async (change) => {
     const one = await intervene.send(change);
@@ -134,15 +136,18 @@ export default function Person({ store, route }) {
   };
   return html`
     <div class="screen person-screen">
-      <${Header} person=${current} run=${store.id} at=${at}>
+      <${Header} person=${current} run=${store.id} at=${at} watches=${past}>
         <${Buttons} person=${current} run=${store.id} open=${open} onOpen=${setOpen} mayNot=${mayNot} />
       <//>
       <${Panel} open=${open} person=${current} store=${store} effective=${effective} mayNot=${mayNot} onClose=${() => setOpen("")} />
       <${Pending} list=${pendingFor(pending, user)} />
       <div class="person-columns">
-        <section class="panel pad person-profile"><h3>Profile</h3><${Profile} person=${current} />
+        <section class="panel pad person-profile"><h3>Profile</h3>
+          ${at !== null && html`<p class="muted as-of">As it is after round ${current.as_of ?? rounds}: profiles and ties of earlier rounds are in the
+            ${" "}<a href=${href("events", { run: store.id }, { tab: "audit" })}>audit</a>.</p>`}
+          <${Profile} person=${current} />
           <h3>Knows <span class="count">${current.relations.length}</span></h3>
-          <${Relations} person=${current} run=${store.id} at=${at} canChange=${!mayNot && at === null} effective=${effective}
+          <${Relations} person=${current} world=${world} run=${store.id} at=${at} canChange=${!mayNot && at === null} effective=${effective}
             busy=${intervene.busy} problem=${intervene.problem?.message} send=${send} />
         </section>
         <section class="panel pad person-timeline"><h3>Rounds${at === null ? "" : ` up to ${at}`}</h3>

@@ -102,7 +102,7 @@ export default function Play({ store, route }) {
     return html`
       <section class="panel pad" aria-label=${`Become ${name}`}><h3>Become ${name}</h3>
         <${TakeOver} name=${name} effective=${effectiveRound(run)} busy=${intervene.busy} problem=${intervene.problem?.message}
-          onTake=${(seconds) => intervene.send({ kind: "take_over", user_id: user, turn_time_s: seconds })} /></section>`;
+          onTake=${(seconds) => intervene.send({ kind: "take_over", user_id: user, turn_time: seconds })} /></section>`;
   };
   return html`
     <div class="screen play-screen">
