@@ -96,8 +96,8 @@ class LlmRerank(Recommender):
 
     def start(self, run: RunInfo) -> None:
         """Starts the first stage."""
-        self.run = run
         self._first.start(run)
+        self.run = self._first.run
         self._model = model_for(self._choice)
         self._alone = asyncio.Lock()
         self._given_up = False
@@ -118,8 +118,8 @@ class LlmRerank(Recommender):
 
     def catalog_changed(self, run: RunInfo) -> None:
         """Hands it on."""
-        self.run = run
         self._first.catalog_changed(run)
+        self.run = self._first.run
         self._forget_pages()
 
     async def search(self, queries: Sequence[SearchQuery]) -> Sequence[Answer]:
@@ -177,7 +177,8 @@ class LlmRerank(Recommender):
         asked = RankBatch(result_count=deep, user_numbers=batch.user_numbers)
         async with self._alone:
             found = await asyncio.to_thread(self._first.rank_columns, asked)
-        items = np.asarray(found.item_numbers, np.int64)
+        offered = self._first.offered
+        items = offered.places(np.asarray(found.item_numbers, np.int64))
         lengths = np.asarray(found.list_lengths, np.int64)
         if not len(lengths):
             lengths = np.full(len(numbers), deep)
@@ -197,7 +198,7 @@ class LlmRerank(Recommender):
         lists = np.full((len(pages), batch.result_count), -1, np.int32)
         for row, page in enumerate(pages):
             lists[row, : len(page.items)] = page.items
-        return columns(lists)
+        return columns(offered.numbered(lists))
 
     def _visits(self, queries: Sequence[RankQuery]) -> list[Visit]:
         """The first stage's lists, as deep as the pages need."""

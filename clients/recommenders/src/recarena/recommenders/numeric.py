@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recarena.client import Answer, ItemColumns, Recommender, RunInfo
+from recarena.recommenders.offered import Offered
 from recarena.recommenders.search import CatalogSearch
 from recarena.recommenders.signals import RichRound, Signals, from_columns
 from recarena.recommenders.watched import Floats, Ints, Longs, Users, Watched
@@ -47,8 +48,10 @@ class NumericRecommender(Recommender, ABC):
 
     Promises to the subclass: feedback is collected and handed over once, a round at a time and
     before any list of a later round is asked for; `learn`, then `train`, see the same columns in
-    both encodings and however the batches were split. Promise to the server: what was recommended
-    follows from the feedback of earlier rounds alone, so requests may come in any order.
+    both encodings and however the batches were split. Items that were withdrawn are no items:
+    `run.catalog` and all item numbers are of what may be shown alone. Promise to the server: what
+    was recommended follows from the feedback of earlier rounds alone, so requests may come in any
+    order.
     """
 
     explains = False
@@ -57,7 +60,8 @@ class NumericRecommender(Recommender, ABC):
 
     def start(self, run: RunInfo) -> None:
         """Takes the run's catalogue and size; nothing is known yet."""
-        self.run = run
+        self.offered = Offered(run)
+        self.run = run = self.offered.run
         self.item_count = len(run.catalog)
         self.round = 0
         self.users = Users(run.user_count)
@@ -111,8 +115,9 @@ class NumericRecommender(Recommender, ABC):
         self.watches = learned["watches"]
 
     def items_moved(self, number: Ints) -> None:
-        """Called after the catalogue changed: what was item i is now number[i], or gone (-1).
-        `run`, `item_count`, `watched` and `watches` speak of the new one already."""
+        """Called after the catalogue changed: what was item i is now number[i], or gone (-1), and
+        others may be new. `run`, `item_count`, `watched` and `watches` speak of the new one
+        already."""
 
     # ------------------------------------------------------------------ feedback
 
@@ -132,12 +137,16 @@ class NumericRecommender(Recommender, ABC):
 
     def feedback_columns(self, batch: FeedbackColumns) -> None:
         """Keeps a columnar batch until the round opens."""
-        self._pending.append(from_columns(batch, self.users, self.item_count))
+        items = self.offered.places(np.array(batch.item_numbers, np.int64))
+        self._pending.append(from_columns(batch, self.users, items))
         self._stale = True
 
     def catalog_changed(self, run: RunInfo) -> None:
-        """Carries what was learned over to the new catalogue."""
+        """Carries what was learned over to the new catalogue; what was learned of items that were
+        withdrawn is forgotten."""
         self._catch_up()
+        self.offered = Offered(run)
+        run = self.offered.run
         number = np.array(
             [run.catalog.number_of.get(item_id, -1) for item_id in self.run.catalog.item_ids],
             np.int32,
@@ -195,7 +204,8 @@ class NumericRecommender(Recommender, ABC):
     def rank_columns(self, batch: RankBatch) -> ItemColumns:
         """Lists for all users of the batch."""
         numbers = np.array(batch.user_numbers, np.int32)
-        return columns(self._lists(numbers, offsets_of(batch), batch.result_count))
+        lists = self._lists(numbers, offsets_of(batch), batch.result_count)
+        return columns(self.offered.numbered(lists))
 
     def search_columns(self, batch: SearchBatch) -> ItemColumns:
         """Results for all searches of the batch."""
@@ -205,7 +215,7 @@ class NumericRecommender(Recommender, ABC):
         found = self._finder().lists(
             list(batch.texts), texts, self.watched, rows, offsets_of(batch), batch.result_count
         )
-        return columns(found)
+        return columns(self.offered.numbered(found))
 
     def _lists(self, numbers: Ints, offsets: Ints, count: int) -> Ints:
         self._catch_up()

@@ -14,7 +14,7 @@ from recarena.recommenders.explanations import because_of_genre
 from recarena.recommenders.numeric import NumericRecommender, Wanted
 from recarena.recommenders.ranking import best
 from recarena.recommenders.watched import Floats, Ints
-from recarena.v1.types_pb2 import Explanation
+from recarena.v1.types_pb2 import Explanation, Item
 from recarena.v1.work_pb2 import RankQuery
 
 BLOCK = 64
@@ -27,7 +27,9 @@ class Oracle(NumericRecommender):
     a sane benchmark has, and no recommender.
 
     x_i are the item's genres, each 1 / sqrt(number of its genres), then its hidden factors; the
-    same as the server's own. Items are matched by id, users by their number in the run.
+    same as the server's own. Items are matched by id, users by their number in the run. Of items
+    that were added in the run the folder has nothing: they have their genres, no factors, and the
+    quality of the average item.
     """
 
     def __init__(self, world: Path) -> None:
@@ -53,18 +55,21 @@ class Oracle(NumericRecommender):
         truth = Truth.read(self._world)
         places = {item_id: place for place, item_id in enumerate(truth.item_ids)}
         ids = self.run.catalog.item_ids
-        unknown = [item_id for item_id in ids if item_id not in places]
-        if unknown:
-            raise ValueError(f"oracle: the world {self._world} has no item {unknown[0]!r}")
+        for number, item_id in zip(self.offered.numbers.tolist(), ids, strict=True):
+            if item_id not in places and number < len(places):
+                raise ValueError(f"oracle: the world {self._world} has no item {item_id!r}")
         if len(truth.taste) < self.run.user_count:
             raise ValueError(
                 f"oracle: the world {self._world} has {len(truth.taste)} users, the"
                 f" run {self.run.user_count}"
             )
-        rows = np.array([places[item_id] for item_id in ids], np.int64)
+        rows = np.array([places.get(item_id, -1) for item_id in ids], np.int64)
+        attributes, quality = truth.attributes[rows], truth.quality[rows]
+        for place in np.flatnonzero(rows < 0).tolist():
+            attributes[place], quality[place] = truth.shares(self.run.catalog.items[place]), 0
         self._taste = truth.taste
-        self._attributes = np.ascontiguousarray(truth.attributes[rows].T)
-        self._quality = truth.quality[rows]
+        self._attributes = np.ascontiguousarray(attributes.T)
+        self._quality = quality
         self._genres = truth.genres
 
     def top(self, wanted: Wanted) -> Ints:
@@ -113,6 +118,13 @@ class Truth:
         self.taste = taste
         self.genres = genres
         """Names of the first columns of attributes and taste."""
+
+    def shares(self, item: Item) -> NDArray[np.float64]:
+        """The attributes of an item by its genres alone."""
+        known = [self.genres.index(one) for one in item.categories if one in self.genres]
+        found = np.zeros(self.attributes.shape[1])
+        found[known] = 1 / np.sqrt(max(len(known), 1))
+        return found
 
     @classmethod
     def read(cls, world: Path) -> Truth:

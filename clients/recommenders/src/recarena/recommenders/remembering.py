@@ -50,7 +50,7 @@ class Remembering(NumericRecommender):
     def start(self, run: RunInfo) -> None:
         """Starts from the state where there is one. StateError: it cannot be used."""
         super().start(run)
-        saved = self.state.load(catalog_hash(run.catalog.item_ids))
+        saved = self.state.load(catalog_hash(run.catalog.available_ids))
         if saved is not None:
             header, arrays = saved
             try:
@@ -96,7 +96,7 @@ class Remembering(NumericRecommender):
         """Carries what was learned over; from now on the file of the new catalogue is kept.
         StateError: there is one already that cannot be used."""
         self._sound = False
-        self.state.load(catalog_hash(run.catalog.item_ids))
+        self.state.load(catalog_hash(run.catalog.available_ids))
         super().catalog_changed(run)
         self._sound = True
 

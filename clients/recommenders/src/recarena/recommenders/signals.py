@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recarena.recommenders.watched import Floats, Ints, Users
+from recarena.recommenders.watched import Floats, Ints, Longs, Users
 from recarena.v1.feedback_pb2 import FeedbackBatch, FeedbackColumns
 from recarena.v1.types_pb2 import Interaction
 
@@ -54,12 +54,12 @@ def ratings_of(types: NDArray[np.int64], values: Floats) -> Floats:
     return np.where(np.isin(types, WATCHED_TYPES), ratings, np.nan).astype(np.float32)
 
 
-def from_columns(batch: FeedbackColumns, users: Users, item_count: int) -> Signals:
-    """Signals of a columnar batch; rows of items that are not in the catalogue are left out."""
+def from_columns(batch: FeedbackColumns, users: Users, items: Longs) -> Signals:
+    """Signals of a columnar batch. `items`, beside it: the item of each row; rows with an item
+    below 0 are left out."""
     numbers = np.array(batch.user_numbers, np.int32)
-    items = np.array(batch.item_numbers, np.int64)
     ratings = ratings_of(np.array(batch.types, np.int64), np.array(batch.values, np.float32))
-    known = items < item_count
+    known = items >= 0
     return Signals(
         batch.round,
         users.add_numbers(numbers[known]),
