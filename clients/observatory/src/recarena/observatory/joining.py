@@ -23,8 +23,11 @@ DECLARATION = re.compile(
     r"^export\s+(default\s+)?(async\s+function\*?|function\*?|class|const)\s+([\w$]+)", re.MULTILINE
 )
 LIST = re.compile(r"(?:^|(?<=[;}]))export\s*\{([^}]*)\}\s*;?\s*$", re.MULTILINE)
-LEFT_OVER = re.compile(r"^(?:import|export)\b.*|(?<![\w.$*{ ])import\s*\(.*|\bimport\.meta\b.*",
-                       re.MULTILINE)  # fmt: skip
+LEFT_OVER = re.compile(
+    r"^(?:import|export)\b.*|(?<![\w.$])import\s*\(.*|\bimport\.meta\b.*", re.MULTILINE
+)
+COMMENT = re.compile(r"^[ \t]*/\*.*?\*/|^[ \t]*//[^\n]*", re.MULTILINE | re.DOTALL)
+"""A comment that begins a line: nothing in it is meant. Only those of licences are kept."""
 NAMED = re.compile(r"([\w$]+)(?:\s+as\s+([\w$]+))?")
 
 
@@ -84,10 +87,15 @@ def _parsed(root: Path, path: str) -> _Module:
         raise CannotJoin(f"{path} cannot be read: {error.strerror}") from None
     one = _Module(path, text)
 
+    def hidden(found: re.Match[str]) -> str:
+        if "Copyright" in found.group():
+            return found.group()
+        # Line numbers stay as they are, for whoever reads an error.
+        return "\n" * found.group().count("\n")
+
     def imported(found: re.Match[str]) -> str:
         *what, where = found.groups()
         one.imports.append((what[0] if what else "", _place(path, where)))
-        # Line numbers stay as they are, for whoever reads an error.
         return "\n" * found.group().count("\n")
 
     def declared(found: re.Match[str]) -> str:
@@ -103,7 +111,7 @@ def _parsed(root: Path, path: str) -> _Module:
             one.exports[names[2] or names[1]] = names[1]
         return ""
 
-    body = BARE_IMPORT.sub(imported, IMPORT.sub(imported, text))
+    body = BARE_IMPORT.sub(imported, IMPORT.sub(imported, COMMENT.sub(hidden, text)))
     body = LIST.sub(listed, DECLARATION.sub(declared, body))
     if left := LEFT_OVER.search(body):
         line = body.count("\n", 0, left.start()) + 1
