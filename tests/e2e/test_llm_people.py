@@ -33,9 +33,9 @@ def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def lived(path: Path, desk: Scripted, strategy: str = "merged") -> Run:
-    """A run of four rounds in which people at the desk play two users."""
+    """A run of six rounds in which people at the desk play two users."""
     async with LlmStub(random_mind(2)) as stub:
-        made = settings(stub, rounds=4, llm={"strategy": strategy}, **MORE)
+        made = settings(stub, rounds=6, llm={"strategy": strategy}, **MORE)
         run = Run(create_run(path, made, open_world(SPEC)), TwinDoor({"popular": Popular}))
         run.mind = PersonMind(run.mind.inner, desk)
         take_over(run, ANN, BOB)
@@ -78,7 +78,7 @@ async def test_a_round_that_a_mind_finished_for_a_person_comes_out_as_it_was(
     strategy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def rise(turn: Turn) -> Choice | None:
-        """Stays to the end of odd rounds, and goes at once in round 2, after a page in round 4."""
+        """Stays to the end of odd rounds, and goes after a page in round 4, else at once."""
         if turn.round % 2:
             return whim(turn)
         if isinstance(turn, ActivityTurn):
