@@ -27,14 +27,14 @@ function Memory({ memory, now, run, at, nameOf, until }) {
     </li>`;
 }
 
-function Kind({ group, ...rest }) {
+function Kind({ group, opened, ...rest }) {
   const [shown, setShown] = useState(FIRST);
   const [start, setStart] = useState(0);
   const list = group.list.slice(start, start + Math.min(shown, MOST));
   const left = group.list.length - start - list.length;
   const more = () => (shown < MOST ? setShown(shown + MORE) : setStart(start + MOST));
   return html`
-    <details class="memory-kind" open>
+    <details class="memory-kind" open=${opened}>
       <summary><h4>${group.label}</h4> <span class="count">${group.list.length}</span>
         ${group.what && html`<span class="muted"> ${group.what}</span>`}</summary>
       ${start > 0 && html`
@@ -56,7 +56,7 @@ export function Memories({ memories, now, at, run, nameOf }) {
   if (!groups.length) return html`<p class="muted">Nothing is remembered${at === null ? " yet" : ` at round ${at}`}.</p>`;
   return html`
     <div class="memory-bank">
-      ${groups.map((group) => html`
-        <${Kind} key=${group.kind} group=${group} now=${now} until=${until} at=${at} run=${run} nameOf=${nameOf} />`)}
+      ${groups.map((group, place) => html`
+        <${Kind} key=${group.kind} group=${group} opened=${place < 3} now=${now} until=${until} at=${at} run=${run} nameOf=${nameOf} />`)}
     </div>`;
 }

@@ -24,8 +24,8 @@ function Item({ item }) {
     <li class=${item.watched ? "watched" : "skipped"} value=${item.position + 1}>
       <div class="item-line">
         <span class="verdict">${item.watched ? "watched" : "skipped"}</span>
-        <cite>${item.title || item.itemId}</cite>
-        ${item.watched && html`<${Stars} rating=${item.rating} />`}
+        <span class="item-title"><cite>${item.title || item.itemId}</cite>
+          ${item.watched && html` <${Stars} rating=${item.rating} />`}</span>
       </div>
       ${item.feeling && html`<p class="item-feeling">“${item.feeling}”</p>`}
       ${item.explanation && html`

@@ -43,11 +43,11 @@ export function Leaving({ name, active, onHandBack }) {
   };
   return html`
     <${Dialog} title=${`You still play ${name}`} onClose=${() => setTarget("")}>
-      <p>Every turn that you miss waits out its time before ${name}’s own mind decides; after a whole round without you ${name} is handed back.</p>
+      <div class="leaving"><p>Every turn that you miss waits out its time before ${name}’s own mind decides; after a whole round without you ${name} is handed back.</p>
       <div class="form-buttons">
         <button type="button" class="button primary" onClick=${() => setTarget("")}>Stay</button>
         <button type="button" class="button" onClick=${async () => (await onHandBack()) && leave()}>Hand back and leave</button>
         <button type="button" class="button" onClick=${leave}>Leave all the same</button>
-      </div>
+      </div></div>
     <//>`;
 }

@@ -58,10 +58,12 @@ export default function Play({ store, route }) {
   const me = useStore(app, (state) => state.me);
   const { person, memories, error, again } = usePlayed(store.id, user, rounds);
   const intervene = useIntervene(store);
+  const connected = link === "live";
   useEffect(() => {
-    store.playAs(user);
-    return () => store.playAs("");
-  }, [store, user]);
+    // A socket that is only being opened is left alone: closing it is an error to the browser.
+    if (connected) store.playAs(user);
+  }, [store, user, connected]);
+  useEffect(() => () => store.playAs(""), [store, user]);
   const message = told ?? (person && !person.by_person && link !== "connecting" ? NOT_TAKEN : null);
   const active = Boolean(message?.taken_over);
   const before = useRef(active);
