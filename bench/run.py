@@ -40,6 +40,7 @@ FAMILIES = {
     "languages": Family("languages", "lists a second of the client of each language"),
     "llm": Family("llm", "decisions of LLM minds through the real SDKs, against the bare SDKs"),
     "memory": Family("memory", "memory per user"),
+    "observatory": Family("observatory", "frames of its page, and what runs feel of watchers"),
     "remote": Family("remote", "a round of 100,000 users with a recommender over gRPC"),
     "sessions": Family("sessions", "200 sessions at once in one server, for a minute"),
     "serving": Family("serving", "lists a second over gRPC, against a bare echo of the messages"),
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = command().parse_args(arguments)
     if given.list:
         for name, family in FAMILIES.items():
-            print(f"{name:9}  {family.summary}")
+            print(f"{name:11}  {family.summary}")
         return 0
     for name in given.only or FAMILIES:
         print(f"{name}: {FAMILIES[name].summary}", file=sys.stderr, flush=True)

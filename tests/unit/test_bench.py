@@ -11,8 +11,8 @@ import pytest
 
 BENCH = Path(__file__).resolve().parents[2] / "bench/run.py"
 FAMILIES = {
-    "help", "choice", "commit", "inquiries", "languages", "llm", "memory", "remote", "serving",
-    "sessions",
+    "help", "choice", "commit", "inquiries", "languages", "llm", "memory", "observatory", "remote",
+    "serving", "sessions",
 }  # fmt: skip
 KEYS = ["figure", "value", "unit", "baseline", "ratio", "target", "met", "detail"]
 

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 PROGRAM = Path(sys.executable).with_name("recarena")
+RECOMMENDER = Path(sys.executable).with_name("recarena-recommender")
 PATIENCE = 60.0
 
 
@@ -61,7 +62,8 @@ def program(*words: object, folder: Path | None = None, **environment: str) -> I
 
     def read(out: Any) -> None:
         for line in out:
-            made.lines.put(json.loads(line))
+            if line.startswith("{"):
+                made.lines.put(json.loads(line))
         made.lines.put(None)
 
     threads = [

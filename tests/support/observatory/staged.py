@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import sys
 import threading
 from collections.abc import Callable, Coroutine
@@ -156,7 +157,8 @@ async def serve(asked: argparse.Namespace) -> None:
     await server.open()
     if asked.start:
         server.stage.play("live").start()
-    print(server.address, flush=True)
+    said = json.dumps({"event": "serving", "address": server.address})
+    print(said if asked.json else server.address, flush=True)
     try:
         await asyncio.Event().wait()
     finally:
@@ -177,6 +179,7 @@ def command() -> argparse.ArgumentParser:
     add("--ahead", type=int, default=0, help="rounds of it that are played at the beginning")
     add("--start", action="store_true", help="start it at once")
     add("--observers-only", action="store_true", help="refuse whatever changes something")
+    add("--json", action="store_true", help="say the address in a line of JSON")
     add("--port", type=int, default=0)
     return parser
 
