@@ -2,11 +2,12 @@
 
 const TICK = 80; // ms between releases
 const SHOWN = 250; // ms between two changes of the list that is drawn
+const READ = 10; // lines that one change of the list brings at most; more nobody reads
 const WAITING = 240; // lines that may wait; past that the oldest are let go at once
 
 /** @param {(lines: object[]) => void} draw called with new lines, at most four times a second */
 export function makePacer(draw) {
-  let queue = [], drawn = [], timer = 0, last = 0, period = 400, due = 0, drawnAt = 0;
+  let queue = [], drawn = [], timer = 0, whole = false, last = 0, period = 400, due = 0, drawnAt = 0;
   const listeners = new Set();
 
   function release(lines) {
@@ -22,7 +23,9 @@ export function makePacer(draw) {
     release(queue.splice(0, Math.ceil(queue.length / left)));
     if (drawn.length && (now - drawnAt >= SHOWN || !queue.length)) {
       drawnAt = now;
-      draw(drawn.splice(0));
+      draw(drawn.slice(whole ? 0 : -READ));
+      drawn = [];
+      whole = false;
     }
     if (queue.length || drawn.length) timer = setTimeout(tick, TICK);
   }
@@ -32,6 +35,7 @@ export function makePacer(draw) {
     push(lines, now) {
       if (!now) {
         drawn.push(...lines);
+        whole = true;
       } else {
         if (last) period = 0.7 * period + 0.3 * Math.min(4000, Math.max(80, now - last));
         last = now;

@@ -8,7 +8,7 @@ import { listen } from "./input.js";
 import { makeMessages } from "./messages.js";
 import { makeModel, nearest } from "./model.js";
 import { drawPeople, isNear, label, makeRoom, radiusOf } from "./people.js";
-import { makeFaces, paintDots, paintGlyphs, readPalette } from "./palette.js";
+import { makeFaces, makeLabels, paintDots, paintGlyphs, paintSparks, readPalette } from "./palette.js";
 
 const SETTLED = 140; // ms without a move after which the ground is painted anew
 const SLOW = 21; // mean ms a frame past which one pixel is drawn for each CSS pixel
@@ -31,8 +31,8 @@ export function makeGraph(host, on) {
   const people = nodes.people.getContext("2d"), top = nodes.top.getContext("2d");
   const camera = makeCamera(), ground = makeGround(nodes.ground), messages = makeMessages(), face = makeFaces(), room = makeRoom();
   const view = { model: null, camera, ratio: Math.min(2, window.devicePixelRatio || 1), actions: new Uint8Array(0), people: [], only: -1,
-    dots: null, glyphs: null, face, room, palette: readPalette() };
-  const motion = { model: null, kx: 0, ox: 0, oy: 0, radius: 0, ratio: 1, still: stillPlease() };
+    dots: null, glyphs: null, face, words: makeLabels(), room, palette: readPalette() };
+  const motion = { model: null, kx: 0, ox: 0, oy: 0, radius: 0, ratio: 1, sparks: null, still: stillPlease() };
   let hover = -1, chosen = -1, frame = 0, movedAt = 0, groundStale = true, peopleStale = true, topStale = true, fitted = false;
   let byId = new Map(), lastFrame = 0, meanFrame = 16, counted = 0, idle = 0, closed = false;
 
@@ -95,6 +95,8 @@ export function makeGraph(host, on) {
     motion.oy = camera.oy * ratio;
     motion.radius = radiusOf(model, camera) * ratio;
     motion.ratio = ratio;
+    const spark = Math.max(2 * ratio, Math.min(5 * ratio, motion.radius * 0.45));
+    if (!motion.sparks || Math.abs(motion.sparks.radius - spark) > 0.25) motion.sparks = paintSparks(palette, spark);
     if (chosen >= 0) lightUp(chosen, 0.9);
     if (hover >= 0 && hover !== chosen) lightUp(hover, 0.6);
     messages.draw(top, motion, palette, now);
@@ -136,9 +138,7 @@ export function makeGraph(host, on) {
     top.beginPath();
     top.arc(px, py, motion.radius + 4 * ratio, 0, 6.2832);
     top.stroke();
-    top.textAlign = "center";
-    top.textBaseline = "bottom";
-    label(top, model.names[user], px, py - motion.radius - 6 * ratio, palette, true, ratio);
+    label(top, view.words(model.names[user], palette, true, ratio), px, py - motion.radius - 14 * ratio);
   }
 
   function resize() {
@@ -212,7 +212,7 @@ export function makeGraph(host, on) {
   watch.observe(host);
   const endTheme = onTheme(() => {
     view.palette = readPalette();
-    view.dots = view.glyphs = null;
+    view.dots = view.glyphs = motion.sparks = null;
     groundStale = peopleStale = topStale = true;
     movedAt = -SETTLED;
     wake();

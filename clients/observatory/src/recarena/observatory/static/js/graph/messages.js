@@ -1,6 +1,6 @@
 // What passes along ties: a fixed number of places, so that no frame makes anything new.
 
-const PLACES = 768;
+const PLACES = 512;
 const LIFE = 1100; // ms a message travels
 const PULSE = 600; // ms a ring around a user grows
 const SPREAD = 8; // acquaintances that a post is seen to reach
@@ -37,10 +37,10 @@ export function makeMessages() {
     },
     /**
      * Draws what travels now, a path for each action.
-     * @param {CanvasRenderingContext2D} ctx @param {object} view {model, kx, ox, oy, radius, ratio, still}
+     * @param {CanvasRenderingContext2D} ctx @param {object} view {model, kx, ox, oy, radius, sparks, still}
      */
     draw(ctx, view, palette, now) {
-      const { model, kx, ox, oy, radius, ratio, still } = view;
+      const { model, kx, ox, oy, radius, sparks, still } = view;
       for (let code = 1; code < palette.actions.length; code++) {
         let lines = 0, dots = 0;
         ctx.beginPath();
@@ -63,23 +63,20 @@ export function makeMessages() {
         }
         if (!lines) continue;
         ctx.strokeStyle = ctx.fillStyle = palette.actions[code];
-        ctx.lineWidth = 1.25 * ratio;
-        ctx.globalAlpha = 0.4;
+        ctx.lineWidth = 1; // a hair's width is many times cheaper to paint than anything wider
+        ctx.globalAlpha = 0.55;
         ctx.stroke();
         ctx.globalAlpha = 1;
         if (!dots || still) continue;
-        const r = Math.max(1.75 * ratio, Math.min(5 * ratio, radius * 0.45));
-        ctx.beginPath();
+        const { sheet, side } = sparks, half = side / 2;
         for (let i = 0; i < PLACES; i++) {
           const t = (now - born[i]) / LIFE;
           if (action[i] !== code || t < 0 || t >= 1 || from[i] === to[i] || from[i] >= model.n || to[i] >= model.n) continue;
           const s = t * t * (3 - 2 * t);
           const x = (model.x[from[i]] + (model.x[to[i]] - model.x[from[i]]) * s) * kx + ox;
           const y = (model.y[from[i]] + (model.y[to[i]] - model.y[from[i]]) * s) * kx + oy;
-          ctx.moveTo(x + r, y);
-          ctx.arc(x, y, r, 0, 6.2832);
+          ctx.drawImage(sheet, code * side, 0, side, side, (x - half) | 0, (y - half) | 0, side, side);
         }
-        ctx.fill();
       }
     },
   };

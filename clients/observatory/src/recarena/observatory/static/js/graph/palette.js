@@ -3,7 +3,7 @@ import { ACTIONS } from "../ui/actions.js";
 import { colour } from "../ui/theme.js";
 import { drawFace } from "../ui/face.js";
 
-const FACES = 512;
+const FACES = 512, LABELS = 1024;
 
 /** Colours as they are now. */
 export function readPalette() {
@@ -47,6 +47,49 @@ export function paintDots(palette, radius) {
     });
   }
   return { sheet, side, radius };
+}
+
+/** Sparks that travel along ties, one of each action. @param {number} radius device pixels */
+export function paintSparks(palette, radius) {
+  const side = 2 * Math.ceil(radius + 1), sheet = canvas(side * ACTIONS.length, side), ctx = sheet.getContext("2d");
+  ACTIONS.forEach((_, code) => {
+    ctx.beginPath();
+    ctx.fillStyle = palette.actions[code];
+    ctx.arc(code * side + side / 2, side / 2, radius, 0, 7);
+    ctx.fill();
+  });
+  return { sheet, side, radius };
+}
+
+/** Words with a rim in the ground's colour, so that they read on dots and ties; painted once each. */
+export function makeLabels() {
+  const kept = new Map();
+  let of = null;
+  return (text, palette, strong, ratio) => {
+    if (of !== palette) kept.clear();
+    of = palette;
+    const key = `${strong} ${ratio} ${text}`;
+    let node = kept.get(key);
+    if (node) return node;
+    if (kept.size >= LABELS) kept.delete(kept.keys().next().value);
+    const font = `${strong ? 600 : 400} ${12 * ratio}px ${palette.font}`;
+    node = canvas(1, 1);
+    let ctx = node.getContext("2d");
+    ctx.font = font;
+    node.width = Math.ceil(ctx.measureText(text).width + 6 * ratio);
+    node.height = Math.ceil(18 * ratio);
+    ctx = node.getContext("2d");
+    ctx.font = font;
+    ctx.textBaseline = "middle";
+    ctx.lineJoin = "round";
+    ctx.lineWidth = 3.5 * ratio;
+    ctx.strokeStyle = palette.island;
+    ctx.strokeText(text, 3 * ratio, 9 * ratio);
+    ctx.fillStyle = strong ? palette.ink : palette.muted;
+    ctx.fillText(text, 3 * ratio, 9 * ratio);
+    kept.set(key, node);
+    return node;
+  };
 }
 
 /** Discs for islands: a user's ground and its shore. @param {string} fill @param {number} radius device pixels */

@@ -37,20 +37,14 @@ export function makeRoom() {
   };
 }
 
-/** Text with a rim in the ground's colour, so that it reads on dots and ties. */
-export function label(ctx, text, x, y, palette, strong = false, ratio = 1) {
-  ctx.font = `${strong ? 600 : 400} ${12 * ratio}px ${palette.font}`;
-  ctx.lineJoin = "round";
-  ctx.lineWidth = 3.5 * ratio;
-  ctx.strokeStyle = palette.island;
-  ctx.strokeText(text, x, y);
-  ctx.fillStyle = strong ? palette.ink : palette.muted;
-  ctx.fillText(text, x, y);
+/** Words about a place, in the middle of it. @param {HTMLCanvasElement} node of `makeLabels` */
+export function label(ctx, node, x, y) {
+  ctx.drawImage(node, Math.round(x - node.width / 2), Math.round(y - node.height / 2));
 }
 
 /**
  * @param {CanvasRenderingContext2D} ctx
- * @param {object} view {model, camera, ratio, actions: Uint8Array, people: number[], only: number, dots, glyphs, face, room, palette}
+ * @param {object} view {model, camera, ratio, actions: Uint8Array, people: number[], only: number, dots, glyphs, face, words, room, palette}
  *   `only`: code of the action that is not pale, -1 for all
  */
 export function drawPeople(ctx, view) {
@@ -95,24 +89,20 @@ function faces(ctx, view, kx, ox, oy, radius) {
     }
   }
   ctx.globalAlpha = 1;
-  ctx.textAlign = "center";
-  ctx.textBaseline = "top";
   for (let u = 0; u < model.n; u++) {
     const px = model.x[u] * camera.k + camera.ox, py = model.y[u] * camera.k + camera.oy + radius / ratio + 3;
     if (px < 0 || py < 0 || px > camera.width || py > camera.height) continue;
     const wide = model.names[u].length * 6.4;
-    if (view.room.take(px - wide / 2, py, wide, 12)) label(ctx, model.names[u], px * ratio, py * ratio, palette, false, ratio);
+    if (view.room.take(px - wide / 2, py, wide, 12)) label(ctx, view.words(model.names[u], palette, false, ratio), px * ratio, (py + 6) * ratio);
   }
 }
 
 function communityLabels(ctx, view) {
   const { model, camera, ratio, palette } = view;
-  ctx.textAlign = "center";
-  ctx.textBaseline = "middle";
   for (const c of model.communities) {
     if (!c.label || c.size < 3) continue;
     const px = c.x * camera.k + camera.ox, py = c.y * camera.k + camera.oy, wide = c.label.length * 6.8;
-    if (view.room.take(px - wide / 2, py - 8, wide, 16)) label(ctx, c.label, px * ratio, py * ratio, palette, true, ratio);
+    if (view.room.take(px - wide / 2, py - 8, wide, 16)) label(ctx, view.words(c.label, palette, true, ratio), px * ratio, py * ratio);
   }
 }
 

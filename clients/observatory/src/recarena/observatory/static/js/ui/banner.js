@@ -12,22 +12,23 @@ function messageOf(error) {
   return typeof error === "string" ? error : error.message ?? "";
 }
 
-/** @param {{store: object, route: import("../router.js").Route}} props */
-export function Banner({ store, route }) {
+/** @param {{store: object}} props */
+export function Banner({ store }) {
   const run = useStore(store, (s) => s.run);
   const link = useStore(store, (s) => s.link);
   const server = useStore(store, (s) => s.server);
   const shown = useStore(store, (s) => s.shown);
   const pending = useStore(store, (s) => s.pending);
+  const at = useStore(store, (s) => s.at);
   const notes = [];
   if (link === "offline") {
     notes.push(html`<${Note} key="offline" kind="bad" mark="⊘" word="OFFLINE">The observatory does not answer; what is shown may be old. Trying again by itself.<//>`);
   } else if (!server.reachable) {
     notes.push(html`<${Note} key="server" kind="bad" mark="⊘" word="OFFLINE">${server.message || "The RecArena server does not answer."} What is shown may be old.<//>`);
   }
-  if (run && route.at !== null) {
-    notes.push(html`<${Note} key="replay" kind="replay" mark="↺" word=${`REPLAY ROUND ${route.at}`}>of ${run.round} committed.
-      ${route.at > run.round ? " There is no such round yet. " : " "}<button type="button" class="link-button" onClick=${() => setQuery({ at: null, seq: null })}>${
+  if (run && at !== null) {
+    notes.push(html`<${Note} key="replay" kind="replay" mark="↺" word=${`REPLAY ROUND ${at}`}>of ${run.round} committed.
+      ${at > run.round ? " There is no such round yet. " : " "}<button type="button" class="link-button" onClick=${() => setQuery({ at: null, seq: null })}>${
       run.state === "running" ? "Back to live" : "Back to the last round"}</button><//>`);
   }
   if (run?.state === "waiting_for_recommenders") {
@@ -38,11 +39,11 @@ export function Banner({ store, route }) {
   } else if (run?.state === "paused" && messageOf(run.error)) {
     notes.push(html`<${Note} key="paused" kind="wait" mark="❚❚" word="PAUSED">by itself: ${messageOf(run.error)}<//>`);
   }
-  if (pending.length && route.at === null) {
+  if (pending.length && at === null) {
     notes.push(html`<${Note} key="pending" kind="wait" mark="◆" word=${`${pending.length} CHANGE${pending.length > 1 ? "S" : ""}`}>${
       pending.slice(-2).map((p) => p.text).join(" · ")} — takes effect when round ${pending[0].round || (run?.round ?? 0) + 1} begins.<//>`);
   }
-  return html`<div class="banners">${notes}<${Spoken} run=${run} at=${route.at} round=${shown?.round} /></div>`;
+  return html`<section class="banners" aria-label="Notices">${notes}<${Spoken} run=${run} at=${at} round=${shown?.round} /></section>`;
 }
 
 /** Tells of rounds and states to those who listen, at most every four seconds. */

@@ -9,7 +9,7 @@ export function Shell({ store, route, children }) {
   const error = useStore(store, (s) => s.error);
   const ready = useStore(store, (s) => Boolean(s.run));
   return html`<div class=${`page run-page screen-${route.screen}`}>
-    <${Bar} store=${store} route=${route} /><${Banner} store=${store} route=${route} />
+    <${Bar} store=${store} route=${route} /><${Banner} store=${store} />
     <main id="main" tabIndex="-1">${ready ? children
       : error ? html`<${Failed} title=${error.status === 404 ? `There is no run ${route.run}` : "This run cannot be shown"} error=${error} />`
       : html`<${Loading} what="Loading the run" lines=${6} />`}</main></div>`;
