@@ -107,13 +107,15 @@ class Life:
 
 
 def shelf(world: World, arm: int = 0) -> LocalRecommender:
-    """Lists that differ from user to user and round to round, of all items that can be shown."""
+    """Lists that differ from user to user and round to round, of all items that can be shown; every
+    fourth user sees the newest first."""
 
     def rank(request: RankRequest) -> Ints:
         there = np.flatnonzero(world.catalog.available)
-        first = request.users.astype(np.int64) * 7 + request.round + request.offsets
+        turned = request.users.astype(np.int64) * 7 + request.round
+        first = np.where(request.users % 4 == 0, 0, turned) + request.offsets
         at = (first[:, None] + np.arange(request.count)) % len(there)
-        return there[at].astype(np.int32)
+        return there[::-1][at].astype(np.int32)
 
     return LocalRecommender(world, rank, rank, arm=arm)
 
