@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from recarena.server.datasets.specs import open_world
 from recarena.server.errors import LogDeparted
+from recarena.server.logged import LoggedRecommender, LoggedRound
 from recarena.server.minds.choice import ChoiceMind
 from recarena.server.minds.choice.coefficients import Coefficients
 from recarena.server.ports import Lists, RankRequest, SearchRequest
-from recarena.server.replaying import LoggedRecommender, LoggedRound, difference
+from recarena.server.replaying import difference
 from recarena.server.rounds import RoundRules, play_round
 from recarena.server.types import SURFACES, EventColumns, EventKind, Outcome, Surface
 from recarena.server.world import World

@@ -36,6 +36,7 @@ from recarena.server.door import Assignment, Door, HostedRecommender
 from recarena.server.errors import InputError, NotFound
 from recarena.server.feedback import feedback_of, history_feedback, tally
 from recarena.server.llm.recorder import FILE
+from recarena.server.logged import LoggedRecommender
 from recarena.server.ports import (
     Feedback,
     Lists,
@@ -44,7 +45,7 @@ from recarena.server.ports import (
     RoundTally,
     SearchRequest,
 )
-from recarena.server.replaying import LoggedRecommender, play_again, replayable
+from recarena.server.replaying import play_again, replayable
 from recarena.server.runs import DRAIN_GRACE_S
 from recarena.server.store.run_folder import RunFolder
 from recarena.server.store.tables import RoundRow

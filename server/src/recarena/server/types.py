@@ -148,22 +148,24 @@ class EventColumns:
     item: Ints
     """Item number, -1 without."""
     position: NDArray[np.int16]
-    """Position on the page (SHOWN, WATCH), number of items (PAGE), else -1."""
+    """Position on the page (SHOWN, WATCH), number of items (PAGE); of a POST that an intervention
+    put into the user's mouth, the row of that intervention; else -1."""
     value: Floats
     """WATCH: the rating (0: none). CHAT, POST: sentiment in -2..2. Else 0."""
     appraisal: Floats
     """WATCH: how much better than expected, in rating points rounded to 1/256. Else 0."""
     other: Ints
-    """CHAT: the partner. POST: whose words it answers. Else -1."""
+    """CHAT: the partner. POST: whose words it answers. INTERVENTION: whom it is about. Else -1."""
     surface: NDArray[np.int8]
     """PAGE: a Surface. Else 0."""
     outcome: NDArray[np.int8]
     """PAGE: an Outcome. Else 0."""
     code: NDArray[np.int16]
-    """Template of the words (WATCH, CHAT, POST, SEARCH); SHOWN: an `Explained`. Else 0."""
+    """Template of the words (WATCH, CHAT, POST, SEARCH); SHOWN: an `Explained`; INTERVENTION: an
+    `InterventionKind`. Else 0."""
     text: dict[int, str] = field(default_factory=dict[int, str])
     """Row -> words: an LLM's or a person's (WATCH, CHAT, POST, SEARCH, CONVERSE), the attribution
-    token (PAGE), the explanation (SHOWN)."""
+    token (PAGE), the explanation (SHOWN), what changes (INTERVENTION, a JSON object)."""
     evidence: dict[int, str] = field(default_factory=dict[int, str])
     """Row -> evidence of the explanation (SHOWN), as the module `evidence` writes it."""
 

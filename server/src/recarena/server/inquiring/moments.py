@@ -20,8 +20,9 @@ from recarena.server.errors import InputError
 from recarena.server.inquiring.questions import Impression, Inquiry
 from recarena.server.inquiring.respondent import Moment, Respondent, Seen
 from recarena.server.interventions import Intervention
+from recarena.server.logged import LoggedRound
 from recarena.server.ports import PageView
-from recarena.server.replaying import LoggedRound, replayable
+from recarena.server.replaying import replayable
 from recarena.server.steering.turning import turned
 from recarena.server.store.run_folder import RunFolder
 from recarena.server.store.steered import interventions_by_round
