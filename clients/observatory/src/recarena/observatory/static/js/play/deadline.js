@@ -3,13 +3,14 @@
 import { html, useEffect, useState } from "../../vendor/htm-preact-standalone.js";
 import { secondsLeft } from "./clock.js";
 
-const SOON = 15000;
+/** From when on time is short: fifteen seconds, or a third of a short turn. */
+const soonOf = (total) => Math.min(15000, total / 3);
 
-/** What is read out, once each: at fifteen seconds, at five, and when the time is over. */
-function spoken(left) {
+/** What is read out, once each: when time gets short, at five seconds, and when it is over. */
+function spoken(left, soon) {
   if (left <= 0) return "Time is over.";
   if (left <= 5000) return "5 seconds left.";
-  return left <= SOON ? "15 seconds left." : "";
+  return left <= soon ? `${Math.round(soon / 1000)} seconds left.` : "";
 }
 
 /**
@@ -35,7 +36,8 @@ export function Deadline({ countdown, name, onOver }) {
     };
   }, [countdown]);
   const share = countdown.total > 0 ? Math.min(1, left / countdown.total) : 0;
-  const state = left <= 0 ? "over" : left <= SOON ? "soon" : "";
+  const soon = soonOf(countdown.total);
+  const state = left <= 0 ? "over" : left <= soon ? "soon" : "";
   return html`
     <div class=${`deadline ${state}`} data-left=${Math.floor(left / 1000)}>
       <div class="deadline-bar" aria-hidden="true">
@@ -45,6 +47,6 @@ export function Deadline({ countdown, name, onOver }) {
         <strong role="timer">${secondsLeft(left)}</strong>
         ${left > 0 ? html` left, then ${name}’s own mind decides` : html` – ${name}’s own mind decides`}
       </p>
-      <p class="sr" role="status">${spoken(left)}</p>
+      <p class="sr" role="status">${spoken(left, soon)}</p>
     </div>`;
 }

@@ -1,6 +1,6 @@
 // Nothing to decide at the moment: why, and what would bring the next turn.
 
-import { html } from "../../vendor/htm-preact-standalone.js";
+import { html, useEffect, useRef } from "../../vendor/htm-preact-standalone.js";
 import { href } from "../router.js";
 
 const WORDS = {
@@ -26,9 +26,14 @@ function Hint({ store, run, mayNot }) {
  *   `coming`: the take-over that waits for a round
  */
 export function Waiting({ store, run, name, mayNot, coming }) {
+  const title = useRef(null);
+  useEffect(() => {
+    // The turn that had the focus is gone.
+    if (document.activeElement === document.body) title.current?.focus();
+  }, []);
   return html`
-    <div class="empty waiting">
-      <p class="empty-title">${coming ? `You become ${name} in round ${coming.round}` : "Nothing to decide now"}</p>
+    <div class="empty waiting" role="status">
+      <p class="empty-title" ref=${title} tabindex="-1">${coming ? `You become ${name} in round ${coming.round}` : "Nothing to decide now"}</p>
       <p class="empty-text">${WORDS[run.state] ?? ""}</p>
       <${Hint} store=${store} run=${run} mayNot=${mayNot} />
     </div>`;

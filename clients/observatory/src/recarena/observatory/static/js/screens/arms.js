@@ -13,6 +13,8 @@ import { Series, keep } from "../arms/series.js";
 /** Least time between two readings of a running run, in ms. */
 const OFTEN = 2000;
 
+const capital = (words) => words.charAt(0).toUpperCase() + words.slice(1);
+
 /** The board as of a round, read again as rounds are committed. */
 function useBoard(run, at, people, round) {
   const [state, setState] = useState({ board: null, error: null });
@@ -25,7 +27,7 @@ function useBoard(run, at, people, round) {
       const query = new URLSearchParams({ ...(at === null ? {} : { at }), ...(people ? { people: 1 } : {}) }).toString();
       try {
         const board = await get(runPath(run, `arms${query ? `?${query}` : ""}`));
-        if (!over) setState({ board, error: null });
+        if (!over) setState({ board: { ...board, metrics: board.metrics.map((one) => ({ ...one, label: capital(one.label) })) }, error: null });
       } catch (error) {
         if (!over) setState((before) => ({ ...before, error }));
       }

@@ -32,7 +32,12 @@ function usePlayed(run, user, round) {
 }
 
 /** What became of turns that were missed. */
-function Missed({ message, name }) {
+function Missed({ message, name, lost }) {
+  if (lost) {
+    return html`
+      <div class="missed" role="status"><strong>The mind decided.</strong> Nobody decided anything for a whole round: ${name} was handed back,
+        and ${name}’s own mind decides again.</div>`;
+  }
   if (message.last_outcome !== "timed_out" && !message.missed_rounds) return null;
   return html`
     <div class="missed" role="status">
@@ -67,8 +72,17 @@ export default function Play({ store, route }) {
   const message = told ?? (person && !person.by_person && link !== "connecting" ? NOT_TAKEN : null);
   const active = Boolean(message?.taken_over);
   const before = useRef(active);
+  const [lost, setLost] = useState(false);
+  const wanted = useRef(false);
   useEffect(() => {
-    if (before.current && !active) again();
+    if (before.current && !active) {
+      again();
+      setLost(!wanted.current);
+    }
+    if (active) {
+      setLost(false);
+      wanted.current = false;
+    }
     before.current = active;
   }, [active]);
   if (error && !person) return html`<div class="screen play-screen"><${Failed} error=${error} again=${again} /></div>`;
@@ -80,7 +94,10 @@ export default function Play({ store, route }) {
   const giving = comingOf(pending, user, "hand_back");
   const handBack = async () => {
     const one = await intervene.send({ kind: "hand_back", user_id: user });
-    if (one) toast(`${name} is handed back in round ${one.round}.`);
+    if (one) {
+      wanted.current = true;
+      toast(`${name} is handed back in round ${one.round}.`);
+    }
     return Boolean(one);
   };
   const decide = async (decision) => {
@@ -119,7 +136,7 @@ export default function Play({ store, route }) {
         </div>
       </header>
       ${intervene.problem && active && html`<p class="field-error" role="alert">${intervene.problem.message}</p>`}
-      <${Missed} message=${message} name=${name} />
+      <${Missed} message=${message} name=${name} lost=${lost && !hasEnded(run)} />
       <div class="play-columns">
         <div class="play-main">${body()}</div>
         <${Beside} person=${person} memories=${memories} run=${store.id} />
