@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pyarrow.parquet as pq
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -26,6 +27,7 @@ from recarena.server.minds.person.desk import TurnOutcome
 from recarena.server.minds.person.turns import ActivityTurn, Choice, Turn
 from recarena.server.replaying import play_again
 from recarena.server.runs import Run
+from recarena.server.store.export import export_run
 from recarena.server.store.run_folder import RunFolder
 from recarena.server.types import EventColumns, EventKind, InterventionKind
 from support.clock import VirtualLoop, now, on_a_virtual_clock
@@ -109,6 +111,12 @@ async def test_people_decide_in_a_run_from_taking_over_to_handing_back(tmp_path:
     assert list(zip(steering.round.tolist(), steering.user.tolist(), strict=True)) == [
         (1, ANN), (1, BOB), (2, ANN), (2, BOB), (3, BOB), (4, BOB),
     ]  # fmt: skip
+    export_run(RunFolder.open(path), tmp_path / "out", "parquet")
+    rows = pq.read_table(tmp_path / "out" / "people.parquet").to_pylist()
+    names = world().population.user_ids
+    assert [(row["round"], names.index(row["user_id"])) for row in rows] == list(
+        zip(steering.round.tolist(), steering.user.tolist(), strict=True)
+    )
 
 
 @on_a_virtual_clock

@@ -25,6 +25,7 @@ from recarena.server.store.exported import (
     rounds,
     users,
 )
+from recarena.server.store.people import People
 from recarena.server.store.run_folder import RunFolder
 from recarena.server.store.steered import world_after
 from recarena.server.store.tables import Column, Rows
@@ -48,9 +49,10 @@ def export_run(
 ) -> dict[str, int]:
     """Writes the committed rounds to `target`; returns the number of rows in each file.
 
-    parquet, csv: interactions, impressions, edges, messages, interventions, memories, items, users,
-    rounds; items and users as interventions have left them, edges as they were at the beginning,
-    no interventions where there were none.
+    parquet, csv: interactions, impressions, edges, messages, interventions, people (the rounds of
+    users that people played), memories, items, users, rounds; items and users as interventions have
+    left them, edges as they were at the beginning, no interventions and no people where there were
+    none.
     recbole: atomic files named after `target`. movielens: movies.csv and ratings.csv. The last two
     hold rated watches only, for neither has a place for an unrated one. History comes first, as
     round 0. Nothing that recommenders may not know of items and users is written. Conflict where
@@ -119,7 +121,7 @@ def _everything(sink: Sink, folder: RunFolder, words: Words | None, include_hist
     sink.add("rounds", rounds(rows))
     past = history(world)
     sink.add("interactions", past if include_history else past.slice(0, 0))
-    nothing = EventColumns.empty()
+    people, nothing = People(world), EventColumns.empty()
     for name, made in (("impressions", impressions), ("messages", messages)):
         sink.add(name, made(world, nothing, 0))
     sink.add("memories", memories(world, MemoryColumns.empty(), 0))
@@ -130,6 +132,8 @@ def _everything(sink: Sink, folder: RunFolder, words: Words | None, include_hist
         sink.add("messages", messages(world, event, at, words))
         if changes := interventions(world, event, at):
             sink.add("interventions", changes)
+        if played := people.of_round(row.round, event, at):
+            sink.add("people", played)
         sink.add("memories", memories(world, memory, at))
 
 
