@@ -94,12 +94,13 @@ const FORGOTTEN = { world: null, rounds: [], interventions: [], pending: [], key
  * @property {{reachable: boolean, message: string}} server
  * @property {object|null} turn         last `turn` message, see `playAs`
  * @property {string} commanding        command under way, or ""
+ * @property {{command: string, state: string}|null} asked accepted, and the state it is to end: a pause waits for its round
  * @property {import("./api.js").ApiError|null} error why the run cannot be shown
  */
 
 /** @param {string} id run_id */
 export function makeRunStore(id) {
-  const store = makeStore({ run: null, link: inBundle() ? "bundle" : "connecting", at: null, turn: null, commanding: "",
+  const store = makeStore({ run: null, link: inBundle() ? "bundle" : "connecting", at: null, turn: null, commanding: "", asked: null,
     error: null, server: { reachable: true, message: "" }, ...FORGOTTEN });
   const keyframes = new Map();
   const { get: state, set } = store;
@@ -271,11 +272,15 @@ export function makeRunStore(id) {
      * @param {string} command @param {object} [fields] @param {{throws?: boolean}} [options]
      */
     async command(command, fields = {}, options = {}) {
+      const before = state().run;
       set({ commanding: command });
       try {
         const answer = await post(runPath(id, "commands"),
           { command, epoch: state().run?.epoch ?? 0, key: newKey(), ...fields });
-        if (answer.run && answer.run.run_id === id) set({ run: answer.run });
+        // The socket may have told what came after the answer already; the answer must not undo it.
+        if (answer.run?.run_id === id && state().run === before) set({ run: answer.run });
+        if (command === "pause") set({ asked: { command, state: "running" } });
+        else set({ asked: null });
         return answer;
       } catch (error) {
         if (options.throws) throw error;

@@ -17,7 +17,7 @@ export function makeGround(front) {
     back.width = Math.round(camera.width * ratio);
     back.height = Math.round(camera.height * ratio);
     Object.assign(drawing, { k: camera.k, ox: camera.ox, oy: camera.oy });
-    const radius = Math.min(220, Math.max(7, model.spacing * 1.9 * camera.k)) * ratio;
+    const radius = Math.min(220, Math.max(7, model.spacing * 1.5 * camera.k)) * ratio;
     shore = paintDisc(palette.shore, radius + 1.25 * ratio);
     island = paintDisc(palette.island, radius);
     stage = 0;

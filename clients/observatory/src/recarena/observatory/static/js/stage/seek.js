@@ -8,11 +8,15 @@ let timer = 0;
 export function seek(store, at) {
   const leaving = store.get().at === null && current().query.at === undefined && at !== null;
   const shown = store.show(at);
-  clearTimeout(timer);
-  if (leaving || at === null) setQuery({ at, seq: null });
-  else {
-    timer = setTimeout(() => {
-      if (current().run === store.id && store.get().at === at) setQuery({ at, seq: null }, true);
+  if (leaving || at === null) {
+    clearTimeout(timer);
+    timer = 0;
+    setQuery({ at, seq: null });
+  } else {
+    timer ||= setTimeout(() => {
+      timer = 0;
+      const now = store.get().at;
+      if (current().run === store.id && current().screen === "stage" && now !== null) setQuery({ at: now, seq: null }, true);
     }, NOTED);
   }
   return shown;

@@ -43,13 +43,12 @@ function WithdrawItem({ store, onClose }) {
 }
 
 function SetTie({ store, world, user, onClose }) {
-  const [from, setFrom] = useState(user), [to, setTo] = useState(""), [kind, setKind] = useState("");
+  const [from, setFrom] = useState(user), [to, setTo] = useState("");
   const [closeness, setCloseness] = useState(0.5), [both, setBoth] = useState(true);
   return html`<${FormDialog} title="Set a tie between two users" action="Set the tie" onClose=${onClose} done=${accepted}
-    submit=${() => intervene(store, { kind: "set_relation", user_id: from, other_user_id: to, closeness, both_ways: both, relation: kind, tie: kind })}>
+    submit=${() => intervene(store, { kind: "set_relation", user_id: from, other_user_id: to, closeness, both_ways: both })}>
     <p class="hint">A new tie, or another closeness of one that is there. ${WHEN}</p>
     <div class="two"><${UserField} label="From" world=${world} value=${from} onPick=${setFrom} required /><${UserField} label="To" world=${world} value=${to} onPick=${setTo} required /></div>
-    <${TextField} label="What the other is" value=${kind} onInput=${setKind} max=${64} placeholder=${(world.kinds ?? []).slice(0, 3).join(", ")} hint="Empty: as it is, or acquaintance." />
     <${SliderField} label="Closeness" value=${closeness} onInput=${setCloseness} min=${0} max=${1} step=${0.05} word=${(v) => v.toFixed(2)} />
     <${CheckField} label="The tie back as well" value=${both} onInput=${setBoth} /><//>`;
 }

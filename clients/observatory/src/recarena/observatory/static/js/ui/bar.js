@@ -22,12 +22,12 @@ export const allowed = (command, state) => (CAN[command] ?? []).includes(state);
 const ICONS = { start: "M4 2.5l9 5.5-9 5.5z", pause: "M4 3h3v10H4zM9 3h3v10H9z", step: "M3 3l6 5-6 5zM10.5 3h2.500v10h-2.500z",
   stop: "M3.5 3.500h9v9h-9z", reset: "M8 3a5 5 0 1 1-4.6 3l1.4.600A3.5 3.5 0 1 0 8 4.500V7L4.5 3.7 8 .500z" };
 
-function CommandButton({ name, word, run, busy, why, onClick }) {
+function CommandButton({ name, word, run, busy, asked, why, onClick }) {
   const can = allowed(name, run.state);
-  const pending = busy === name;
+  const pending = busy === name || (asked?.command === name && asked.state === run.state);
   const title = why || (can ? "" : `Not while the run is ${run.state.replaceAll("_", " ")}.`);
   return html`<button type="button" class=${`button command ${name === "start" ? "primary" : ""} ${pending ? "pending" : ""}`} data-command=${name}
-    disabled=${Boolean(why) || !can || Boolean(busy)} title=${title} aria-busy=${String(pending)} onClick=${onClick}>
+    disabled=${Boolean(why) || !can || Boolean(busy) || pending} title=${pending ? "Asked for; it is done when the round under way is committed." : title} aria-busy=${String(pending)} onClick=${onClick}>
     <svg width="14" height="14" viewBox="0 0 16 16" aria-hidden="true"><path d=${ICONS[name]} fill="currentColor" /></svg><span>${word}</span></button>`;
 }
 
@@ -61,6 +61,7 @@ function StepDialog({ store, onClose }) {
 export function Commands({ store }) {
   const run = useStore(store, (s) => s.run);
   const busy = useStore(store, (s) => s.commanding);
+  const asked = useStore(store, (s) => s.asked);
   const link = useStore(store, (s) => s.link);
   const reachable = useStore(store, (s) => s.server.reachable);
   const me = useStore(app, (s) => s.me);
@@ -68,7 +69,7 @@ export function Commands({ store }) {
   if (!run || me?.bundle) return null;
   const why = whyNotSteer(me) || (link === "offline" ? "The observatory cannot be reached." : "") || (reachable ? "" : "The server cannot be reached.");
   const shut = () => setDialog("");
-  const props = { run, busy, why };
+  const props = { run, busy, asked, why };
   return html`<div class="commands" role="group" aria-label="Run">
     <${CommandButton} ...${props} name="start" word=${run.round > 0 || run.state === "paused" ? "Resume" : "Start"} onClick=${() => store.command("start")} />
     <${CommandButton} ...${props} name="pause" word="Pause" onClick=${() => store.command("pause")} />

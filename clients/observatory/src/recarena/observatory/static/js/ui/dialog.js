@@ -12,11 +12,14 @@ export function Dialog({ title, onClose, wide = false, children }) {
   const node = useRef(null);
   const [id] = useState(() => `dialog-${++numbers}`);
   useEffect(() => {
-    const before = document.activeElement;
-    node.current.showModal();
+    const before = document.activeElement, dialog = node.current;
+    dialog.showModal();
     const first = node.current.querySelector("[autofocus], .dialog-body input, .dialog-body select, .dialog-body textarea, .dialog-body button");
     (first ?? node.current.querySelector("button"))?.focus();
-    return () => before instanceof HTMLElement && before.isConnected && before.focus();
+    return () => {
+      dialog.close(); // what is beside an open dialog takes no focus
+      if (before instanceof HTMLElement && before.isConnected) before.focus();
+    };
   }, []);
   return html`<dialog ref=${node} class=${`dialog ${wide ? "wide" : ""}`} aria-labelledby=${id}
     onCancel=${(e) => { e.preventDefault(); onClose(); }}

@@ -100,7 +100,7 @@ export function ComboField({ label, hideLabel, placeholder, text, onText, found,
     placeholder=${placeholder ?? ""} autocomplete="off" aria-autocomplete="list" aria-expanded=${String(showing)}
     aria-controls=${`${id}-list`} aria-activedescendant=${showing ? `${id}-${now}` : ""} aria-label=${hideLabel ? label : undefined}
     onInput=${(e) => { setOpen(true); setAt(0); onText(e.target.value); }} onKeyDown=${key} onBlur=${() => setOpen(false)} />
-    <ul id=${`${id}-list`} role="listbox" aria-label=${label} class="combo-list" hidden=${!showing}>${showing ? found.map((one, i) => html`<li
+    <ul id=${`${id}-list`} role="listbox" aria-label="Suggestions" class="combo-list" hidden=${!showing}>${showing ? found.map((one, i) => html`<li
       key=${one.value} id=${`${id}-${i}`} role="option" aria-selected=${String(i === now)}
       onMouseDown=${(e) => { e.preventDefault(); pick(one); }}>${one.label}</li>`) : null}</ul></span>`;
   return hideLabel ? control : html`<${Row} label=${label} hint=${hint} id=${id}>${control}<//>`;
