@@ -19,6 +19,7 @@ from recarena.observatory.library import Library
 from recarena.observatory.listener import Listener
 from recarena.observatory.messages import Json, state_of
 from recarena.observatory.upstream import Upstream
+from recarena.v1 import run_pb2
 from recarena.v1 import simulation_observe_service_pb2 as observe_pb
 
 INTERVAL_S = 0.1
@@ -27,8 +28,9 @@ ROUNDS_TO_SEND = 2_000
 """Missing rounds that are sent to a page that comes back; beyond, it gets a snapshot."""
 POLL_S = 2.0
 """How often it is looked for what no stream tells: interventions that wait, what models took."""
-ENDED_POLL_S = 1.0
+ENDED_POLL_S = 0.5
 """How often a run that has ended is looked at, in case it is reset or goes on."""
+ENDED = (run_pb2.RUN_STATE_SUCCEEDED, run_pb2.RUN_STATE_FAILED, run_pb2.RUN_STATE_STOPPED)
 AGAIN_S = (0.2, 0.5, 1.0, 2.0)
 """Waits before the server is tried again; the last goes on."""
 
@@ -151,14 +153,15 @@ class Channel:
 
     async def _until_it_goes_on(self, chronicle: Chronicle) -> None:
         """Returns when a run whose rounds have come to an end is reset or goes on."""
-        run = await run_of(self._upstream, self.run_id)
-        stands = run.epoch, run.state
-        while (run.epoch, run.state) == stands and run.round <= chronicle.round:
-            if run.epoch == chronicle.epoch:
-                chronicle.run = run
-                self._dirty.set()
-            await asyncio.sleep(ENDED_POLL_S)
+        while True:
             run = await run_of(self._upstream, self.run_id)
+            if run.epoch != chronicle.epoch:
+                return
+            chronicle.run = run
+            self._dirty.set()
+            await asyncio.sleep(ENDED_POLL_S)
+            if run.state not in ENDED or run.round > chronicle.round:
+                return
 
     async def _poll(self) -> None:
         while True:
