@@ -1,7 +1,8 @@
 // The list as it was read up to a round, and how much there is beyond it.
 
-import { useEffect, useRef, useState } from "../../vendor/htm-preact-standalone.js";
+import { useState } from "../../vendor/htm-preact-standalone.js";
 import { get, runPath } from "../api.js";
+import { useFresh } from "../fresh.js";
 import { askedOf } from "./filters.js";
 import { PAGE, Pages } from "./pages.js";
 
@@ -25,44 +26,24 @@ async function begin(run, filters, anchor) {
 /**
  * The events that filters let through up to a round; live, the list stands still where it was read to
  * while it is being looked at, and moves on where `following`.
- * @returns {{list: object|null, error: any, anchor: number, fresh: number|null, renew: () => void}} `fresh`: how many events
- *   came since, null where only that there are some is known
+ * @returns {{key: string, list: object|null, error: any, anchor: number, fresh: number|null, renew: () => void, again: () => void}}
+ *   `fresh`: how many events came since, null where only that there are some is known
  */
 export function useFeed({ run, filters, at, newest, following }) {
-  const [state, setState] = useState({ list: null, error: null, anchor: 0, key: "" });
-  const [fresh, setFresh] = useState(0);
-  const [asked, setAsked] = useState(0);
-  const last = useRef(0);
+  const [renewed, setRenewed] = useState(0);
   const key = JSON.stringify([run, filters, at]);
-  const anew = state.key !== key;
   const wanted = at ?? newest;
-  useEffect(() => {
-    if (!anew && !(at === null && wanted > state.anchor) && asked === 0) return undefined;
-    let over = false;
-    const move = anew || following || asked > 0;
-    const read = async () => {
-      last.current = Date.now();
-      try {
-        if (move) {
-          const list = await begin(run, filters, wanted);
-          if (over) return;
-          setState({ list, error: null, anchor: wanted, key });
-          setFresh(0);
-          setAsked(0);
-        } else {
-          const { total } = await get(eventsPath(run, askedOf(filters, wanted, { limit: 1 })));
-          if (!over) setFresh(Number.isFinite(total) && Number.isFinite(state.list?.total) ? Math.max(0, total - state.list.total) : null);
-        }
-      } catch (error) {
-        if (!over) setState((before) => ({ ...before, error, key: before.list ? before.key : key }));
-      }
-    };
-    const timer = setTimeout(read, anew || asked > 0 ? 0 : Math.max(0, last.current + OFTEN - Date.now()));
-    return () => {
-      over = true;
-      clearTimeout(timer);
-    };
-  }, [key, wanted, following, asked, anew]);
-  const problem = (error) => setState((before) => ({ ...before, error }));
-  return { ...state, stale: anew, fresh, renew: () => setAsked((count) => count + 1), problem };
+  const read = async (before) => {
+    const moved = before && at === null && wanted > before.anchor;
+    if (!before || before.renewed !== renewed || (moved && following)) {
+      return { list: await begin(run, filters, wanted), anchor: wanted, fresh: 0, renewed };
+    }
+    if (!moved) return before;
+    const { total } = await get(eventsPath(run, askedOf(filters, wanted, { limit: 1 })));
+    const known = Number.isFinite(total) && Number.isFinite(before.list.total);
+    return { ...before, fresh: known ? Math.max(0, total - before.list.total) : null };
+  };
+  const { value, error, again } = useFresh(key, `${wanted} ${following} ${renewed}`, read, OFTEN);
+  const shown = value ?? { list: null, anchor: 0, fresh: 0 };
+  return { ...shown, key, error, again, renew: () => setRenewed(renewed + 1) };
 }

@@ -64,6 +64,11 @@ export function EventList({ pages, run, at, query, target, onTop, onMissing, onE
   const { top, height } = useSight(box);
   const [reads, again] = useReducer((count) => count + 1, 0);
   const { first, last } = stretchOf(top, height, rowHeight, pages.length);
+  const before = useRef(pages);
+  useLayoutEffect(() => {
+    if (before.current !== pages && !target) box.current.scrollTop = 0;
+    before.current = pages;
+  }, [pages]);
   useEffect(() => {
     onTop(top < rowHeight);
   }, [top < rowHeight]);

@@ -1,7 +1,7 @@
 // A user's ties, and the form that makes, changes or ends one.
 
 import { html, useState } from "../../vendor/htm-preact-standalone.js";
-import { UserField } from "../ui/form.js";
+import { SliderField, UserField } from "../ui/form.js";
 import { PersonLink } from "./person-link.js";
 
 const FIRST = 12;
@@ -23,9 +23,8 @@ function TieForm({ relation, world, effective, busy, problem, onSend, onEnd, onC
     }}>
       ${!relation && world && html`
         <${UserField} label="With" world=${world} value=${draft.other} required onPick=${(other) => setDraft((before) => ({ ...before, other }))} />`}
-      <label>Closeness <output>${draft.closeness.toFixed(2)}</output>
-        <input type="range" min="0" max="1" step="0.01" value=${draft.closeness} onInput=${put("closeness")} />
-      </label>
+      <${SliderField} label="Closeness" value=${draft.closeness} min=${0} max=${1} step=${0.01} word=${(value) => value.toFixed(2)}
+        onInput=${(closeness) => setDraft((before) => ({ ...before, closeness }))} />
       <label class="check"><input type="checkbox" checked=${draft.both} onChange=${put("both")} /><span>both ways</span></label>
       ${problem && html`<p class="field-error" role="alert">${problem}</p>`}
       <div class="turn-actions">

@@ -1,7 +1,8 @@
 // The arms of a run beside one another: ranks with intervals, and every metric over rounds.
 
-import { html, useEffect, useMemo, useRef, useState } from "../../vendor/htm-preact-standalone.js";
+import { html, useMemo, useState } from "../../vendor/htm-preact-standalone.js";
 import { get, runPath } from "../api.js";
+import { useFresh } from "../fresh.js";
 import { setQuery } from "../router.js";
 import { useStore } from "../store.js";
 import { count } from "../ui/format.js";
@@ -17,28 +18,14 @@ const capital = (words) => words.charAt(0).toUpperCase() + words.slice(1);
 
 /** The board as of a round, read again as rounds are committed. */
 function useBoard(run, at, people, round) {
-  const [state, setState] = useState({ board: null, error: null });
-  const [tries, setTries] = useState(0);
-  const last = useRef(0);
-  useEffect(() => {
-    let over = false;
-    const load = async () => {
-      last.current = Date.now();
-      const query = new URLSearchParams({ ...(at === null ? {} : { at }), ...(people ? { people: 1 } : {}) }).toString();
-      try {
-        const board = await get(runPath(run, `arms${query ? `?${query}` : ""}`));
-        if (!over) setState({ board: { ...board, metrics: board.metrics.map((one) => ({ ...one, label: capital(one.label) })) }, error: null });
-      } catch (error) {
-        if (!over) setState((before) => ({ ...before, error }));
-      }
-    };
-    const timer = setTimeout(load, Math.max(0, last.current + OFTEN - Date.now()));
-    return () => {
-      over = true;
-      clearTimeout(timer);
-    };
-  }, [run, at, people, at === null ? round : 0, tries]);
-  return { ...state, again: () => setTries(tries + 1) };
+  const query = new URLSearchParams({ ...(at === null ? {} : { at }), ...(people ? { people: 1 } : {}) }).toString();
+  const path = runPath(run, query ? `arms?${query}` : "arms");
+  const read = async () => {
+    const board = await get(path);
+    return { ...board, metrics: board.metrics.map((one) => ({ ...one, label: capital(one.label) })) };
+  };
+  const { value, error, again } = useFresh(path, at === null ? round : "", read, OFTEN);
+  return { board: value, error, again };
 }
 
 function Tools({ board, metric, people, run, route }) {

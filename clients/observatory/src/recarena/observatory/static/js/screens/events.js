@@ -6,6 +6,7 @@ import { href, setQuery } from "../router.js";
 import { useStore } from "../store.js";
 import { number } from "../ui/format.js";
 import { Empty, Failed, Loading } from "../ui/parts.js";
+import { toast } from "../ui/toast.js";
 import { Audit } from "../events/audit.js";
 import { Filters } from "../events/chips.js";
 import { eventsPath, useFeed } from "../events/feed.js";
@@ -47,14 +48,14 @@ function Feed({ store, route, newest }) {
       ${!inBundle() && html`<a class="button quiet" download=${`${store.id}-events.jsonl`} href=${eventsPath(store.id, askedOf(filters, at), "events.jsonl")}>JSONL</a>`}
     </div>
     ${missing && html`<p class="field-error" role="alert">Event ${target.round}·${target.seq} is not in this list${isFiltered(filters) ? ": the filters leave it out." : "."}</p>`}
-    ${feed.error && html`<${Failed} error=${feed.error} again=${feed.renew} />`}
+    ${feed.error && html`<${Failed} error=${feed.error} again=${feed.again} />`}
     ${!list && !feed.error && html`<${Loading} what="Reading events" lines=${8} />`}
     ${list && list.pages.length === 0 && list.pages.ended && html`
       <${Empty} title=${isFiltered(filters) ? "No event is like that" : "Nothing has happened yet"}>
         ${isFiltered(filters) ? "Take a filter away to see more." : "Events come with the first round."}<//>`}
     ${list && !(list.pages.length === 0 && list.pages.ended) && html`
       <${EventList} key=${feed.key} pages=${list.pages} run=${store.id} at=${at} query=${query} target=${target} onTop=${setOnTop}
-        onMissing=${() => setMissing(true)} onError=${feed.problem} />`}`;
+        onMissing=${() => setMissing(true)} onError=${(error) => toast(error.text ?? String(error), "error")} />`}`;
 }
 
 export default function Events({ store, route }) {

@@ -2,6 +2,7 @@
 
 import { html, useEffect, useRef, useState } from "../../vendor/htm-preact-standalone.js";
 import { get, runPath } from "../api.js";
+import { useFresh } from "../fresh.js";
 import { go, href } from "../router.js";
 import { app, useStore, whyNotSteer } from "../store.js";
 import { Failed, Loading } from "../ui/parts.js";
@@ -20,31 +21,15 @@ import { Timeline } from "../person/timeline.js";
 /** Least time between two readings of a running run, in ms. */
 const OFTEN = 1500;
 
-/** A user as of a round, read again as rounds are committed. What was read stays while it is read anew. */
+/** A user as of a round, and the memory bank; read again as rounds are committed. */
 function usePerson(run, user, at, round) {
-  const [state, setState] = useState({ person: null, memories: [], error: null, read: -1 });
-  const last = useRef(0);
-  useEffect(() => {
-    let over = false;
-    const load = async () => {
-      last.current = Date.now();
-      const path = runPath(run, `u/${encodeURIComponent(user)}`);
-      try {
-        const [person, bank] = await Promise.all([
-          get(at === null ? path : `${path}?at=${at}`), get(`${path}/memories`),
-        ]);
-        if (!over) setState({ person, memories: bank.memories, error: null, read: round });
-      } catch (error) {
-        if (!over) setState((before) => ({ ...before, error }));
-      }
-    };
-    const timer = setTimeout(load, Math.max(0, last.current + OFTEN - Date.now()));
-    return () => {
-      over = true;
-      clearTimeout(timer);
-    };
-  }, [run, user, at, at === null ? round : 0]);
-  return state;
+  const path = runPath(run, `u/${encodeURIComponent(user)}`);
+  const read = async () => {
+    const [person, bank] = await Promise.all([get(at === null ? path : `${path}?at=${at}`), get(`${path}/memories`)]);
+    return { person, memories: bank.memories };
+  };
+  const { value, version, error } = useFresh(`${path} ${at}`, at === null ? round : "", read, OFTEN);
+  return { person: value?.person ?? null, memories: value?.memories ?? [], error, read: version };
 }
 
 function Pending({ list }) {
@@ -118,7 +103,7 @@ export default function Person({ store, route }) {
     setOpen("");
   }, [user, at]);
   useEffect(() => {
-    if (anchor === null && read >= 0) setAnchor(read);
+    if (anchor === null && read !== null) setAnchor(rounds);
   }, [anchor, read]);
   const intervene = useIntervene(store);
   const current = person && person.user_id === user ? person : null;

@@ -2,6 +2,7 @@
 
 import { html, useEffect, useRef, useState } from "../../vendor/htm-preact-standalone.js";
 import { get, runPath } from "../api.js";
+import { useFresh } from "../fresh.js";
 import { app, useStore, whyNotSteer } from "../store.js";
 import { Avatar } from "../ui/avatar.js";
 import { Empty, Failed, Loading, PersonBadge } from "../ui/parts.js";
@@ -13,22 +14,18 @@ import { Leaving } from "../play/leaving.js";
 import { Turn } from "../play/turn.js";
 import { Over, Waiting } from "../play/waiting.js";
 
+/** Least time between two readings of a running run, in ms. */
+const OFTEN = 1500;
+
 /** Who is played, read again with every round. */
 function usePlayed(run, user, round) {
-  const [state, setState] = useState({ person: null, memories: [], error: null });
-  const [tries, setTries] = useState(0);
-  useEffect(() => {
-    let over = false;
-    const path = runPath(run, `u/${encodeURIComponent(user)}`);
-    Promise.all([get(path), get(`${path}/memories`)]).then(
-      ([person, bank]) => over || setState({ person, memories: bank.memories, error: null }),
-      (error) => over || setState((before) => ({ ...before, error })),
-    );
-    return () => {
-      over = true;
-    };
-  }, [run, user, round, tries]);
-  return { ...state, again: () => setTries(tries + 1) };
+  const path = runPath(run, `u/${encodeURIComponent(user)}`);
+  const read = async () => {
+    const [person, bank] = await Promise.all([get(path), get(`${path}/memories`)]);
+    return { person, memories: bank.memories };
+  };
+  const { value, error, again } = useFresh(path, round, read, OFTEN);
+  return { person: value?.person ?? null, memories: value?.memories ?? [], error, again };
 }
 
 /** What became of turns that were missed. */
@@ -61,7 +58,6 @@ export default function Play({ store, route }) {
   const rounds = useStore(store, (state) => state.keyframe?.round ?? 0);
   const link = useStore(store, (state) => state.link);
   const me = useStore(app, (state) => state.me);
-  const { person, memories, error, again } = usePlayed(store.id, user, rounds);
   const intervene = useIntervene(store);
   const connected = link === "live";
   useEffect(() => {
@@ -69,16 +65,14 @@ export default function Play({ store, route }) {
     if (connected) store.playAs(user);
   }, [store, user, connected]);
   useEffect(() => () => store.playAs(""), [store, user]);
+  const { person, memories, error, again } = usePlayed(store.id, user, `${rounds} ${Boolean(told?.taken_over)}`);
   const message = told ?? (person && !person.by_person && link !== "connecting" ? NOT_TAKEN : null);
   const active = Boolean(message?.taken_over);
   const before = useRef(active);
   const [lost, setLost] = useState(false);
   const wanted = useRef(false);
   useEffect(() => {
-    if (before.current && !active) {
-      again();
-      setLost(!wanted.current);
-    }
+    if (before.current && !active) setLost(!wanted.current);
     if (active) {
       setLost(false);
       wanted.current = false;
