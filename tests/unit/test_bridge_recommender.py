@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import httpx2
 import pytest
@@ -13,7 +14,7 @@ from recarena.bridge.counts import Counts
 from recarena.bridge.errors import ServiceFailed
 from recarena.bridge.lists import Entry, Found, Wanted, answered
 from recarena.bridge.service import retry_after
-from recarena.client import FeedbackBatch, Impression, Interaction
+from recarena.client import Catalog, FeedbackBatch, Impression, Interaction, Item
 from support.bridges import BASE, ITEMS, RANK, bridge, loaded, query, search
 
 RATE, VIEW = Interaction.Type.TYPE_RATE, Interaction.Type.TYPE_VIEW_ITEM
@@ -315,6 +316,82 @@ async def test_a_run_begins_with_a_reset_the_catalogue_and_users():
             "PUT /users/u1",
             "PUT /users/u2",
         ]
+
+
+CHANGING = (
+    BASE
+    + RANK
+    + ('[items]\npath = "/items"\neach = { id = "{item_id}" }\n[item_ids]\nadd_prefix = "x-"\n')
+)
+WITHDRAW = '[items.withdraw]\nmethod = "PATCH"\npath = "/i/{item_id}"\nbody = { hidden = true }\n'
+
+
+async def changed(one, gone: tuple[str, ...], new: tuple[str, ...]) -> None:
+    """The catalogue of the run changes."""
+    items = [
+        Item(item_id=item.item_id, title=item.title, withdrawn=item.item_id in gone)
+        for item in one._run.catalog.items
+    ]
+    items += [Item(item_id=item_id, title=f"Film {item_id}") for item_id in new]
+    await one.catalog_changed(replace(one._run, catalog=Catalog.of("v2", items)))
+
+
+async def test_a_service_is_told_what_is_new_and_what_was_withdrawn_alone():
+    async with bridge(loaded(CHANGING + WITHDRAW), lambda _: {}) as (one, stub):
+        stub.requests.clear()
+        await changed(one, ("i1", "i4"), ("new",))
+        assert stub.asked == ["POST /items", "PATCH /i/x-i1", "PATCH /i/x-i4"]
+        assert stub.bodies == [[{"id": "x-new"}], {"hidden": True}, {"hidden": True}]
+        stub.requests.clear()
+        await changed(one, ("i1", "i4", "i5"), ())
+        assert stub.asked == ["PATCH /i/x-i5"]
+
+
+async def test_a_mapping_that_cannot_tell_of_changes_says_so(caplog):
+    async with bridge(loaded(), lambda _: {}) as (one, stub):
+        with caplog.at_level(logging.WARNING):
+            await changed(one, ("i1", "i4"), ("new",))
+        assert stub.asked == []
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [
+        "1 items are new, and the mapping has no [items] to tell the service",
+        "2 items were withdrawn, and the mapping has no [items.withdraw] to tell the service: they"
+        " are dropped from its lists",
+    ]
+
+
+async def test_a_service_that_keeps_an_item_is_told_of_in_the_log(caplog):
+    def answer(request: httpx2.Request):
+        return httpx2.Response(404) if request.url.path.startswith("/i/") else {}
+
+    async with bridge(loaded(CHANGING + WITHDRAW), answer) as (one, _):
+        with caplog.at_level(logging.WARNING):
+            await changed(one, ("i1",), ())
+    (record,) = caplog.records
+    assert "PATCH" in record.getMessage()
+    assert "404" in record.getMessage()
+
+
+async def test_what_was_withdrawn_is_dropped_from_lists_and_what_is_new_is_not():
+    async with bridge(loaded(), lambda _: [*ITEMS, "new"]) as (one, _):
+        await changed(one, ("i0", "i2"), ("new",))
+        (page,) = await one.rank([query(count=3)])
+        assert ids(page) == ["i1", "i3", "i4"]
+        (whole,) = await one.rank([query(count=9)])
+        assert ids(whole)[-1] == "new"
+        assert one._counts.unknown_items == 4
+
+
+async def test_feedback_about_what_was_withdrawn_goes_on_to_the_service():
+    text = BASE + RANK + (
+        '[feedback]\npath = "/f"\n[[feedback.events]]\nof = ["rate"]\n'
+        'event = { item = "{item_id}" }\n'
+    )  # fmt: skip
+    async with bridge(loaded(text), lambda _: {}) as (one, stub):
+        await changed(one, ("i1",), ())
+        done = Interaction(type=RATE, user_id="u1", item_id="i1", value=4, round=1)
+        await one.feedback(FeedbackBatch(round=1, interactions=[done]))
+        assert stub.bodies == [[{"item": "i1"}]]
 
 
 TRAIN = """

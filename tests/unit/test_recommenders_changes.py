@@ -112,6 +112,19 @@ def test_what_was_withdrawn_before_the_recommender_came_is_in_no_list(kind):
 
 
 @every_kind
+def test_lists_are_empty_once_everything_was_withdrawn(kind):
+    planted, rounds = small_world()
+    recommender = kind()
+    recommender.start(planted.run_info())
+    recommender.feedback_columns(columns(0, rounds[0]))
+    recommender.ready(1)
+    items = [Item(item_id=f"i{n}", withdrawn=True) for n in range(SMALL_ITEMS)]
+    recommender.catalog_changed(info(Catalog.of("v2", items), SMALL_USERS))
+    recommender.ready(2)
+    assert numbers_of(recommender) == ids_of(recommender) == [[]] * SMALL_USERS
+
+
+@every_kind
 def test_searches_find_what_is_new_and_nothing_that_was_withdrawn(kind):
     recommender = taught(kind, columns)
     texts = ["Film 3", "brand new", "Genre 1"]

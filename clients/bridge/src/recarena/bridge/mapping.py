@@ -225,13 +225,24 @@ class Upload(Table):
     give_up_after: float = Field(default=60.0, gt=0)
 
 
+class Withdraw(Table):
+    """`[items.withdraw]`: asks the service not to list an item any more."""
+
+    method: Method = "DELETE"
+    path: OfItem
+    query: dict[str, OfItem] = {}
+    body: OfItem | None = None
+    give_up_after: float = Field(default=60.0, gt=0)
+
+
 class Items(Upload):
-    """`[items]`: the catalogue, sent when a run begins."""
+    """`[items]`: the catalogue, sent when a run begins, and what is new in it when it changes."""
 
     path: OfItems
     query: dict[str, OfItems] = {}
     body: OfItems | None = None
     each: OfItem
+    withdraw: Withdraw | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> Items:

@@ -21,6 +21,7 @@ from recarena.bridge.mapping import Batch, Feedback, Items, Rank, Search, Status
 from recarena.bridge.service import Outgoing, Service, outgoing
 from recarena.client import (
     Answer,
+    Catalog,
     FeedbackBatch,
     RankQuery,
     Recommender,
@@ -68,9 +69,10 @@ class Bridge(Recommender):
         await self._take_catalog()
 
     async def catalog_changed(self, run: RunInfo) -> None:
-        """Tells the service the catalogue as it is now."""
-        self._run = run
-        await self._take_catalog()
+        """Tells the service what is new in the catalogue, and what was withdrawn."""
+        before, self._run = self._run.catalog, run
+        await self._take_catalog(before)
+        await self._withdraw(before)
 
     async def feedback(self, batch: FeedbackBatch) -> None:
         """Sends what users saw and did."""
@@ -138,16 +140,45 @@ class Bridge(Recommender):
                 raise ServiceFailed(f"[reset] failed, and the run needs it: {told}") from None
             logger.warning("reset: %s; what earlier runs taught is still there", failed)
 
-    async def _take_catalog(self) -> None:
-        self._ids = self._loaded.ids.of_catalog(self._run.catalog.item_ids)
-        self._asking = Asking(self._at_service, self._ids, self._counts)
-        missing = len(self._run.catalog) - len(self._ids)
+    async def _take_catalog(self, before: Catalog | None = None) -> None:
+        """What was withdrawn is dropped from what the service lists, like what is unknown."""
+        catalog = self._run.catalog
+        self._ids = self._loaded.ids.of_catalog(catalog.item_ids)
+        offered = self._loaded.ids.of_catalog(catalog.available_ids)
+        self._asking = Asking(self._at_service, offered, self._counts)
+        missing = len(catalog.available_ids) - len(offered)
         if missing:
             logger.warning("%d items of the catalogue have no id at the service", missing)
+        new = list(uploads.items(catalog, offered, before))
         if self._mapping.items is not None:
-            await self._upload(
-                self._mapping.items, list(uploads.items(self._run.catalog, self._ids))
+            await self._upload(self._mapping.items, new)
+        elif before and new:
+            logger.warning(
+                "%d items are new, and the mapping has no [items] to tell the service", len(new)
             )
+
+    async def _withdraw(self, before: Catalog) -> None:
+        """Asks the service not to list any more what was withdrawn since."""
+        catalog = self._run.catalog
+        gone = set(before.available_ids) - set(catalog.available_ids)
+        numbers = {catalog.number_of[one] for one in gone if one in catalog.number_of}
+        those = [one for one in uploads.items(catalog, self._ids) if one["item_number"] in numbers]
+        how = self._mapping.items.withdraw if self._mapping.items else None
+        if how is not None:
+            asked = uploads.withdrawals(how, those, self._always())
+            await together([self._withdrawn(*one) for one in asked])
+        elif those:
+            logger.warning(
+                "%d items were withdrawn, and the mapping has no [items.withdraw] to tell the"
+                " service: they are dropped from its lists",
+                len(those),
+            )
+
+    async def _withdrawn(self, request: Outgoing, seconds: float) -> None:
+        try:
+            await self._at_service.ask(request, seconds)
+        except ServiceFailed as failed:
+            logger.warning("items: %s; it is dropped from lists", failed)
 
     async def _introduce(self, those: Iterable[dict[str, Any]]) -> None:
         """Tells the service of the users that it was not told of."""

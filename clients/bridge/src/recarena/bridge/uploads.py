@@ -8,17 +8,21 @@ from typing import Any
 from google.protobuf.json_format import MessageToDict
 
 from recarena.bridge.ids import ItemIdMap
-from recarena.bridge.mapping import Items, Users
+from recarena.bridge.mapping import Items, Users, Withdraw
 from recarena.bridge.service import MISSING, Outgoing, outgoing
 from recarena.bridge.templates import Values
 from recarena.client import Catalog, UserContext
 
 
-def items(catalog: Catalog, ids: ItemIdMap) -> Iterator[dict[str, Any]]:
-    """The placeholders of each item that has an id at the service."""
+def items(
+    catalog: Catalog, ids: ItemIdMap, before: Catalog | None = None
+) -> Iterator[dict[str, Any]]:
+    """The placeholders of each item that has an id at the service; with the catalogue that it was
+    told before, only of those that are not as they were."""
+    told = before.items if before else ()
     for number, item in enumerate(catalog.items):
         item_id = ids.service(item.item_id)
-        if item_id is not None:
+        if item_id is not None and (number >= len(told) or told[number] != item):
             yield {
                 "item_id": item_id,
                 "item_number": number,
@@ -36,6 +40,15 @@ def user(context: UserContext) -> dict[str, Any]:
         "user_number": context.user_number,
         "user_attributes": dict(context.attributes),
     }
+
+
+def withdrawals(
+    how: Withdraw, things: Iterable[Values], always: Values
+) -> Iterator[tuple[Outgoing, float]]:
+    """A request for each of these items, and the seconds for it."""
+    for thing in things:
+        made = outgoing(how.method, how.path, how.query, how.body, {**always, **thing})
+        yield made, how.give_up_after
 
 
 def requests(

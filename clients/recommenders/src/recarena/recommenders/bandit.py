@@ -200,7 +200,7 @@ class Bandit(NumericRecommender):
         fame = np.log1p(self.watches)
         known = [
             np.ones(self.item_count),
-            (fame - fame.mean()) / max(float(fame.std()), 1e-9),
+            (fame - fame.mean()) / max(float(fame.std()), 1e-9) if len(fame) else fame,
             (ratings - USUAL_RATING * rated) / (rated + SHRINK),
             (taken - USUAL_TAKE * shown) / (shown + SHRINK),
         ]

@@ -80,7 +80,8 @@ class NumericRecommender(Recommender, ABC):
     @abstractmethod
     def top(self, wanted: Wanted) -> Ints:
         """[lists, count]: item numbers at ranks offset .. offset + count - 1 of each user's list,
-        -1 beyond its end. Must be the same however the lists of a round are asked for."""
+        -1 beyond its end. Must be the same however the lists of a round are asked for. Neither
+        this nor `learn` or `train` is called while there are no items."""
 
     def learn(self, signals: Signals) -> None:
         """Takes one round's feedback; `users`, `watched` and `watches` hold it already."""
@@ -177,7 +178,9 @@ class NumericRecommender(Recommender, ABC):
         if not self._stale:
             return
         self._end_rich_round()
-        if not self._pending:
+        if not self.item_count:  # whatever was fed back is about what is gone
+            self._pending.clear()
+        elif not self._pending:
             self.train()
         while self._pending:
             round = self._pending[0].round
@@ -219,7 +222,12 @@ class NumericRecommender(Recommender, ABC):
 
     def _lists(self, numbers: Ints, offsets: Ints, count: int) -> Ints:
         self._catch_up()
-        return self.top(Wanted(self.users.rows(numbers), numbers, offsets, count))
+        return self._top(Wanted(self.users.rows(numbers), numbers, offsets, count))
+
+    def _top(self, wanted: Wanted) -> Ints:
+        if not self.item_count:
+            return np.full((len(wanted), wanted.count), -1, np.int32)
+        return self.top(wanted)
 
     # ------------------------------------------------------------------ rich work
 
@@ -228,7 +236,7 @@ class NumericRecommender(Recommender, ABC):
         self._catch_up()
         wanted = self._wanted(queries)
         narrow = {place for place, query in enumerate(queries) if is_narrow(query.candidates)}
-        lists = self.top(wanted)
+        lists = self._top(wanted)
         answers: list[Answer] = []
         for place, query in enumerate(queries):
             items = lists[place, : query.result_count]
@@ -262,7 +270,7 @@ class NumericRecommender(Recommender, ABC):
     def _narrowed(self, query: RankQuery, wanted: Wanted) -> Ints:
         """The list of one user without what the query rules out."""
         start = Wanted(wanted.users, wanted.numbers, np.zeros(1, np.int32), self._depth(query))
-        items = self.top(start)[0]
+        items = self._top(start)[0]
         allowed = self._among(items[items >= 0], query.candidates)
         return allowed[query.offset : query.offset + query.result_count]
 
