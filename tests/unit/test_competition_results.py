@@ -150,7 +150,7 @@ def test_a_competition_is_measured_once_for_all_who_tell_of_it(
         run(folder, bout, "succeeded", watches=1 + (bout.recommender == "a"))
     opened: list[Path] = []
     once = RunLog.open
-    monkeypatch.setattr(RunLog, "open", lambda path: opened.append(path) or once(path))
+    monkeypatch.setattr(RunLog, "open", lambda path, **_: opened.append(path) or once(path))
     here = read(folder)
     assert here.board
     monkeypatch.setattr(measures, "METRICS", ())  # whoever measured again would find nothing

@@ -20,6 +20,7 @@ from recarena.evaluation.runs.run_log import (
     find_runs,
     open_runs,
 )
+from recarena.evaluation.runs.steering import NAMES, ChangeKind
 from recarena.server import types as servers
 from recarena.server.datasets.planted import planted_world
 from recarena.server.datasets.planting import Planting
@@ -34,6 +35,12 @@ from support.worlds import tiny_world
 def test_the_stored_numbers_mean_the_same_to_server_and_evaluation(name: str):
     theirs, own = getattr(servers, name), getattr(ours, name)
     assert {one.name: one.value for one in own} == {one.name: one.value for one in theirs}
+
+
+def test_server_and_evaluation_agree_on_what_interventions_change():
+    theirs = {one.name: one.value for one in servers.InterventionKind}
+    assert {one.name: one.value for one in ChangeKind} == theirs
+    assert set(NAMES) == set(ChangeKind)
 
 
 def test_server_and_evaluation_agree_on_what_a_usable_list_is():

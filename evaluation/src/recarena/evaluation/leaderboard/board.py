@@ -144,11 +144,15 @@ class Leaderboard:
     """Of resampling."""
     rule: StoppingRule | None = None
     """By which it could end early; None: all worlds were played whatever came out."""
+    by_people: int = 0
+    """User-rounds in the figures that people played."""
 
     @property
     def caveat(self) -> str:
         """Who the users were, and what the result holds under."""
-        who = " and ".join(dict.fromkeys(_who(mind) for mind in self.minds))
+        who = " and ".join(dict.fromkeys(_who(mind, self.by_people == 0) for mind in self.minds))
+        if self.by_people:
+            who += f"; people played {self.by_people:,} of their rounds"
         kinds = ", ".join(dict.fromkeys(str(mind.get("kind", "unknown")) for mind in self.minds))
         where = ", ".join(self.worlds[:3])
         more = len(self.worlds) - 3
@@ -211,6 +215,7 @@ def build(
         worlds=tuple(dict.fromkeys(log.world for log in logs)),
         played=tuple(sorted({world for worlds in measured.values() for world in worlds})),
         warnings=tuple(_warnings(logs, measured)),
+        by_people=sum(len(log.steering.user) for log in logs if log.with_people),
         thinking=_thinking(logs),
         twins=twins(logs),
         primaries=primaries,
@@ -361,11 +366,11 @@ def _warnings(
         )
 
 
-def _who(mind: Mapping[str, Any]) -> str:
+def _who(mind: Mapping[str, Any], no_people: bool) -> str:
     if mind.get("is_llm"):
-        return "a language model: no people"
+        return "a language model" + (": no people" if no_people else "")
     if mind.get("kind") == "choice":
-        return "a choice model: no LLM, no people"
+        return "a choice model: no LLM" + (", no people" if no_people else "")
     if not mind:
         return "a mind that the runs do not name"
     return f"a mind of kind {mind.get('kind', 'unknown')!r}: no LLM"
