@@ -22,7 +22,7 @@ export function UserList({ store, only, chosen }) {
     { key: "name", label: "User", value: (u) => world.names[u], render: (u) => html`<a href=${href("person", { run: store.id, user: world.ids[u] }, { at })}>${world.names[u]}</a> <span class="muted small">${world.ids[u]}</span>` },
     { key: "action", label: "Does", value: (u) => actionCode(ACTIONS[shown.actions[u]].name), render: (u) => html`<${ActionLabel} action=${ACTIONS[shown.actions[u]].name} />${shown.people.includes(u) ? html` <${PersonBadge} />` : null}` },
     { key: "watches", label: "Watches", align: "num", value: (u) => shown.watches[u], render: (u) => number(shown.watches[u]) },
-    { key: "ties", label: "Ties", align: "num", value: (u) => ties[u], render: (u) => number(ties[u]) },
+    { key: "ties", label: "Ties", align: "num", narrow: false, value: (u) => ties[u], render: (u) => number(ties[u]) },
     { key: "arm", label: "Arm", narrow: false, value: (u) => world.arms[world.arm[u]], render: (u) => world.arms[world.arm[u]] },
     { key: "community", label: "Community", narrow: false, value: (u) => world.communities[world.community[u]]?.label ?? "", render: (u) => world.communities[world.community[u]]?.label || "–" },
   ], [world, shown, ties, at]);

@@ -12,6 +12,9 @@ function messageOf(error) {
   return typeof error === "string" ? error : error.message ?? "";
 }
 
+/** Ends with a full stop. */
+const sentence = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
+
 /** @param {{store: object}} props */
 export function Banner({ store }) {
   const run = useStore(store, (s) => s.run);
@@ -35,9 +38,9 @@ export function Banner({ store }) {
     const names = [...new Set(run.arms.map((a) => a.recommender_id))].join(", ");
     notes.push(html`<${Note} key="waiting" kind="wait" mark="◔" word="WAITING">for recommenders (${names}) to connect; the run goes on by itself.<//>`);
   } else if (run?.state === "failed") {
-    notes.push(html`<${Note} key="failed" kind="bad" mark="✕" word="FAILED">${messageOf(run.error) || "The run failed."} Committed rounds are kept; Resume tries again.<//>`);
+    notes.push(html`<${Note} key="failed" kind="bad" mark="✕" word="FAILED">${sentence(messageOf(run.error) || "The run failed")} Committed rounds are kept; Resume tries again.<//>`);
   } else if (run?.state === "paused" && messageOf(run.error)) {
-    notes.push(html`<${Note} key="paused" kind="wait" mark="❚❚" word="PAUSED">by itself: ${messageOf(run.error)}<//>`);
+    notes.push(html`<${Note} key="paused" kind="wait" mark="❚❚" word="PAUSED">by itself: ${sentence(messageOf(run.error))}<//>`);
   }
   if (pending.length && at === null) {
     notes.push(html`<${Note} key="pending" kind="wait" mark="◆" word=${`${pending.length} CHANGE${pending.length > 1 ? "S" : ""}`}>${

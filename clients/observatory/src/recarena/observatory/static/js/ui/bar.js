@@ -129,6 +129,7 @@ export function Tabs({ route }) {
 export function Bar({ store, route }) {
   const run = useStore(store, (s) => s.run);
   const me = useStore(app, (s) => s.me);
+  const error = useStore(store, (s) => s.error);
   const observer = me && !me.bundle && whyNotSteer(me);
   return html`<header class="bar">
     <div class="bar-row">
@@ -137,7 +138,7 @@ export function Bar({ store, route }) {
       <h1 class="run-name" title=${route.run}>${route.run}</h1>
       ${run ? html`<${StateBadge} state=${run.state} />` : null}
       <${Tabs} route=${route} />
-      <span class="bar-end">${observer ? html`<${Badge} mark="◉" title=${observer}>Watching only<//>` : null}<${LinkBadge} store=${store} /><${ThemeButton} /></span>
+      <span class="bar-end">${observer ? html`<${Badge} mark="◉" title=${observer}>Watching only<//>` : null}${run || !error ? html`<${LinkBadge} store=${store} />` : null}<${ThemeButton} /></span>
     </div>
     ${run ? html`<div class="bar-row second"><${Commands} store=${store} /><${Numbers} store=${store} run=${run} /></div>` : null}
   </header>`;

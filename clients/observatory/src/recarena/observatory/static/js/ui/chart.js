@@ -48,7 +48,7 @@ export function Chart({ title, unit = "", x, series, decimals = 0, marks = [], a
       legend: { show: false }, scales: { x: { time: false } },
       cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
       axes: [{ ...axis, size: 24, gap: 4, space: 48, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000] },
-        { ...axis, size: 44, gap: 4, space: 22,
+        { ...axis, size: 44, gap: 4, space: 18,
         values: (_, all, __, ___, step) => all.map((v) => (v === null ? "" : number(v, Math.max(0, Math.ceil(-Math.log10(step) - 1e-9))))) }],
       series: [{}, ...series.map((s, i) => ({ label: s.label, stroke: colour(STROKES[i % 6]), width: 1.75, dash: DASHES[i % 6],
         points: { show: x.length < 3, size: 5, fill: colour(STROKES[i % 6]) } }))],
