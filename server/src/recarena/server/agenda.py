@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from recarena.server.steering.checking import check
 from recarena.server.steering.prospect import Prospect
 from recarena.server.steering.sentences import sentence
 from recarena.server.store.journal import Entry, Journal
+from recarena.server.types import InterventionKind
 from recarena.server.world import World
 
 
@@ -27,7 +29,7 @@ class Agenda:
         the disk when it is returned. InputError where it cannot be, as the world will be then. With
         the request_id of an earlier one, that one."""
         if known := self._journal.asked_for(request_id):
-            return self._planned(known)
+            return self._planned(known, self._coming())
         waiting = [one.intervention for one in self._journal.above(self._world.taken_up)]
         number = max([self._world.taken_up, *(one.number for one in waiting)]) + 1
         made, whole = check(change, number, self._world, waiting)
@@ -35,7 +37,7 @@ class Agenda:
         after = max([after_round, *(one.after_round for one in self._journal.entries[-1:])])
         entry = Entry(number, by, datetime.now(UTC), request_id, after, made.user, made.item, whole)
         self._journal.append(entry)
-        return self._planned(entry)
+        return self._planned(entry, self._coming())
 
     def due(self, round: int) -> list[Intervention]:
         """Those that take effect when a round begins that is not committed yet."""
@@ -44,14 +46,23 @@ class Agenda:
 
     def planned(self) -> list[Planned]:
         """All of them, by number."""
-        return [self._planned(one) for one in self._journal.entries]
+        coming = self._coming()
+        return [self._planned(one, coming) for one in self._journal.entries]
 
-    def _planned(self, entry: Entry) -> Planned:
+    def leaving(self) -> set[int]:
+        """The users who are to be handed back and are not yet."""
+        waiting = self._journal.above(max(self._world.round_of, default=0))
+        back = InterventionKind.HAND_BACK
+        return {one.user for one in waiting if one.change.kind is back}
+
+    def _coming(self) -> Mapping[int, str]:
+        """Titles of the items that are not in the catalogue yet."""
+        waiting = [one.intervention for one in self._journal.above(self._world.taken_up)]
+        return Prospect(self._world, waiting).titles
+
+    def _planned(self, entry: Entry, coming: Mapping[int, str]) -> Planned:
         world, number = self._world, entry.number
-        waiting = [one.intervention for one in self._journal.above(world.taken_up)]
-        said = sentence(
-            entry.intervention, world.catalog, world.population, Prospect(world, waiting).titles
-        )
+        said = sentence(entry.intervention, world.catalog, world.population, coming)
         applied = world.round_of.get(number)
         round = applied or max(entry.after_round, world.round) + 1
         return Planned(number, entry.change, round, applied is not None, entry.by, entry.time, said)

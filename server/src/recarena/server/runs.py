@@ -306,15 +306,10 @@ class Run:
         nobody asked for it and rounds are left."""
         if round >= self.settings.rounds:
             return
-        leaving = {
-            one.change.values["user_id"]
-            for one in self.interventions()
-            if one.change.kind is InterventionKind.HAND_BACK and not one.applied
-        }
-        ids = self.data.population.user_ids
-        for user_id in (ids[user] for user in self.mind.missed(round)):
-            if user_id not in leaving:
-                change = Change(InterventionKind.HAND_BACK, {"user_id": user_id})
+        ids, leaving = self.data.population.user_ids, self._agenda.leaving()
+        for user in self.mind.missed(round):
+            if user not in leaving:
+                change = Change(InterventionKind.HAND_BACK, {"user_id": ids[user]})
                 self.intervene(change, by=DEADLINE)
 
     async def _commit(self, result: RoundResult, sim_time: datetime) -> None:
