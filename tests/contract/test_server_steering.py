@@ -21,6 +21,7 @@ from recarena.v1 import simulation_steering_service_pb2 as pb
 from recarena.v1.run_pb2 import UserEvent
 from recarena.v1.steering_pb2 import (
     AddItem,
+    Decision,
     EditProfile,
     HandBack,
     InjectPost,
@@ -282,6 +283,52 @@ async def test_turn_times_out_of_bounds_are_refused(operator, server):
         async with refused(CODE.INVALID_ARGUMENT) as status:
             await operator.steering.Intervene(asking(change))
         assert any("intervention.take_over.turn_time" in one for one in fields_of(status))
+
+
+async def test_names_of_any_length_get_an_answer(operator, server):
+    await operator.create(world=SMALL)
+    user, long = people(server.house.run("run"))[0], "é\n" * 50_000
+    changes = [
+        EditProfile(user_id=long),
+        EditProfile(user_id=user, traits={long: 1}),
+        EditProfile(user_id=user, tastes={long: math.nan}),
+        EditProfile(user_id=user, traits={f"{at}{'x' * 200}": 1 for at in range(3000)}),
+        AddItem(item=Item(item_id=long, title=long, categories=[long])),
+    ]
+    for change in changes:
+        async with refused(CODE.INVALID_ARGUMENT) as status:
+            await operator.steering.Intervene(asking(change))
+        assert fields_of(status)[0].startswith("intervention.")
+    decision = Decision(social=Decision.OfSocial(user_id=long))
+    request = pb.TakeTurnRequest(run_id="run", user_id=user, turn_id=long, decision=decision)
+    async with refused(CODE.INVALID_ARGUMENT):
+        await operator.steering.TakeTurn(request)
+    request.decision.opening.words = long
+    async with refused(CODE.FAILED_PRECONDITION):
+        await operator.steering.TakeTurn(request)
+    async with refused(CODE.INVALID_ARGUMENT):
+        await operator.steering.Intervene(asking(changes[0], run_id=long))
+
+
+async def test_interventions_are_put_into_words_once_for_all_who_ask(operator, server, monkeypatch):
+    await operator.create(world=SMALL)
+    run = server.house.run("run")
+    for number in range(3):
+        await intervene(operator, TellUser(user_id=people(run)[0], said=f"{number}"))
+    asked: list[int] = []
+    whole = run.interventions
+
+    def counted() -> Any:
+        asked.append(1)
+        return whole()
+
+    monkeypatch.setattr(run, "interventions", counted)
+    assert [one.number for one in await interventions(operator)] == [3, 2, 1]
+    assert await interventions(operator) == await interventions(operator)
+    assert len(asked) == 1
+    await intervene(operator, TellUser(user_id=people(run)[0], said="news"))
+    assert [one.number for one in await interventions(operator)] == [4, 3, 2, 1]
+    assert len(asked) == 2
 
 
 async def test_other_epochs_unknown_runs_and_ended_ones_are_refused(operator, server):

@@ -6,6 +6,7 @@ import asyncio
 from weakref import WeakKeyDictionary
 
 from recarena.server.rpc.paging import Sizes, page, position
+from recarena.server.rpc.played import interventions_of
 from recarena.server.rpc.recommenders import item_message
 from recarena.server.rpc.remote import RemoteRecommender
 from recarena.server.rpc.runs_codec import health_message
@@ -68,7 +69,7 @@ async def list_interventions(
     run: Run, request: pb.ListInterventionsRequest
 ) -> pb.ListInterventionsResponse:
     """Newest first. The token is the number to go on from."""
-    planned = run.interventions()
+    planned = interventions_of(run)
     first = position(request, len(planned), len(planned))
     size = INTERVENTIONS.of(request)
     shown = planned[max(first - size, 0) : first]

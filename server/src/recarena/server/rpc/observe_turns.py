@@ -48,9 +48,8 @@ async def stream_turns(
 
 
 def _is_taken_over(run: Run, user: int) -> bool:
-    """Whether a person plays the user now or in the round to come."""
-    people = played(run)
-    return people.is_by_person(user, run.round) or people.is_by_person(user, run.round + 1)
+    """Whether a person plays the user, or will in the round to come."""
+    return bool(run.world.by_person[user]) or played(run).is_by_person(user, run.round + 1)
 
 
 def _has_ended(run: Run) -> bool:

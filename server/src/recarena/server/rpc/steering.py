@@ -13,6 +13,9 @@ from recarena.server.rpc.turns_codec import choice_from
 from recarena.v1 import simulation_steering_service_pb2 as pb
 from recarena.v1 import simulation_steering_service_pb2_grpc
 
+MAX_TURN_ID = 128
+"""Letters; a longer one is of no turn, and need not be said again in an error."""
+
 
 class SteeringService(simulation_steering_service_pb2_grpc.SimulationSteeringServiceServicer):
     """Every error of the tree becomes its status; a repeated request_id its first answer."""
@@ -48,7 +51,7 @@ class SteeringService(simulation_steering_service_pb2_grpc.SimulationSteeringSer
         async def take() -> pb.TakeTurnResponse:
             run = self._house.run(request.run_id)
             user = user_number(run, request.user_id)
-            run.desk.decide(user, request.turn_id, choice_from(run, request.decision))
+            run.desk.decide(user, request.turn_id[:MAX_TURN_ID], choice_from(run, request.decision))
             return pb.TakeTurnResponse()
 
         return await self._once(request, context, take)
