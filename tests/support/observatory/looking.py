@@ -128,9 +128,9 @@ def wait_round(page: Any, least: int, timeout_ms: int = PATIENCE_MS) -> int:
     return shown_round(page)
 
 
-def wait_state(page: Any, word: str) -> None:
-    """Waits until the bar's badge says this state."""
-    page.locator("header.bar").get_by_text(word, exact=True).first.wait_for()
+def wait_state(page: Any, state: str) -> None:
+    """Waits until the bar's badge tells this state of the run."""
+    page.locator(f"header.bar [data-state={state}]").wait_for()
 
 
 def findings(page: Any, exclude: Sequence[str] = ()) -> list[str]:
