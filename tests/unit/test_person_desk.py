@@ -22,7 +22,7 @@ from recarena.server.minds.person.turns import (
     SocialTurn,
     WatchChoice,
 )
-from recarena.server.types import NOBODY, EventKind
+from recarena.server.types import NOBODY, EventKind, Surface
 from recarena.server.world import World
 from support.clock import now, on_a_virtual_clock, until
 from support.pages import view
@@ -265,6 +265,12 @@ def test_nothing_can_be_watched_where_nothing_is_shown():
 )
 def test_a_choice_that_cannot_be_is_refused_by_its_field(choice, turn, path):
     assert list(problems(turn, choice)) == [path]
+
+
+def test_after_a_conversation_comes_the_home_page_however_short_the_answer_was():
+    turn = page((4, -1, -1))
+    turn.view.surface[0] = Surface.CONVERSATION
+    assert taken(turn, PageChoice(action=EventKind.NEXT)) == PageChoice(action=EventKind.NEXT)
 
 
 def test_the_last_page_ends_the_visit_whatever_is_asked_for():

@@ -38,7 +38,7 @@ from recarena.server.rounds import RoundRules, play_round
 from recarena.server.store.digest import round_digest
 from recarena.server.types import EventColumns, EventKind, Ints, MemoryKind, RoundResult
 from recarena.server.world import World
-from support.clock import VirtualLoop
+from support.clock import BEGIN, VirtualLoop, now
 from support.columns import assert_same
 from support.pages import rotating
 from support.people import Fixed, Scripted, late_or_early, taken_over, whim
@@ -83,6 +83,11 @@ def played(mind: Mind, *people: int, count: int = 3, rules: Any = None) -> list[
 def visit(turn: Turn) -> Choice:
     """Opens the recommender without words."""
     return Opened() if isinstance(turn, OpeningTurn) else Doing(EventKind.ENTER_RECOMMENDER)
+
+
+def visit_once(turn: Turn) -> Choice:
+    """Looks at one page."""
+    return PageChoice() if isinstance(turn, PageTurn) else visit(turn)
 
 
 def of_user(events: EventColumns, *users: int) -> EventColumns:
@@ -154,6 +159,29 @@ def test_cohorts_of_any_size_make_the_same_log():
         other = played(PersonMind(ChoiceMind(), Scripted()), *PEOPLE, rules=rules)
         for left, right in zip(one, other, strict=True):
             assert_same(left.events, right.events)
+
+
+def test_nobody_else_waits_while_a_person_looks_at_a_page():
+    acted = dict[int, float]()
+
+    class Timed(ChoiceMind):
+        """Notes when users were last at it."""
+
+        async def act(self, world: Any, view: PageView) -> PageDecision:
+            acted.update(dict.fromkeys(view.users.tolist(), now()))
+            return await super().act(world, view)
+
+    async def linger(turn: Turn) -> None:
+        if isinstance(turn, PageTurn):
+            await asyncio.sleep(50.0)
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        world = world_of(small(), 40, 77)
+        mind = PersonMind(Timed(), Scripted(visit_once, linger))
+        runner.run(rounds(world, mind, 1, RoundRules(cohort_size=8, cohorts_at_once=1)))
+        assert set(acted.values()) == {BEGIN}
+        assert not {40, 77} & acted.keys()
+        assert runner.get_loop().time() == BEGIN + 50.0, "both looked at their pages at once"
 
 
 def test_a_batch_of_people_and_others_is_decided_row_by_row():

@@ -23,7 +23,7 @@ from recarena.server.minds.person.turns import (
     WatchChoice,
 )
 from recarena.server.ports import WorldView
-from recarena.server.types import NOBODY, NOTHING, EventKind
+from recarena.server.types import NOBODY, NOTHING, EventKind, Surface
 
 FEELING = 500
 QUERY = 200
@@ -59,8 +59,10 @@ def author_to_answer(world: WorldView, user: int) -> int:
 
 
 def can_turn_page(turn: PageTurn) -> bool:
-    """Whether there may be more: a page that is not full is the last of its list."""
-    return bool((turn.view.items[0] != NOTHING).all())
+    """Whether there may be more: a page that is not full is the last of its list; after a
+    conversation comes the home page."""
+    full = bool((turn.view.items[0] != NOTHING).all())
+    return full or int(turn.view.surface[0]) == Surface.CONVERSATION
 
 
 def taken(turn: Turn, choice: Choice) -> Choice:
