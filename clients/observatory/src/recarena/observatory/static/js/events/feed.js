@@ -1,6 +1,6 @@
 // The list as it was read up to a round, and how much there is beyond it.
 
-import { useState } from "../../vendor/htm-preact-standalone.js";
+import { useRef, useState } from "../../vendor/htm-preact-standalone.js";
 import { get, runPath } from "../api.js";
 import { useFresh } from "../fresh.js";
 import { askedOf } from "./filters.js";
@@ -23,6 +23,11 @@ async function begin(run, filters, anchor) {
   return { pages, counts: answer.counts, total: answer.total };
 }
 
+/** How many came; null where it is not known. */
+function since(before, total) {
+  return Number.isFinite(before) && Number.isFinite(total) ? Math.max(0, total - before) : null;
+}
+
 /**
  * The events that filters let through up to a round; live, the list stands still where it was read to
  * while it is being looked at, and moves on where `following`.
@@ -31,17 +36,22 @@ async function begin(run, filters, anchor) {
  */
 export function useFeed({ run, filters, at, newest, following }) {
   const [renewed, setRenewed] = useState(0);
+  const follows = useRef(following);
+  follows.current = following;
   const key = JSON.stringify([run, filters, at]);
   const wanted = at ?? newest;
   const read = async (before) => {
     const moved = before && at === null && wanted > before.anchor;
-    if (!before || before.renewed !== renewed || (moved && following)) {
-      return { list: await begin(run, filters, wanted), anchor: wanted, fresh: 0, renewed };
+    const asked = !before || before.renewed !== renewed;
+    if (asked || (moved && follows.current)) {
+      const list = await begin(run, filters, wanted);
+      // Whoever began to scroll meanwhile keeps the list that is being looked at.
+      if (!asked && !follows.current) return { ...before, fresh: since(before.list.total, list.total) };
+      return { list, anchor: wanted, fresh: 0, renewed };
     }
     if (!moved) return before;
     const { total } = await get(eventsPath(run, askedOf(filters, wanted, { limit: 1 })));
-    const known = Number.isFinite(total) && Number.isFinite(before.list.total);
-    return { ...before, fresh: known ? Math.max(0, total - before.list.total) : null };
+    return { ...before, fresh: since(before.list.total, total) };
   };
   const { value, error, again } = useFresh(key, `${wanted} ${following} ${renewed}`, read, OFTEN);
   const shown = value ?? { list: null, anchor: 0, fresh: 0 };

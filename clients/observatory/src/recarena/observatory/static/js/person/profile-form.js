@@ -51,14 +51,16 @@ function Diff({ lines, effective }) {
  *   onSend: (change: object) => void, onClose: () => void}} props
  */
 export function ProfileForm({ person, effective, busy, problem, onSend, onClose }) {
-  const [draft, setDraft] = useState(() => draftOf(person));
-  const lines = diffOf(person, draft);
+  // What the form began with: tastes move while a run goes on, and an edit names what was edited alone.
+  const [base] = useState(person);
+  const [draft, setDraft] = useState(() => draftOf(base));
+  const lines = diffOf(base, draft);
   const put = (part, key) => (value) =>
     setDraft((before) => ({ ...before, [part]: { ...before[part], [key]: value } }));
   const typed = (part, key) => (event) => put(part, key)(event.currentTarget.value);
   const send = (event) => {
     event.preventDefault();
-    if (lines.length) onSend(changeOf(person, draft));
+    if (lines.length) onSend(changeOf(base, draft));
   };
   return html`
     <form class="edit-profile" novalidate onSubmit=${send}>
@@ -82,7 +84,7 @@ export function ProfileForm({ person, effective, busy, problem, onSend, onClose 
         <fieldset>
           <legend>Traits</legend>
           ${Object.entries(draft.traits).map(([trait, value]) => {
-            const bounds = boundsOf(trait, person.traits[trait] ?? value);
+            const bounds = boundsOf(trait, base.traits[trait] ?? value);
             return html`<${Slider} key=${trait} label=${traitLabel(trait)} what=${bounds.what} value=${value}
               low=${bounds.low} high=${bounds.high} step=${bounds.step} onValue=${put("traits", trait)} />`;
           })}
@@ -99,7 +101,7 @@ export function ProfileForm({ person, effective, busy, problem, onSend, onClose 
         ${problem && html`<p class="field-error" role="alert">${problem.field ? `${problem.field}: ` : ""}${problem.message}</p>`}
         <div class="turn-actions">
           <button type="submit" class="button primary" disabled=${busy || !lines.length}>Send for round ${effective}</button>
-          <button type="button" class="button" disabled=${busy || !lines.length} onClick=${() => setDraft(draftOf(person))}>Undo all</button>
+          <button type="button" class="button" disabled=${busy || !lines.length} onClick=${() => setDraft(draftOf(base))}>Undo all</button>
           <button type="button" class="button" onClick=${onClose}>Close</button>
         </div>
       </div>

@@ -15,10 +15,10 @@ function Turn({ turn, name }) {
 }
 
 /** What the talk does to the user, said before anything is asked. */
-function WhatItDoes({ keep, effective, name }) {
+function WhatItDoes({ keep, language, effective, name }) {
   return keep
-    ? html`<p class="talk-promise enters"><strong>Enters memory in round ${effective}.</strong> What you say and what ${name} answers
-        is told to ${name} as an intervention; it stands in the audit and the event log.</p>`
+    ? html`<p class="talk-promise enters"><strong>Enters memory in round ${effective}.</strong> What you say${language ? ` and what ${name} answers` : ""}
+        becomes an intervention; it stands in the audit and the event log.</p>`
     : html`<p class="talk-promise"><strong>Does not change memory.</strong> ${name} answers beside the run and forgets it; the run stays as it was.</p>`;
 }
 
@@ -77,7 +77,7 @@ export function Talk({ person, effective, canChange, ask, tell, onClose }) {
             onChange=${(event) => setKeep(event.currentTarget.checked)} />
           <span>Let ${person.name} remember this talk</span>
         </label>`}
-      <${WhatItDoes} keep=${keep} effective=${effective} name=${person.name} />
+      <${WhatItDoes} keep=${keep} language=${language} effective=${effective} name=${person.name} />
       <ol class="talk-turns" aria-live="polite" aria-label="Conversation">
         ${turns.map((turn, place) => html`<${Turn} key=${place} turn=${turn} name=${person.name} />`)}
         ${busy && html`<li class="talk-turn user muted" aria-busy="true">${language ? `${person.name} is thinking…` : "Sending…"}</li>`}

@@ -52,13 +52,14 @@ export default function Arms({ store, route }) {
   const { at, query } = route;
   const people = query.people === "1";
   const { board, error, again } = useBoard(store.id, at, people, rounds);
-  const [width, setWidth] = useState(1);
+  const [chosen, setWidth] = useState(0);
   const marks = useMemo(() => interventions.filter((one) => at === null || one.round <= at).map((one) => ({ x: one.round, text: one.text })), [interventions, at]);
   const names = board?.arms.map((arm) => arm.arm_id) ?? [];
   if (error && !board) return html`<div class="screen arms-screen"><${Failed} error=${error} again=${again} /></div>`;
   if (!board) return html`<div class="screen arms-screen"><${Loading} what="Reading the arms" lines=${5} /></div>`;
   const metric = board.metrics.find((one) => one.name === query.metric) ?? board.metrics.find((one) => one.name === board.primary) ?? board.metrics[0];
   const most = Math.max(1, ...names.flatMap((arm) => Object.values(board.series).map((series) => series[arm]?.length ?? 0)));
+  const width = chosen || Math.max(1, Math.round(most / 40));
   if (!metric) return html`<div class="screen arms-screen"><${Empty} title="There is nothing to measure yet" /></div>`;
   const shown = [metric, ...board.metrics.filter((one) => one !== metric)].filter((one) => board.series[one.name]);
   return html`
@@ -76,7 +77,7 @@ export default function Arms({ store, route }) {
         <div class="series-head">
           <h3>Over rounds</h3>
           <label class="smoothing">Smoothing
-            <input type="range" min="1" max=${Math.min(50, most)} value=${width} onInput=${(event) => setWidth(Number(event.currentTarget.value))}
+            <input type="range" min="1" max=${Math.max(2, Math.min(most, Math.max(50, width)))} value=${width} onInput=${(event) => setWidth(Number(event.currentTarget.value))}
               aria-valuetext=${width === 1 ? "none" : `mean of ${width} rounds`} />
             <output>${width === 1 ? "none" : `mean of ${width} rounds`}</output>
           </label>
