@@ -31,7 +31,7 @@ export function makeGraph(host, on) {
   const people = nodes.people.getContext("2d"), top = nodes.top.getContext("2d");
   const camera = makeCamera(), ground = makeGround(nodes.ground), messages = makeMessages(), face = makeFaces(), room = makeRoom();
   const view = { model: null, camera, ratio: Math.min(2, window.devicePixelRatio || 1), actions: new Uint8Array(0), people: [], only: -1,
-    dots: null, glyphs: null, face, words: makeLabels(), room, palette: readPalette() };
+    dots: null, image: null, glyphs: null, face, words: makeLabels(), room, palette: readPalette() };
   const motion = { model: null, kx: 0, ox: 0, oy: 0, radius: 0, ratio: 1, sparks: null, still: stillPlease() };
   let hover = -1, chosen = -1, frame = 0, movedAt = 0, groundStale = true, peopleStale = true, topStale = true, fitted = false;
   let byId = new Map(), lastFrame = 0, meanFrame = 16, counted = 0, idle = 0, closed = false;
@@ -233,6 +233,7 @@ export function makeGraph(host, on) {
     },
     /** @param {Uint8Array} actions @param {number[]} played users played by people */
     setActions(actions, played) {
+      if (actions === view.actions && !peopleStale) return;
       view.actions = actions;
       view.people = played.filter((u) => u < (view.model?.n ?? 0));
       peopleStale = true;

@@ -1,5 +1,6 @@
 // The middle layer: users as dots from afar, as faces with a ring and a glyph from near; labels where there is room.
 
+const STAMPED = 1500; // users from which pixels are copied
 const NEAR = 9; // dot radius in CSS pixels from which faces are drawn
 const CELL_W = 8, CELL_H = 8;
 
@@ -48,7 +49,7 @@ export function label(ctx, node, x, y) {
  *   `only`: code of the action that is not pale, -1 for all
  */
 export function drawPeople(ctx, view) {
-  const { model, camera, ratio, actions, only, palette } = view;
+  const { model, camera, ratio } = view;
   const kx = camera.k * ratio, ox = camera.ox * ratio, oy = camera.oy * ratio;
   const w = ctx.canvas.width, h = ctx.canvas.height;
   ctx.clearRect(0, 0, w, h);
@@ -56,16 +57,46 @@ export function drawPeople(ctx, view) {
   view.room.clear(camera.width, camera.height);
   if (isNear(radius)) faces(ctx, view, kx, ox, oy, radius * ratio);
   else {
-    const { sheet, side } = view.dots, half = side / 2;
-    for (let u = 0; u < model.n; u++) {
-      const px = model.x[u] * kx + ox, py = model.y[u] * kx + oy;
-      if (px < -half || py < -half || px > w + half || py > h + half) continue;
-      const code = actions[u] ?? 0;
-      ctx.drawImage(sheet, code * side, only >= 0 && code !== only ? side : 0, side, side, (px - half + 0.5) | 0, (py - half + 0.5) | 0, side, side);
-    }
+    if (model.n > STAMPED) stamps(ctx, view, kx, ox, oy);
+    else dots(ctx, view, kx, ox, oy);
     communityLabels(ctx, view);
   }
   markPeople(ctx, view, kx, ox, oy, radius * ratio);
+}
+
+function dots(ctx, { model, actions, only, dots: { sheet, side } }, kx, ox, oy) {
+  const half = side / 2, w = ctx.canvas.width, h = ctx.canvas.height;
+  for (let u = 0; u < model.n; u++) {
+    const px = model.x[u] * kx + ox, py = model.y[u] * kx + oy;
+    if (px < -half || py < -half || px > w + half || py > h + half) continue;
+    const code = actions[u] ?? 0;
+    ctx.drawImage(sheet, code * side, only >= 0 && code !== only ? side : 0, side, side, (px - half + 0.5) | 0, (py - half + 0.5) | 0, side, side);
+  }
+}
+
+/**
+ * The same for very many users: their pixels are copied in one go, about ten times cheaper than a call for each.
+ * Where dots overlap, the later one's full pixels win and its soft edge gives way.
+ */
+function stamps(ctx, view, kx, ox, oy) {
+  const { model, actions, only, dots: sprite } = view, { side } = sprite, half = side / 2, w = ctx.canvas.width, h = ctx.canvas.height;
+  sprite.pixels ??= new Uint32Array(sprite.sheet.getContext("2d").getImageData(0, 0, sprite.sheet.width, sprite.sheet.height).data.buffer);
+  if (view.image?.width !== w || view.image?.height !== h) view.image = ctx.createImageData(w, h);
+  const from = sprite.pixels, wide = sprite.sheet.width, to = new Uint32Array(view.image.data.buffer);
+  to.fill(0);
+  for (let u = 0; u < model.n; u++) {
+    const left = (model.x[u] * kx + ox - half + 0.5) | 0, top = (model.y[u] * kx + oy - half + 0.5) | 0;
+    if (left < 0 || top < 0 || left + side > w || top + side > h) continue;
+    const code = actions[u] ?? 0, first = code * side + (only >= 0 && code !== only ? side * wide : 0);
+    for (let row = 0; row < side; row++) {
+      let source = first + row * wide, target = (top + row) * w + left;
+      for (const end = source + side; source < end; source++, target++) {
+        const pixel = from[source];
+        if (pixel !== 0 && (to[target] === 0 || pixel >>> 24 > 127)) to[target] = pixel;
+      }
+    }
+  }
+  ctx.putImageData(view.image, 0, 0);
 }
 
 function faces(ctx, view, kx, ox, oy, radius) {
