@@ -183,3 +183,9 @@ def test_a_file_is_no_folder_for_a_study(tmp_path: Path) -> None:
     (tmp_path / "study").touch()
     with pytest.raises(BadOrder, match="is a file"):
         open_folder(order_of(wishes(tmp_path, **WORLD)))
+
+
+def test_what_people_saw_is_asked_about_only_where_it_is_wanted(tmp_path: Path):
+    plain, wanted = (order_of(wishes(tmp_path, with_people=one, **WORLD)) for one in (False, True))
+    assert (plain.with_people, wanted.with_people) == (False, True)
+    assert plain.as_json() | {"with_people": True} == wanted.as_json() != plain.as_json()

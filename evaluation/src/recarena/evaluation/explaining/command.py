@@ -100,6 +100,10 @@ def command(
     max_tokens: Annotated[
         int | None, typer.Option(min=1, help="Most tokens that all calls together may take.")
     ] = None,
+    with_people: Annotated[
+        bool,
+        typer.Option("--with-people", help="Also ask about what people saw who played users."),
+    ] = False,
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Only say how much would be asked.")
     ] = False,
@@ -142,7 +146,7 @@ def command(
             max_tokens=max_tokens, seed=seed,
             asked={"draws": draws, "questionnaire_triples": questionnaire_triples,
                    "repeats": repeats},
-            environment=None if estimate else os.environ,
+            environment=None if estimate else os.environ, with_people=with_people,
         )  # fmt: skip
         try:
             if study := study_among(wishes) if not estimate else None:
@@ -190,14 +194,15 @@ def _estimate(order: Order, output: Lines | Terminal) -> int:
     from recarena.evaluation.explaining.conduct import BadOrder, prepare
     from recarena.evaluation.explaining.generated import WRITTEN
     from recarena.evaluation.explaining.inquiries import count_calls, count_kinds
-    from recarena.evaluation.runs.run_log import RunLog
+    from recarena.evaluation.runs.run_log import open_runs
 
     if order.world:
         raise BadOrder(
             "what would be asked follows from runs: play them first with recarena run "
             "--explanations, and name their folders"
         )
-    prepared = prepare([RunLog.open(one) for one in order.runs], order.triples, order.seed)
+    logs = open_runs(order.runs, with_people=order.with_people)
+    prepared = prepare(logs, order.triples, order.seed)
     output.prepared(prepared.sample)
     for plan in order.plans:
         asks = prepared.asks(plan)

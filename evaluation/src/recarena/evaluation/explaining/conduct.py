@@ -34,7 +34,7 @@ from recarena.evaluation.playing.hall import Hall, Hosting, opened
 from recarena.evaluation.playing.mirrored import Bout
 from recarena.evaluation.playing.processes import ProgramDied
 from recarena.evaluation.runs.conduct import conduct_of
-from recarena.evaluation.runs.run_log import RunLog
+from recarena.evaluation.runs.run_log import RunLog, open_runs
 from recarena.evaluation.runs.steering import remarks
 from recarena.evaluation.stimuli.catalogue import Catalogue
 from recarena.evaluation.stimuli.faithfulness import check
@@ -83,6 +83,8 @@ class Order:
     """Servers of models that are asked."""
     listen: str = "127.0.0.1:0"
     """Where recommenders dial in."""
+    with_people: bool = False
+    """Also about what people saw who played users."""
 
     @property
     def models(self) -> list[Judge]:
@@ -108,6 +110,7 @@ class Order:
             "writer": self.writer.name if self.writer else "",
             "triples": self.triples,
             "seed": self.seed,
+            **({"with_people": True} if self.with_people else {}),
         }
 
 
@@ -176,7 +179,8 @@ def make(order: Order, output: Output) -> Study:
     `stage.EXPECTED` names."""
     drawn = None
     if order.runs:
-        drawn = prepare([RunLog.open(one) for one in order.runs], order.triples, order.seed)
+        logs = open_runs(order.runs, with_people=order.with_people)
+        drawn = prepare(logs, order.triples, order.seed)
     open_folder(order)
     return asyncio.run(_made(order, drawn, output))
 

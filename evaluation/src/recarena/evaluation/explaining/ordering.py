@@ -50,6 +50,7 @@ class Wishes:
     """What `Plan.of` takes; None: its default."""
     environment: Mapping[str, str] | None
     """In which keys are looked for; None: nobody is going to be called."""
+    with_people: bool = False
 
 
 def order_of(wishes: Wishes) -> Order:
@@ -72,7 +73,7 @@ def order_of(wishes: Wishes) -> Order:
         plans=tuple(Plan.of(one, sheet, wishes.seed, **wishes.asked) for one in found),
         writer=writer, triples=wishes.triples, seed=wishes.seed,
         questionnaire=content if asked else b"", urls=frozenset(urls) - {""},
-        listen=wishes.listen,
+        listen=wishes.listen, with_people=wishes.with_people,
     )  # fmt: skip
 
 
