@@ -251,7 +251,8 @@ export function makeGraph(host, on) {
       topStale = true;
       if (bring && chosen >= 0) {
         const px = view.model.x[user] * camera.k + camera.ox, py = view.model.y[user] * camera.k + camera.oy;
-        const inside = px > 40 && py > 40 && px < camera.width - 40 && py < camera.height - 40;
+        const covered = camera.width > 700 && px < 360 && py > camera.height - 280; // by the user's card
+        const inside = px > 40 && py > 40 && px < camera.width - 40 && py < camera.height - 40 && !covered;
         if (!inside) camera.goTo(view.model.x[user], view.model.y[user], camera.k, performance.now(), motion.still);
         moved();
       }

@@ -123,8 +123,8 @@ function faces(ctx, view, kx, ox, oy, radius) {
   for (let u = 0; u < model.n; u++) {
     const px = model.x[u] * camera.k + camera.ox, py = model.y[u] * camera.k + camera.oy + radius / ratio + 3;
     if (px < 0 || py < 0 || px > camera.width || py > camera.height) continue;
-    const wide = model.names[u].length * 6.4;
-    if (view.room.take(px - wide / 2, py, wide, 12)) label(ctx, view.words(model.names[u], palette, false, ratio), px * ratio, (py + 6) * ratio);
+    const words = view.words(model.names[u], palette, false, ratio), wide = words.width / ratio;
+    if (view.room.take(px - wide / 2, py, wide, 12)) label(ctx, words, px * ratio, (py + 6) * ratio);
   }
 }
 
@@ -132,8 +132,9 @@ function communityLabels(ctx, view) {
   const { model, camera, ratio, palette } = view;
   for (const c of model.communities) {
     if (!c.label || c.size < 3) continue;
-    const px = c.x * camera.k + camera.ox, py = c.y * camera.k + camera.oy, wide = c.label.length * 6.8;
-    if (view.room.take(px - wide / 2, py - 8, wide, 16)) label(ctx, view.words(c.label, palette, true, ratio), px * ratio, py * ratio);
+    const words = view.words(c.label, palette, true, ratio), wide = words.width / ratio;
+    const px = c.x * camera.k + camera.ox, py = c.y * camera.k + camera.oy;
+    if (view.room.take(px - wide / 2, py - 8, wide, 16)) label(ctx, words, px * ratio, py * ratio);
   }
 }
 

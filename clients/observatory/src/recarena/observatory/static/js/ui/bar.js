@@ -107,10 +107,11 @@ function Numbers({ store, run }) {
 function LinkBadge({ store }) {
   const link = useStore(store, (s) => s.link);
   const server = useStore(store, (s) => s.server);
+  const ended = useStore(store, (s) => s.run?.state === "succeeded" || s.run?.state === "stopped");
   if (link === "bundle") return html`<${Badge} mark="▣" kind="link-bundle">Bundle<//>`;
   if (link === "offline" || !server.reachable) return html`<${Badge} mark="⊘" kind="link-offline" title=${server.message}>Offline<//>`;
   if (link === "connecting") return html`<${Badge} mark="◌" kind="link-connecting">Connecting<//>`;
-  return html`<${Badge} mark="●" kind="link-live">Live<//>`;
+  return html`<${Badge} mark="●" kind="link-live">${ended ? "Connected" : "Live"}<//>`;
 }
 
 const TABS = [["stage", "Stage"], ["arms", "Arms"], ["events", "Events"]];
@@ -119,7 +120,8 @@ const TABS = [["stage", "Stage"], ["arms", "Arms"], ["events", "Events"]];
 export function Tabs({ route }) {
   const { run, at } = route;
   const own = route.screen === "person" || route.screen === "play" ? route.user : route.query.u ?? "";
-  const more = own ? [["person", "Person"], ["play", "Play"]] : [];
+  const bundle = useStore(app, (s) => s.me?.bundle);
+  const more = own ? [["person", "Person"], ...(bundle ? [] : [["play", "Play"]])] : [];
   return html`<nav class="tabs" aria-label="Screens of this run">${[...TABS, ...more].map(([screen, word]) => html`<a key=${screen}
     class="tab" aria-current=${route.screen === screen ? "page" : undefined}
     href=${href(screen, { run, user: own }, { at: screen === "play" ? null : at, u: screen === "person" || screen === "play" ? null : own })}>${word}</a>`)}</nav>`;
