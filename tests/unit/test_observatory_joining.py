@@ -58,7 +58,7 @@ third().then((value) => console.log(JSON.stringify([...name(), value]), own.leng
         four='import "./three.js";\n',
     )
     script = joined(tmp_path, "four.js")
-    assert said(script, tmp_path) == '[1,2,4,5,"same name",3] 29\n'
+    assert said(script, tmp_path) == '[1,2,4,5,"same name",3] 28\n'
 
 
 @needs_node

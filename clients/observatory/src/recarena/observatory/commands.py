@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias, TypeVar
 
 from google.protobuf import json_format
 from google.protobuf.duration_pb2 import Duration
@@ -43,6 +43,7 @@ MISSING = {
     inquiry_pb.Missing.REASON_REJECTED: "the provider would not take the question",
     inquiry_pb.Missing.REASON_NOT_APPLICABLE: "the user says that there is no answer",
 }
+One = TypeVar("One")
 Work: TypeAlias = Callable[[str, Json], Awaitable[Json]]
 
 
@@ -208,10 +209,11 @@ class Commands:
         if not isinstance(turns, list):
             raise bad("turns", "turns are a list")
         for at, turn in enumerate(turns):
-            if not isinstance(turn, dict) or turn.get("speaker") not in SPEAKERS:
-                raise bad(f"turns[{at}].speaker", "who speaks is 'asker' or 'user'")
+            if not isinstance(turn, dict):
+                raise bad(f"turns[{at}]", "a turn is an object")
             inquiry.talk.turns.add(
-                speaker=SPEAKERS[turn["speaker"]], text=_text(turn, "text", where=f"turns[{at}].")
+                speaker=_chosen(turn.get("speaker"), SPEAKERS, f"turns[{at}].speaker"),
+                text=_text(turn, "text", where=f"turns[{at}]."),
             )
         answer = await self._upstream.ask(self._upstream.inquiry.AskUsers, request, TALK_PATIENCE_S)
         return _talked(answer)
@@ -281,16 +283,12 @@ def decision_of(decided: Json) -> steering_pb2.Decision:
         raise bad("decision", "a decision is one of activity, opening, page and social")
     (kind, value) = next(iter(decided.items()))
     if kind == "activity":
-        if value not in ACTIVITIES:
-            raise bad("decision.activity", f"it is one of {', '.join(ACTIVITIES)}")
-        return steering_pb2.Decision(activity=ACTIVITIES[value])
+        return steering_pb2.Decision(activity=_chosen(value, ACTIVITIES, "decision.activity"))
     if not isinstance(value, dict):
         raise bad(f"decision.{kind}", "it is an object")
     fields = dict(value)
     if kind == "page":
-        if fields.get("action") not in ACTIONS:
-            raise bad("decision.page.action", f"it is one of {', '.join(ACTIONS)}")
-        fields["action"] = ACTIONS[fields["action"]]
+        fields["action"] = _chosen(fields.get("action"), ACTIONS, "decision.page.action")
     made = steering_pb2.Decision()
     try:
         json_format.ParseDict({kind: fields}, made)
@@ -299,6 +297,13 @@ def decision_of(decided: Json) -> steering_pb2.Decision:
     if made.WhichOneof("decision") is None:
         getattr(made, kind).SetInParent()
     return made
+
+
+def _chosen(value: object, among: Mapping[str, One], field: str) -> One:
+    """What a word stands for."""
+    if not isinstance(value, str) or value not in among:
+        raise bad(field, f"it is one of {', '.join(among)}")
+    return among[value]
 
 
 def _key(asked: Json) -> str:

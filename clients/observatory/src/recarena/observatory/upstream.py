@@ -35,6 +35,9 @@ PATIENCE_S = 20.0
 HANDSHAKE = ("handshake", "certificate", "ssl", "wrong_version_number")
 """Words of gRPC's about TLS that will not come to be right by waiting."""
 
+NO_HOST = ("errors resolving", "dns resolution failed", "domain name not found")
+"""The same, about names of hosts."""
+
 
 class NotLetIn(Exception):
     """The server will not have this client, however long it waits. One line of text."""
@@ -166,7 +169,7 @@ def _hopeless(error: grpc.aio.AioRpcError, address: str) -> NotLetIn | None:
         return NotLetIn(f"{address} is no RecArena server, or one of another version")
     if code is not grpc.StatusCode.UNAVAILABLE:
         return None
-    if "dns resolution failed" in text or "name resolution" in text:
+    if any(words in text for words in NO_HOST):
         return NotLetIn(f"there is no host {address.rpartition(':')[0]}: look at --server")
     if any(word in text for word in HANDSHAKE):
         return NotLetIn(
