@@ -16,6 +16,12 @@ export const TRAITS = {
   trust: { label: "Trust", low: 0, high: 5, step: 0.05, what: "weight of what explanations claim" },
 };
 
+/** Traits in the order of the form, unknown ones last. @param {Object<string, number>} traits */
+export function inOrder(traits) {
+  const known = Object.keys(TRAITS).filter((trait) => trait in traits);
+  return [...known, ...Object.keys(traits).filter((trait) => !(trait in TRAITS))].map((trait) => [trait, traits[trait]]);
+}
+
 /** Tastes are in rating points. */
 export const TASTE = { low: -3, high: 3, step: 0.05 };
 

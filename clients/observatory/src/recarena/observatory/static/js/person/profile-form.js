@@ -2,7 +2,7 @@
 
 import { html, useState } from "../../vendor/htm-preact-standalone.js";
 import {
-  LONGEST_FIELD, PROFILE_FIELDS, TASTE, boundsOf, changeOf, diffOf, draftOf, places, traitLabel,
+  LONGEST_FIELD, PROFILE_FIELDS, TASTE, boundsOf, changeOf, diffOf, draftOf, inOrder, places, traitLabel,
 } from "./edit.js";
 
 /** A slider with its number beside it; either changes the other. */
@@ -83,7 +83,7 @@ export function ProfileForm({ person, effective, busy, problem, onSend, onClose 
         </fieldset>
         <fieldset>
           <legend>Traits</legend>
-          ${Object.entries(draft.traits).map(([trait, value]) => {
+          ${inOrder(draft.traits).map(([trait, value]) => {
             const bounds = boundsOf(trait, base.traits[trait] ?? value);
             return html`<${Slider} key=${trait} label=${traitLabel(trait)} what=${bounds.what} value=${value}
               low=${bounds.low} high=${bounds.high} step=${bounds.step} onValue=${put("traits", trait)} />`;
@@ -91,7 +91,7 @@ export function ProfileForm({ person, effective, busy, problem, onSend, onClose 
         </fieldset>
         <fieldset>
           <legend>Tastes <span class="muted">rating points</span></legend>
-          ${Object.entries(draft.tastes).map(([genre, value]) => html`
+          ${Object.entries(draft.tastes).sort(([a], [b]) => a.localeCompare(b)).map(([genre, value]) => html`
             <${Slider} key=${genre} label=${genre} value=${value} low=${TASTE.low} high=${TASTE.high} step=${TASTE.step}
               onValue=${put("tastes", genre)} />`)}
         </fieldset>

@@ -1,7 +1,7 @@
 // Who a user is: profile, traits and tastes, read only.
 
 import { html } from "../../vendor/htm-preact-standalone.js";
-import { PROFILE_FIELDS, TASTE, boundsOf, places, traitLabel } from "./edit.js";
+import { PROFILE_FIELDS, TASTE, boundsOf, inOrder, places, traitLabel } from "./edit.js";
 
 /** A number as a place between its bounds. @param {{low: number, high: number, value: number}} props */
 function Place({ low, high, value }) {
@@ -37,7 +37,7 @@ function Traits({ traits }) {
     <table class="figures traits">
       <caption>Traits <span class="muted">what drives the choice mind</span></caption>
       <tbody>
-        ${Object.entries(traits).map(([trait, value]) => {
+        ${inOrder(traits).map(([trait, value]) => {
           const bounds = boundsOf(trait, value);
           return html`
             <tr key=${trait}>

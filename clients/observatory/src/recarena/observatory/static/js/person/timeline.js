@@ -27,7 +27,8 @@ function useRounds(run, user, at, anchor) {
       const answer = await read(run, user, { before: cursor, at: at ?? "" });
       if (turn !== mine.current) return;
       setList((before) => {
-        const kept = cursor ? [...before.rounds, ...answer.rounds] : answer.rounds;
+        const come = at === null ? answer.rounds : answer.rounds.filter((one) => one.round <= at);
+        const kept = cursor ? [...before.rounds, ...come] : come;
         const from = Math.max(0, kept.length - MOST);
         return { rounds: kept.slice(from), next: answer.next, state: "ready", error: null, trail, cut: from > 0 || (cursor && before.cut) };
       });

@@ -6,6 +6,7 @@ import { href, setQuery } from "../router.js";
 import { useStore } from "../store.js";
 import { number } from "../ui/format.js";
 import { Empty, Failed, Loading } from "../ui/parts.js";
+import { hasEnded } from "../person/steer.js";
 import { toast } from "../ui/toast.js";
 import { Audit } from "../events/audit.js";
 import { Filters } from "../events/chips.js";
@@ -34,7 +35,7 @@ function Feed({ store, route, newest }) {
   const [onTop, setOnTop] = useState(true);
   const [follow, setFollow] = useState(true);
   const [missing, setMissing] = useState(false);
-  const feed = useFeed({ run: store.id, filters, at, newest, following: follow && onTop });
+  const feed = useFeed({ run: store.id, filters, at, newest, following: follow && onTop, world });
   useEffect(() => setMissing(false), [target, filters]);
   const { list } = feed;
   const words = at === null ? freshWords(feed.fresh) : "";
@@ -43,7 +44,7 @@ function Feed({ store, route, newest }) {
     <${Filters} filters=${filters} counts=${list?.counts ?? null} world=${world} arms=${run?.arms.map((arm) => arm.arm_id) ?? []} onFilters=${onFilters} />
     <div class="event-tools">
       <span class="muted" role="status">${list ? html`${Number.isFinite(list.total) ? `${number(list.total)} events` : "Events"}${at !== null ? ` up to round ${at}` : feed.anchor ? ` up to round ${feed.anchor}` : ""}` : "Reading…"}</span>
-      ${at === null && html`<label class="check"><input type="checkbox" checked=${follow} onChange=${(event) => setFollow(event.currentTarget.checked)} /><span>follow the newest</span></label>`}
+      ${at === null && !hasEnded(run) && html`<label class="check"><input type="checkbox" checked=${follow} onChange=${(event) => setFollow(event.currentTarget.checked)} /><span>follow the newest</span></label>`}
       ${words && html`<button type="button" class="button primary small new-events" onClick=${feed.renew}>↑ ${words}</button>`}
       ${!inBundle() && html`<a class="button quiet" download=${`${store.id}-events.jsonl`} href=${eventsPath(store.id, askedOf(filters, at), "events.jsonl")}>JSONL</a>`}
     </div>

@@ -66,7 +66,7 @@ export default function Play({ store, route }) {
   }, [store, user, connected]);
   useEffect(() => () => store.playAs(""), [store, user]);
   const { person, memories, error, again } = usePlayed(store.id, user, `${rounds} ${Boolean(told?.taken_over)}`);
-  const message = told ?? (person && !person.by_person && link !== "connecting" ? NOT_TAKEN : null);
+  const message = told ?? (link === "bundle" || (person && !person.by_person && link !== "connecting") ? NOT_TAKEN : null);
   const active = Boolean(message?.taken_over);
   const before = useRef(active);
   const [lost, setLost] = useState(false);
