@@ -22,6 +22,7 @@ from recarena.client import (
     Reply,
 )
 from recarena.v1.session_pb2 import CatalogChanged, Ping, RoundStarted
+from recarena.v1.types_pb2 import Item
 from recarena.v1.work_pb2 import SearchBatch, SearchQuery, SearchWork
 from support.scripted_clients import Factory, Fixed, Gate, Gated, serving
 from support.scripted_server import ITEMS, ScriptedServer, rank_work
@@ -111,20 +112,91 @@ async def test_unknown_messages_are_ignored(server):
         assert (await stream.receive("rank_result")).work_id == "w1"
 
 
-async def test_a_changed_catalogue_is_loaded_and_told(server):
-    class Changing(Fixed):
-        def catalog_changed(self, run):
-            self.run = run
-            self.calls.append(("catalog_changed", run.catalog.version))
+class Changing(Fixed):
+    def catalog_changed(self, run):
+        self.run = run
+        self.calls.append(("catalog_changed", run.catalog.version))
 
+    def ready(self, round):
+        self.calls.append(("ready", round))
+
+
+NEW = Item(item_id="item-10", title="Film 10")
+
+
+async def change(server, stream, items, *changed: int, size: int | None = None):
+    """The server's catalogue becomes this one; the client's answer."""
+    server.items = tuple(items)
+    server.catalog_requests.clear()
+    await stream.send(catalog_changed=CatalogChanged(
+        catalog_version="v2", changed_items=changed,
+        catalog_size=len(items) if size is None else size,
+    ))  # fmt: skip
+    return await stream.receive("catalog_ready")
+
+
+@pytest.mark.parametrize(
+    ("changed", "token"), [((10,), "10"), ((7, 10), "7"), ((10, 7), "7"), ((0, 10), ""), ((), "")]
+)
+async def test_a_changed_catalogue_is_loaded_from_its_first_change_on(server, changed, token):
     factory = Factory(Changing)
     async with serving(server, factory):
         stream = await (await server.accept()).begin()
-        server.items = ITEMS[5:]
-        await stream.send(catalog_changed=CatalogChanged(catalog_version="v2"))
-        assert (await stream.receive("catalog_ready")).catalog_version == "v2"
-        assert factory.made[0].calls == [("start", "run-1"), ("catalog_changed", "v2")]
-        assert factory.made[0].run.catalog.item_ids[0] == "item-5"
+        items = [
+            Item(item_id=one.item_id, title=one.title, withdrawn=number in changed)
+            for number, one in enumerate(ITEMS)
+        ]
+        ready = await change(server, stream, [*items, NEW], *changed)
+        assert (ready.catalog_version, ready.HasField("error")) == ("v2", False)
+        (fixed,) = factory.made
+        assert fixed.calls == [("start", "run-1"), ("catalog_changed", "v2")]
+        catalog = fixed.run.catalog
+        assert catalog.items == [*items, NEW]
+        gone = {f"item-{number}" for number in changed if number < 10}
+        assert catalog.available_ids == [one for one in catalog.item_ids if one not in gone]
+        assert server.catalog_requests[0].page_token == token
+
+
+async def test_a_changed_catalogue_of_the_wrong_size_is_the_servers_fault(server):
+    async with serving(server, Factory(Changing)) as client:
+        stream = await (await server.accept()).begin()
+        await stream.send(
+            catalog_changed=CatalogChanged(
+                catalog_version="v2", catalog_size=12, changed_items=[9, 10, 11]
+            )
+        )
+        drain = await stream.receive("drain")
+        assert "catalogue v2 has 10 items, 12 were announced" in drain.reason.message
+        stream.end()
+        with pytest.raises(ProtocolBroken, match="12 were announced"):
+            await client
+
+
+async def test_a_recommender_that_cannot_use_a_change_refuses_it(server):
+    class Refusing(Fixed):
+        def catalog_changed(self, run):
+            raise MemoryError("no room for it")
+
+    async with serving(server, Factory(Refusing)) as client:
+        stream = await (await server.accept()).begin()
+        ready = await change(server, stream, [*ITEMS, NEW], 10)
+        assert "no room for it" in ready.error.message
+        stream.end(grpc.StatusCode.FAILED_PRECONDITION, "the catalogue was refused")
+        with pytest.raises(RecommenderFailed, match="catalog_changed"):
+            await client
+
+
+async def test_a_round_is_made_ready_for_again_after_a_change(server):
+    factory = Factory(Changing)
+    async with serving(server, factory):
+        stream = await (await server.accept()).begin()
+        for _ in range(2):
+            await stream.send(round_started=RoundStarted(round=1))
+            await stream.receive("round_ready")
+        await change(server, stream, [*ITEMS, NEW], 10)
+        await stream.send(round_started=RoundStarted(round=1))
+        await stream.receive("round_ready")
+        assert factory.made[0].calls[1:] == [("ready", 1), ("catalog_changed", "v2"), ("ready", 1)]
 
 
 # ------------------------------------------------------------------------------ works

@@ -114,6 +114,18 @@ class ValuesTest {
     }
 
     @Test
+    void whatWasWithdrawnKeepsItsNumberAndIsNotAvailable() {
+        Item gone = Item.newBuilder().setItemId("b").setWithdrawn(true).build();
+        Catalog catalog = new Catalog("v2", List.of(
+                Item.newBuilder().setItemId("a").build(), gone,
+                Item.newBuilder().setItemId("c").build()));
+        assertEquals(List.of("a", "c"), catalog.availableIds());
+        assertEquals(2, catalog.numberOf("c"));
+        assertEquals(1, catalog.numberOf("b"));
+        assertEquals(3, catalog.size());
+    }
+
+    @Test
     void eachFinalStatusIsARefusalOfItsOwnKind() {
         Map<Status, Class<? extends RefusedException>> kinds =
                 Map.of(
