@@ -43,13 +43,13 @@ function Pending({ list }) {
 
 const PANELS = { edit: "Edit profile", talk: "Talk", become: "Become" };
 
-function Buttons({ person, run, open, onOpen, mayNot }) {
+function Buttons({ person, run, open, onOpen, mayNot, mayNotAsk }) {
   const wait = mayNot || undefined;
   const button = (panel, words, off) => html`
     <button type="button" class="button" aria-expanded=${String(open === panel)} disabled=${Boolean(off)} title=${off || undefined}
       onClick=${() => onOpen(open === panel ? "" : panel)}>${words}</button>`;
   return html`
-    ${button("talk", `Talk to ${person.name}`)}
+    ${button("talk", `Talk to ${person.name}`, person.mind === "llm" ? mayNotAsk : wait)}
     ${button("edit", PANELS.edit, wait)}
     ${person.by_person
       ? html`<a class="button" href=${href("play", { run, user: person.user_id })}>Go on playing</a>`
@@ -122,7 +122,7 @@ export default function Person({ store, route }) {
   return html`
     <div class="screen person-screen">
       <${Header} person=${current} run=${store.id} at=${at} watches=${past}>
-        <${Buttons} person=${current} run=${store.id} open=${open} onOpen=${setOpen} mayNot=${mayNot} />
+        <${Buttons} person=${current} run=${store.id} open=${open} onOpen=${setOpen} mayNot=${mayNot} mayNotAsk=${whyNotSteer(me)} />
       <//>
       <${Panel} open=${open} person=${current} store=${store} effective=${effective} mayNot=${mayNot} onClose=${() => setOpen("")} />
       <${Pending} list=${pendingFor(pending, user)} />
