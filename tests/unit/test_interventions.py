@@ -65,6 +65,8 @@ def take_up(world: World, *wanted: Change) -> list[Intervention]:
         (change(K.ADD_ITEM, item=item("new", "")), "add_item.item.title", "empty"),
         (change(K.ADD_ITEM, item=item("new", "T", "Drama", "Western")),
          "add_item.item.categories[1]", "'Western'"),
+        (change(K.ADD_ITEM, item=item("new", "T", "Drama", "Drama")),
+         "add_item.item.categories", "twice"),
         (change(K.ADD_ITEM, item=item("new", attributes={"year": 1972.5})),
          "add_item.item.attributes.year", "whole"),
         (change(K.ADD_ITEM, item=item("new", attributes={"colour": "red"})),

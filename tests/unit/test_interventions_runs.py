@@ -224,6 +224,18 @@ async def test_a_run_that_has_ended_is_changed_no_more(tmp_path):
         assert not (run.folder.path / FILE).exists()
 
 
+async def test_no_more_wait_than_a_round_can_begin_with(tmp_path, monkeypatch):
+    monkeypatch.setattr("recarena.server.agenda.MOST_WAITING", 2)
+    told = change(K.TELL_USER, user_id=IDS[0], said="Hello")
+    async with opened(tmp_path / "run") as run:
+        run.intervene(told)
+        run.intervene(told)
+        with pytest.raises(Conflict, match="2 interventions wait already"):
+            run.intervene(told)
+        await plays(run)
+        assert run.intervene(told).number == 3
+
+
 async def test_a_torn_last_line_is_passed_over_and_a_broken_one_is_named(tmp_path):
     async with opened(tmp_path / "run") as run:
         run.intervene(change(K.TELL_USER, user_id=IDS[0], said="Hello"))

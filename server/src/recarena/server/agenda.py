@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from recarena.server.errors import Conflict
 from recarena.server.interventions import Change, Intervention, Planned
 from recarena.server.steering.checking import check
 from recarena.server.steering.prospect import Prospect
@@ -13,6 +14,9 @@ from recarena.server.steering.sentences import sentence
 from recarena.server.store.journal import Entry, Journal
 from recarena.server.types import InterventionKind
 from recarena.server.world import World
+
+MOST_WAITING = 1_000
+"""Interventions for one round."""
 
 
 class Agenda:
@@ -26,11 +30,13 @@ class Agenda:
 
     def accept(self, change: Change, by: str, request_id: str, after_round: int) -> Planned:
         """A change that is to take effect when the next round after `after_round` begins; it is on
-        the disk when it is returned. InputError where it cannot be, as the world will be then. With
-        the request_id of an earlier one, that one."""
+        the disk when it is returned. InputError where it cannot be, as the world will be then;
+        Conflict where too many wait. With the request_id of an earlier one, that one."""
         if known := self._journal.asked_for(request_id):
             return self._planned(known, self._coming())
         waiting = [one.intervention for one in self._journal.above(self._world.taken_up)]
+        if len(waiting) >= MOST_WAITING:
+            raise Conflict(f"{MOST_WAITING:,} interventions wait already: let a round begin first")
         number = max([self._world.taken_up, *(one.number for one in waiting)]) + 1
         made, whole = check(change, number, self._world, waiting)
         # In the order of their numbers, also where the round under way is given up.

@@ -36,7 +36,7 @@ def check(
     if "user_id" in fields:
         ids["user_id"] = world.population.user_ids[user]
     if "item_id" in fields:
-        ids["item_id"] = str(change.values.get("item_id", ""))
+        ids["item_id"] = str(change.values.get("item_id", "")).strip()
     made = Intervention(number, change.kind, user, item, values)
     return made, Change(change.kind, {**ids, **values})
 

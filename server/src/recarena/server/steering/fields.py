@@ -72,10 +72,12 @@ class Fields:
         value = self._values.get(name, [])
         if not isinstance(value, list | tuple):
             raise self.wrong(name, f"{value!r} is no list of texts")
-        found = [str(one) for one in cast("Sequence[Any]", value)]
-        if twice := [one for one in found if found.count(one) > 1]:
-            raise self.wrong(name, f"{twice[0]!r} is there twice", "Leave one out")
-        return found
+        found: dict[str, None] = {}
+        for one in map(str, cast("Sequence[Any]", value)):
+            if one in found:
+                raise self.wrong(name, f"{one!r} is there twice", "Leave one out")
+            found[one] = None
+        return list(found)
 
     def within(self, name: str, known: Sequence[str]) -> Fields:
         """The fields of a field; none where it is missing."""
