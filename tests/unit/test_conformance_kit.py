@@ -108,7 +108,7 @@ def test_no_two_cases_have_the_same_name():
     script.add("one", "", "", nothing)
     with pytest.raises(ValueError, match="two cases are called one"):
         script.add("one", "", "", nothing)
-    assert (len(WIRE), len(PROBE)) == (76, 91)
+    assert (len(WIRE), len(PROBE)) == (79, 99)
 
 
 def test_every_case_of_the_wire_suite_says_what_is_required_and_how_to_fix_it():
