@@ -834,7 +834,7 @@ func (x *StreamRoundsRequest) GetNewestWithEvents() uint32 {
 // Rounds, or a change of the run.
 type StreamRoundsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The run as it is now; in the first message, and whenever its state changed.
+	// The run as it is now; in every message.
 	Run *Run `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
 	// In order.
 	Rounds        []*RoundLog `protobuf:"bytes,2,rep,name=rounds,proto3" json:"rounds,omitempty"`

@@ -417,7 +417,7 @@ class StreamRoundsResponse(_message.Message):
     ROUNDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def run(self) -> _run_pb2.Run:
-        """The run as it is now; in the first message, and whenever its state changed."""
+        """The run as it is now; in every message."""
 
     @_builtins.property
     def rounds(self) -> _containers.RepeatedCompositeFieldContainer[_run_pb2.RoundLog]:
