@@ -159,7 +159,7 @@ export function makeRunStore(id) {
     const now = state();
     if (message.type === "snapshot") {
       const keyframe = readKeyframe(message.keyframe);
-      const anew = now.run && now.run.epoch !== message.run.epoch;
+      const anew = Boolean(now.keyframe) && now.keyframe.epoch !== message.run.epoch;
       if (anew) {
         keyframes.clear();
         pacer.clear();
@@ -231,7 +231,7 @@ export function makeRunStore(id) {
     if (inBundle()) return startBundle();
     if (socket) return;
     socket = live(id, {
-      resume: () => ({ epoch: state().keyframe ? state().run?.epoch ?? 0 : 0, since: state().keyframe?.round ?? 0,
+      resume: () => ({ epoch: state().keyframe?.epoch ?? 0, since: state().keyframe?.round ?? 0,
         play: playing }),
       message: take,
       state: (link) => set({ link }),

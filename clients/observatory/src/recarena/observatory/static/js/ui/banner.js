@@ -27,7 +27,7 @@ export function Banner({ store }) {
   if (link === "offline") {
     notes.push(html`<${Note} key="offline" kind="bad" mark="⊘" word="OFFLINE">The observatory does not answer; what is shown may be old. Trying again by itself.<//>`);
   } else if (!server.reachable) {
-    notes.push(html`<${Note} key="server" kind="bad" mark="⊘" word="OFFLINE">${server.message || "The RecArena server does not answer."} What is shown may be old.<//>`);
+    notes.push(html`<${Note} key="server" kind="bad" mark="⊘" word="OFFLINE">${sentence(server.message || "The RecArena server does not answer")} What is shown may be old.<//>`);
   }
   if (run && at !== null) {
     notes.push(html`<${Note} key="replay" kind="replay" mark="↺" word=${`REPLAY ROUND ${at}`}>of ${run.round} committed.
