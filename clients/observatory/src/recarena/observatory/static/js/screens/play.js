@@ -30,9 +30,14 @@ function usePlayed(run, user, round) {
 
 /** What became of turns that were missed. */
 function Missed({ message, name, lost }) {
+  const note = useRef(null);
+  useEffect(() => {
+    // The turn that had the focus is gone.
+    if (lost && document.activeElement === document.body) note.current?.focus();
+  }, [lost]);
   if (lost) {
     return html`
-      <div class="missed" role="status"><strong>The mind decided.</strong> Nobody decided anything for a whole round: ${name} was handed back,
+      <div class="missed" role="status" ref=${note} tabindex="-1"><strong>The mind decided.</strong> Nobody decided anything for a whole round: ${name} was handed back,
         and ${name}’s own mind decides again.</div>`;
   }
   if (message.last_outcome !== "timed_out" && !message.missed_rounds) return null;
