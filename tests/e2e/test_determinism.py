@@ -196,7 +196,7 @@ async def test_mirrored_worlds_share_their_users_and_first_decisions(server, tmp
 STATE = (
     "taste", "experience", "fatigue", "gap", "last_item", "last_rating", "unshared", "unread",
     "unread_author", "unread_item", "watches", "item_watches", "item_ratings", "item_rating_sum",
-    "popularity", "displayed_rating",
+    "popularity", "displayed_rating", "by_person", "turn_time_s",
 )  # fmt: skip
 """Columns of a world that change."""
 
