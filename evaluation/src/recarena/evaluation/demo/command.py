@@ -16,15 +16,19 @@ if TYPE_CHECKING:
     import grpc.aio
 
     from recarena.evaluation.demo.output import Outcome, Output, Plan
+    from recarena.evaluation.demo.watching import Watching
     from recarena.evaluation.playing.mirrored import Bout, Played
     from recarena.evaluation.runs.excerpt import Line
 
+ROUNDS, WATCHED_ROUNDS = 10, 1000
 RECOMMENDERS = ("popular", "random", "item-knn", "ease", "content")
 
 
 def command(
     users: Annotated[int, typer.Option(min=1, help="Simulated users in each world.")] = 200,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds to play.")] = 10,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="Rounds to play. Without it: 10; with --watch 1000.")
+    ] = None,
     worlds: Annotated[
         int, typer.Option(min=1, help="Worlds; each recommender plays a copy of each.")
     ] = 5,
@@ -42,6 +46,24 @@ def command(
         Path | None,
         typer.Option(help="New folder for runs and logs. Without it: runs/demo-TIME."),
     ] = None,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch",
+            help="Play one world in which all take part, slowly, with a page to watch it on, until "
+            "Ctrl-C.",
+        ),
+    ] = False,
+    pace: Annotated[
+        float,
+        typer.Option(min=0, max=30, metavar="SECONDS", help="With --watch: least time of a round."),
+    ] = 1.0,
+    opened: Annotated[
+        bool,
+        typer.Option(
+            "--open/--no-open", help="With --watch: open the page in the browser of this machine."
+        ),
+    ] = True,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line instead of tables.")
     ] = False,
@@ -54,6 +76,7 @@ def command(
     Example: recarena demo --worlds 10 --recommender popular --recommender ease
     """
     from recarena.evaluation.demo.output import JsonLines, Plan, Terminal
+    from recarena.evaluation.demo.watching import Watching
     from recarena.evaluation.playing.contenders import BadContender, contenders
     from recarena.evaluation.playing.stage import FAILED
 
@@ -64,19 +87,23 @@ def command(
     except BadContender as error:
         output.error(str(error))
         raise typer.Exit(FAILED) from None
-    plan = Plan(users, rounds, worlds, taking_part, seed, folder)
-    raise typer.Exit(run_demo(plan, output))
+    length = rounds or (WATCHED_ROUNDS if watch else ROUNDS)
+    plan = Plan(users, length, 1 if watch else worlds, taking_part, seed, folder)
+    raise typer.Exit(run_demo(plan, output, Watching(pace, opened) if watch else None))
 
 
-def run_demo(plan: Plan, output: Output) -> int:
-    """Plays and shows it. 0 when every run succeeded, 1 when something failed, 128 + the signal's
-    number when it was stopped; no program is left behind."""
+def run_demo(plan: Plan, output: Output, watching: Watching | None = None) -> int:
+    """Plays and shows it. 0 when every run succeeded, or was watched until Ctrl-C; 1 when something
+    failed, 128 + the signal's number when it was stopped; no program is left behind."""
+    from recarena.evaluation.demo.watching import watched
     from recarena.evaluation.playing.stage import FAILED, finished
 
     def act() -> int:
         if plan.folder.exists() and any(plan.folder.iterdir()):
             output.error(f"{plan.folder} is not empty. Name another folder with --out")
             return FAILED
+        if watching is not None:
+            return watched(plan, watching, output)
         return _show(plan, asyncio.run(_compete(plan, output)), output)
 
     return finished(act, output.error, lambda: _stopped(plan.folder))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from recarena.evaluation.demo.watching import Page
     from recarena.evaluation.leaderboard.board import Leaderboard
     from recarena.evaluation.playing.contenders import Contender
     from recarena.evaluation.playing.mirrored import Bout, Played, Progress
@@ -64,6 +65,14 @@ class Output(Protocol):
 
     def result(self, plan: Plan, outcome: Outcome, board: Leaderboard) -> None:
         """At the end, where a run has succeeded."""
+        ...
+
+    def watching(self, page: Page) -> None:
+        """The page of a run that is watched is served."""
+        ...
+
+    def watched(self, folder: Path) -> None:
+        """A run was watched as long as was wished; it is kept in the folder."""
         ...
 
     def error(self, text: str) -> None:
@@ -152,6 +161,31 @@ class Terminal:
         for line in next_steps(outcome):
             say(Text(f"  {line}"), soft_wrap=True)
 
+    def watching(self, page: Page) -> None:
+        """Where to look, and how it ends."""
+        from rich.text import Text
+
+        say = self._out.print
+        say(Text("Watch the run at", "bold"))
+        say()
+        say(Text(f"  {page.url}"), soft_wrap=True)
+        say()
+        say(Text("Whoever opens this address is let in, and can pause, change and play the run."))
+        if not page.paced:
+            slower = "--pace needs a reference recommender among those that take part"
+            say(Text(f"It goes as fast as it can: {slower}.", "dim"))
+        say(Text(f"Its folder is {_short(page.folder)}. Ctrl-C ends everything."), soft_wrap=True)
+
+    def watched(self, folder: Path) -> None:
+        """What is left."""
+        from rich.text import Text
+
+        say = self._out.print
+        short = str(_short(folder))
+        say(Text(f"Ended. The run is kept in {short}. Try next:"), soft_wrap=True)
+        for line in (["recarena", "log", short], ["recarena", "leaderboard", short]):
+            say(Text(f"  {shlex.join(line)}"), soft_wrap=True)
+
     def error(self, text: str) -> None:
         """One red line, or several where a program's last lines are quoted."""
         from rich.text import Text
@@ -192,6 +226,17 @@ class JsonLines:
             "done", out=str(plan.folder), seconds=round(outcome.seconds, 3),
             notes=notes(board), next=next_steps(outcome),
         )  # fmt: skip
+
+    def watching(self, page: Page) -> None:
+        """A `watching` line with the address of the page."""
+        self._say(
+            "watching", url=page.url, server=page.server, run_id=page.run_id,
+            folder=str(page.folder), paced=page.paced,
+        )  # fmt: skip
+
+    def watched(self, folder: Path) -> None:
+        """A `watched` line."""
+        self._say("watched", folder=str(folder))
 
     def error(self, text: str) -> None:
         """An `error` line."""

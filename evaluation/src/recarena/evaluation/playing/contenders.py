@@ -39,6 +39,11 @@ class Contender:
         return not self.command
 
     @property
+    def is_reference(self) -> bool:
+        """Whether the command is that of a reference recommender."""
+        return self.command.startswith(f"{REFERENCE} ")
+
+    @property
     def at_once(self) -> int:
         """Runs that it serves at the same time: one, where its command does not say {sessions}.
         A remote one serves as many as it has sessions; further runs wait for it."""

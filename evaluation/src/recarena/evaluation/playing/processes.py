@@ -24,6 +24,8 @@ TAIL_LINES = 12
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 TETHER = Path(__file__).with_name("tether.py")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+INTERRUPT = 128 + signal.SIGINT
+"""Exit code of what Ctrl-C ended."""
 
 
 class MissingProgram(Exception):

@@ -59,6 +59,8 @@ class Stage:
     programs: Programs
     channel: grpc.aio.Channel
     at_once: Mapping[str, int]
+    address: str
+    """Of the server."""
 
     async def play(
         self, bouts: Sequence[Bout], rounds: int, progress: Progress
@@ -89,7 +91,7 @@ async def staged(
             address, at_once = await _start(programs, folder, recommenders, runs, serving)
         try:
             async with open_channel(address) as channel:
-                yield Stage(programs, channel, at_once)
+                yield Stage(programs, channel, at_once, address)
         except grpc.aio.AioRpcError as error:
             raise ServerRefused(
                 f"the server refused a call: {error.details()} ({error.code().name})"
