@@ -32,7 +32,7 @@ def test_start_pause_step_stop_and_reset_drive_a_real_run(browser: Any, arena: A
     arena.create("driven")
     with looked_at(browser, arena.site, "/run/driven") as page:
         wait_state(page, "created")
-        can(page, "Start", "Step", "Stop")
+        can(page, "Start", "Step", "Stop", "Reset")
         button(page, "Start").click()
         wait_state(page, "running")
         wait_round(page, 3)
