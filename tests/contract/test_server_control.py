@@ -9,6 +9,9 @@ import grpc
 import pytest
 from google.protobuf import json_format
 
+from recarena.server import house
+from recarena.server.errors import Conflict
+from recarena.server.minds.person.mind import PersonMind
 from recarena.server.rpc.server import Server
 from recarena.v1 import simulation_control_service_pb2 as control_pb
 from recarena.v1.run_pb2 import (
@@ -246,6 +249,61 @@ async def test_reset_begins_again_with_the_next_epoch(operator, server):
         await client.join()
         await client.serve()
     assert await finished(server.house.run("run")) != digest
+
+
+@pytest.mark.parametrize("seed", [2**63, 2**64 - 1])
+async def test_a_reset_to_a_seed_that_cannot_be_is_refused_before_anything_is_touched(
+    operator: Operator, seed: int
+):
+    run = await operator.played()
+    before, files = await operator.get(), sorted(run.folder.path.parent.rglob("*"))
+    async with refused(CODE.INVALID_ARGUMENT) as status:
+        request = control_pb.ResetRunRequest(run_id="run", seed=seed)
+        await operator.control.ResetRun(request)
+    assert fields_of(status) == ["seed"]
+    assert "below 2^63" in status.message
+    assert await operator.get() == before
+    assert sorted(run.folder.path.parent.rglob("*")) == files
+    largest = control_pb.ResetRunRequest(run_id="run", seed=2**63 - 1)
+    assert (await operator.control.ResetRun(largest)).run.seed == 2**63 - 1
+
+
+@pytest.mark.parametrize("step", ["create_run", "copy_recording", "Run", "PersonMind.close"])
+async def test_a_reset_that_fails_leaves_the_run_as_it_was(
+    operator: Operator, server: Server, monkeypatch: pytest.MonkeyPatch, step: str
+):
+    run = await operator.played()
+    digest, there = run.folder.digest, set(run.folder.path.parent.iterdir())
+
+    def fail(*_: object, **__: object) -> Any:
+        raise Conflict("the disk is full")
+
+    reset = control_pb.ResetRunRequest(run_id="run", seed=8)
+    with monkeypatch.context() as broken:
+        owner = PersonMind if "." in step else house
+        broken.setattr(owner, step.split(".")[-1], fail)
+        async with refused(CODE.FAILED_PRECONDITION) as status:
+            await operator.control.ResetRun(reset)
+        assert "the disk is full" in status.message
+    found = await operator.get()
+    assert (found.state, found.round, found.seed, found.epoch) == (RUN_STATE_SUCCEEDED, 2, 7, 1)
+    assert server.house.run("run").folder.verify_digest() == digest
+    assert set(run.folder.path.parent.iterdir()) == there
+    assert (await operator.control.ResetRun(reset)).run.epoch == 2
+
+
+async def test_a_run_that_cannot_be_opened_is_not_in_use(operator: Operator, server: Server):
+    run = await operator.played()
+    manifest = run.folder.path / "manifest.json"
+    await server.house.close()
+    whole = manifest.read_text()
+    manifest.write_text(whole.replace('"seed": 7', '"seed": -7'))
+    for _ in range(2):
+        async with refused(CODE.INVALID_ARGUMENT) as status:
+            await operator.get()
+        assert "seed" in status.message
+    manifest.write_text(whole)
+    assert (await operator.get()).round == 2
 
 
 async def test_a_live_run_is_not_reset(operator):

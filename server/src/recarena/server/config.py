@@ -33,6 +33,8 @@ from recarena.server.world import Dynamics
 
 NAME = r"[a-z0-9][a-z0-9._-]{0,62}"
 """Form of the names of runs, arms and recommenders."""
+SEEDS = 2**63
+"""Seeds are below it."""
 
 
 def _is_name(value: str) -> str:
@@ -183,7 +185,7 @@ class ExecutionSettings(Section):
 class Settings(Section):
     """All settings of a run."""
 
-    seed: int = Field(default=1, ge=0, lt=2**63)
+    seed: int = Field(default=1, ge=0, lt=SEEDS)
     rounds: int = Field(default=10, ge=1)
     arms: tuple[ArmSettings, ...] = Field(min_length=1)
     assignment: AssignmentSettings = AssignmentSettings()
@@ -254,6 +256,18 @@ def parse_settings(values: Mapping[str, Any], where: str) -> Settings:
         fields = tuple((_path(one), _problem(one)) for one in found)
         problems = "; ".join(problem for _, problem in fields)
         raise InputError(problems, where=where, fields=fields) from None
+
+
+def reseeded(settings: Settings, seed: int) -> Settings:
+    """The settings with another seed. InputError for one that cannot be."""
+    if not 0 <= seed < SEEDS:
+        raise InputError(
+            f"{seed} is no seed",
+            where="seed",
+            remedy=f"Give a whole number from 0 to {SEEDS - 1} (below 2^63), or none to keep "
+            f"{settings.seed}",
+        )
+    return settings.model_copy(update={"seed": seed})
 
 
 def _path(error: Any) -> str:

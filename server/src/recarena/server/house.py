@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from recarena.server.assembly import mind_entries
-from recarena.server.config import NAME, Settings, parse_settings
+from recarena.server.config import NAME, Settings, parse_settings, reseeded
 from recarena.server.datasets.specs import open_world
 from recarena.server.door import Door
 from recarena.server.errors import AlreadyThere, Conflict, InputError, NotFound, RecArenaError
@@ -87,26 +87,40 @@ class House:
             raise AlreadyThere(f"there is a run {run_id!r} already")
         data = await asyncio.to_thread(open_world, world)
         folder = await asyncio.to_thread(create_run, path, settings, data)
-        self._open[run_id] = Run(folder, self._door)
+        self._open[run_id] = self._take_up(folder)
         return self._open[run_id]
 
     async def reset(self, run_id: str, seed: int | None) -> Run:
-        """Round 0 again, with the next epoch and, if given, another seed. Conflict while live."""
+        """Round 0 again, with the next epoch and, if given, another seed. Conflict while live,
+        InputError for a seed that cannot be. A reset that fails leaves the rounds that were
+        there; the run may have to be asked for again."""
         run = self.run(run_id)
         if run.state.is_live:
             raise Conflict(f"run {run_id} is {run.state}: pause or stop it first")
-        settings = run.settings.model_copy(update={} if seed is None else {"seed": seed})
+        settings = run.settings if seed is None else reseeded(run.settings, seed)
         data, path, epoch = run.folder.world(), run.folder.path, run.epoch + 1
-        fresh = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-        create_run(fresh, settings, data, run_id=run_id, epoch=epoch).close()
-        await run.close()
-        copy_recording(path, fresh, 0)
-        del self._open[run_id]
-        old = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-        path.rename(old)
-        fresh.rename(path)
-        shutil.rmtree(old)
-        return self.run(run_id)
+        fresh, old = (path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}") for _ in range(2))
+        try:
+            create_run(fresh, settings, data, run_id=run_id, epoch=epoch).close()
+            try:
+                await run.close()
+            finally:  # it is opened again when it is asked for
+                del self._open[run_id]
+            copy_recording(path, fresh, 0)
+            path.rename(old)
+            try:
+                fresh.rename(path)
+                new = self.run(run_id)
+            except BaseException:
+                if path.exists():
+                    path.rename(fresh)
+                old.rename(path)
+                raise
+        except BaseException:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+        return new
 
     async def fork(self, run_id: str, round: int, new_run_id: str) -> Run:
         """A copy up to a committed round, paused."""
@@ -116,7 +130,7 @@ class House:
         if target.exists():
             raise AlreadyThere(f"there is a run {new_run_id!r} already")
         folder = await asyncio.to_thread(fork_run, source.folder, target, round)
-        self._open[new_run_id] = Run(folder, self._door)
+        self._open[new_run_id] = self._take_up(folder)
         return self._open[new_run_id]
 
     async def close(self) -> None:
@@ -126,13 +140,26 @@ class House:
 
     def _load(self, path: Path) -> Run:
         folder = RunFolder.open(path, writable=True)
-        store = settings_of(folder).store
+        try:
+            store = settings_of(folder).store
+        except BaseException:
+            folder.close()
+            raise
         if store.fsync:
             folder.close()
             folder = RunFolder.open(
                 path, writable=True, fsync=True, optimize_every=store.optimize_every
             )
-        return Run(folder, self._door)
+        return self._take_up(folder)
+
+    def _take_up(self, folder: RunFolder) -> Run:
+        """The run of a folder, which is let go of where it cannot be one: whoever asks next is
+        told what is wrong with it, not that it is in use."""
+        try:
+            return Run(folder, self._door)
+        except BaseException:
+            folder.close()
+            raise
 
     def _path(self, run_id: str) -> Path:
         if run_id == INQUIRIES:

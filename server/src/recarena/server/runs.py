@@ -177,13 +177,15 @@ class Run:
 
     async def close(self) -> None:
         """Gives up the round under way, lets go of recommenders and folder; the run can be opened
-        again."""
-        await self._cancel()
-        await self._dismiss(come_back=True)
-        await self.mind.close()
-        self.folder.close()
-        self.is_closed = True
-        self._notify()
+        again, also where something of that fails."""
+        try:
+            await self._cancel()
+            await self._dismiss(come_back=True)
+            await self.mind.close()
+        finally:
+            self.folder.close()
+            self.is_closed = True
+            self._notify()
 
     async def _cancel(self) -> None:
         if self._task and not self._task.done():
