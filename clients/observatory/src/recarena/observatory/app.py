@@ -68,7 +68,7 @@ class Site:
         self.worlds = Worlds(upstream)
         self.live = Live(upstream, self.library)
         self.arms = Arms(upstream)
-        self.commands = Commands(upstream)
+        self.commands = Commands(upstream, self.library)
 
     def app(self, doors: Doors) -> ASGIApp:
         """The ASGI application."""

@@ -32,7 +32,6 @@ class Person:
     async def about(self) -> Json:
         """Who it is."""
         user = await self._user()
-        llm = any(one in self._chronicle.run.minds.lower() for one in ("language model", "llm"))
         return {
             "user": self.number,
             "user_id": user.user_id,
@@ -45,9 +44,14 @@ class Person:
             "watches": user.watches,
             "by_person": user.by_person,
             "relations": await self._relations(),
-            "mind": "llm" if llm else "choice",
+            "mind": user.mind or self._mind_of_the_run(),
             "as_of": self._chronicle.run.round,
         }
+
+    def _mind_of_the_run(self) -> str:
+        """By the run's sentence: servers of old say nothing of single users."""
+        said = self._chronicle.run.minds.lower()
+        return "llm" if "language model" in said or "llm" in said else "choice"
 
     async def _user(self) -> run_pb2.User:
         """The user as it is now; the list goes by number, so that its page is near at hand."""
