@@ -8,13 +8,14 @@ import pytest
 
 from recarena.observatory.commands import decision_of, intervention_of
 from recarena.observatory.failures import Failure
+from recarena.observatory.messages import intervention_json
 from recarena.v1.steering_pb2 import Decision, Intervention
 
 CHANGES: list[dict[str, Any]] = [
     {"kind": "edit_profile", "user_id": "u", "name": "N", "profile": {"age": "40"},
      "traits": {"trust": 0.5}, "tastes": {"Drama": -1}},
     {"kind": "set_relation", "user_id": "u", "other_user_id": "v", "closeness": 0.5,
-     "both_ways": True},
+     "relation_kind": "colleague", "both_ways": True},
     {"kind": "remove_relation", "user_id": "u", "other_user_id": "v"},
     {"kind": "add_item", "quality": 1, "item": {"item_id": "i", "title": "T",
      "categories": ["Drama"], "attributes": {"year": 1999}}},
@@ -45,6 +46,18 @@ def test_fields_are_taken_over():
     assert not intervention_of({"kind": "take_over", "user_id": "u"}).take_over.HasField(
         "turn_time"
     )
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda one: one["kind"])
+def test_a_change_is_told_as_it_was_asked_for(change):
+    told = intervention_json(intervention_of(change))
+    assert {"kind": told["kind"], **told["change"]} == change
+
+
+def test_the_kind_of_a_tie_is_not_that_of_the_change():
+    made = intervention_of({"kind": "set_relation", "relation_kind": "rival"}).set_relation
+    assert made.kind == "rival"
+    assert intervention_of({"kind": "set_relation"}).set_relation.kind == ""
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ from recarena.v1 import run_pb2, steering_pb2, types_pb2
 from recarena.v1.simulation_observe_service_pb2 import ListItemsResponse, StreamTurnsResponse
 
 Json = dict[str, Any]
+RELATION_KIND = "relation_kind"
+"""What the page calls the kind of a tie in a change, whose own kind is `kind`."""
 
 
 class Spent(Protocol):
@@ -123,6 +125,7 @@ def event_json(event: run_pb2.UserEvent, user: int, other: int) -> Json:
         "step": known(event, "step"),
         "withheld": event.explanation_withheld,
         "intervention": event.intervention,
+        "undecided": event.undecided,
     }
 
 
@@ -153,6 +156,10 @@ def intervention_json(one: steering_pb2.Intervention) -> Json:
     kind = one.WhichOneof("change") or ""
     change: Message | None = getattr(one, kind) if kind else None
     fields = as_dict(change) if change is not None else {}
+    if kind == "set_relation" and "kind" in fields:
+        fields[RELATION_KIND] = fields.pop("kind")
+    if kind == "take_over" and "turn_time" in fields:
+        fields["turn_time"] = milliseconds(one.take_over.turn_time) / 1000
     return {
         "number": one.number,
         "kind": kind,

@@ -5,10 +5,14 @@ import { SliderField, UserField } from "../ui/form.js";
 import { PersonLink } from "./person-link.js";
 
 const FIRST = 12;
+const LONGEST_KIND = 64;
+
+let numbers = 0;
+const useId = () => useState(() => `tie-kinds-${++numbers}`)[0];
 
 function TieForm({ relation, world, effective, busy, problem, onSend, onEnd, onClose }) {
   const [draft, setDraft] = useState(() => ({
-    closeness: relation?.closeness ?? 0.5, other: relation?.user_id ?? "", both: true,
+    closeness: relation?.closeness ?? 0.5, other: relation?.user_id ?? "", kind: relation?.kind ?? "", both: true,
   }));
   const put = (key) => (event) => {
     const field = event.currentTarget;
@@ -16,15 +20,22 @@ function TieForm({ relation, world, effective, busy, problem, onSend, onEnd, onC
     setDraft((before) => ({ ...before, [key]: value }));
   };
   const change = (kind, more) => ({ kind, other_user_id: draft.other.trim(), both_ways: draft.both, ...more });
+  const kinds = useId();
   return html`
     <form class="turn-form tie-form" onSubmit=${(event) => {
       event.preventDefault();
-      onSend(change("set_relation", { closeness: draft.closeness }));
+      const kind = draft.kind.trim();
+      // Left as it is, each way keeps its own.
+      onSend(change("set_relation", { closeness: draft.closeness, ...(kind !== (relation?.kind ?? "") && { relation_kind: kind }) }));
     }}>
       ${!relation && world && html`
         <${UserField} label="With" world=${world} value=${draft.other} required onPick=${(other) => setDraft((before) => ({ ...before, other }))} />`}
       <${SliderField} label="Closeness" value=${draft.closeness} min=${0} max=${1} step=${0.01} word=${(value) => value.toFixed(2)}
         onInput=${(closeness) => setDraft((before) => ({ ...before, closeness }))} />
+      <label>Kind of tie
+        <input type="text" list=${kinds} maxlength=${LONGEST_KIND} value=${draft.kind} autocomplete="off"
+          placeholder=${relation ? "as it is" : "acquaintance"} onInput=${put("kind")} /></label>
+      <datalist id=${kinds}>${(world?.kinds ?? []).map((kind) => html`<option key=${kind} value=${kind}></option>`)}</datalist>
       <label class="check"><input type="checkbox" checked=${draft.both} onChange=${put("both")} /><span>both ways</span></label>
       ${problem && html`<p class="field-error" role="alert">${problem}</p>`}
       <div class="turn-actions">
