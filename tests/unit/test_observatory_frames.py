@@ -14,13 +14,18 @@ from recarena.v1.run_pb2 import EventColumns, UserEvent
 
 def columns(*rows: tuple[int, Kind], **more: list[float]) -> Columns:
     """Columns of (user, kind) rows; the others are neutral unless they are given."""
+    return Columns.of(columns_message(*rows, **more))
+
+
+def columns_message(*rows: tuple[int, Kind], **more: list[float]) -> EventColumns:
+    """The same as it is sent."""
     size = len(rows)
     given = {name: np.array(values) for name, values in more.items()}
 
     def column(name: str, dtype: str, neutral: float) -> bytes:
         return given.get(name, np.full(size, neutral)).astype(dtype).tobytes()
 
-    message = EventColumns(
+    return EventColumns(
         rows=size,
         user=np.array([user for user, _ in rows], "<i4").tobytes(),
         kind=np.array([kind for _, kind in rows], "<i1").tobytes(),
@@ -29,7 +34,6 @@ def columns(*rows: tuple[int, Kind], **more: list[float]) -> Columns:
         step=column("step", "<i2", -1), surface=column("surface", "<i1", 0),
         outcome=column("outcome", "<i1", 0),
     )  # fmt: skip
-    return Columns.of(message)
 
 
 def test_the_numbers_of_types_are_those_of_the_contract():
@@ -68,6 +72,19 @@ def test_an_event_of_a_type_that_is_not_known_yet_is_nothing_that_is_shown():
 def test_columns_of_unequal_length_are_refused():
     message = EventColumns(rows=2, user=b"\0" * 8, kind=b"\1")
     with pytest.raises(ValueError, match="column kind has 1 rows, not 2"):
+        Columns.of(message)
+
+
+def test_what_nobody_decided_is_wrong_as_pages_without_a_list_are():
+    message = columns_message(
+        (0, Kind.PAGE), (0, Kind.LEAVE), (1, Kind.IDLE), (2, Kind.PAGE), (2, Kind.NEXT),
+        outcome=[4, 0, 0, 2, 0],
+    )  # fmt: skip
+    assert Columns.of(message).wrong().tolist() == [True, False, False, False, False]
+    message.undecided.extend([2, 4])
+    assert Columns.of(message).wrong().tolist() == [True, False, True, False, True]
+    message.undecided.append(5)
+    with pytest.raises(ValueError, match="row 5 of 5"):
         Columns.of(message)
 
 

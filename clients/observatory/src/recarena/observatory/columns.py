@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, cast
 
@@ -67,24 +67,36 @@ class Columns:
     step: NDArray[np.int16]
     surface: NDArray[np.int8]
     outcome: NDArray[np.int8]
+    undecided: Ints = field(default_factory=lambda: np.zeros(0, np.int32))
+    """Rows, in order, of what nobody decided: a default stands there. Not one of the columns."""
 
     def __len__(self) -> int:
         return len(self.user)
 
     @classmethod
     def of(cls, message: EventColumns) -> Columns:
-        """The columns of a message. ValueError where one has another length than `rows`."""
+        """The columns of a message. ValueError where one has another length than `rows`, or a row
+        is named that is not there."""
         made: dict[str, NDArray[Any]] = {}
         for name, dtype in _TYPES.items():
             made[name] = np.frombuffer(cast("bytes", getattr(message, name)), dtype)
             if len(made[name]) != message.rows:
                 raise ValueError(f"column {name} has {len(made[name])} rows, not {message.rows}")
-        return cls(**made)
+        undecided = np.array(message.undecided, np.int32)
+        if len(undecided) and int(undecided.max()) >= message.rows:
+            raise ValueError(f"row {undecided.max()} of {message.rows} is undecided")
+        return cls(**made, undecided=undecided)
 
     @property
     def nbytes(self) -> int:
         """Memory that the columns take."""
         return sum(int(getattr(self, name).nbytes) for name in _TYPES)
+
+    def wrong(self) -> Bools:
+        """[rows]: pages without the recommender's own list, and what nobody decided."""
+        found = (self.kind == Kind.PAGE) & (self.outcome >= FAILED_FROM)
+        found[self.undecided] = True
+        return found
 
     def own(self) -> Bools:
         """[rows]: whether a PAGE, SHOWN or WATCH is of a page with the recommender's own list."""

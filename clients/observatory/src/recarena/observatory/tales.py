@@ -10,7 +10,7 @@ import numpy as np
 from starlette.datastructures import QueryParams
 
 from recarena.observatory.chronicle import Chronicle
-from recarena.observatory.columns import FAILED_FROM, KINDS, WORDS, Bools, Columns, Kind
+from recarena.observatory.columns import KINDS, WORDS, Bools, Columns, Kind
 from recarena.observatory.failures import bad
 from recarena.observatory.messages import Json, event_json
 from recarena.observatory.upstream import Upstream
@@ -80,7 +80,7 @@ class Filter:
         if self.arm >= 0:
             passed &= ~nobody & (chronicle.roster.arm[events.user] == self.arm)
         if self.errors:
-            passed &= (events.kind == Kind.PAGE) & (events.outcome >= FAILED_FROM)
+            passed &= events.wrong()
         return passed
 
     @property

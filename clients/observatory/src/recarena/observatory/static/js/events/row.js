@@ -37,6 +37,7 @@ export function Row({ event, index, top, height, run, at, query, lit }) {
       <span class="event-text" title=${event.text}><${Sentence} line=${line} run=${run} at=${at} /></span>
       <span class="event-badges">
         ${FAULTS.has(event.outcome) && html`<${Badge} mark="⚠" kind="fault" title="What became of the recommender’s list">${event.outcome}<//>`}
+        ${event.undecided && html`<${Badge} mark="⚠" kind="fault" title="Nobody decided this: a default stands in its place">undecided<//>`}
         ${event.withheld && html`<${Badge} title="The explanation was kept from the user">withheld<//>`}
         ${event.person && html`<${PersonBadge} />`}
       </span>

@@ -1,6 +1,6 @@
 // The server's filters for a bundle, which holds a list of events and no server.
 
-const FAULTS = new Set(["violations", "rejected", "late", "failed", "lost"]);
+const FAULTS = new Set(["rejected", "late", "failed", "lost"]);
 
 /** Whether an event passes all filters but that of its kind. */
 function passes(event, filters, at, armOf) {
@@ -9,7 +9,7 @@ function passes(event, filters, at, armOf) {
   if (filters.round && event.round !== Number(filters.round)) return false;
   if (filters.u && about !== filters.u) return false;
   if (filters.arm && armOf(event.user) !== filters.arm) return false;
-  if (filters.errors && !(event.type === "page" && FAULTS.has(event.outcome))) return false;
+  if (filters.errors && !event.undecided && !(event.type === "page" && FAULTS.has(event.outcome))) return false;
   return !filters.q || event.text.toLowerCase().includes(filters.q.toLowerCase());
 }
 
