@@ -1,7 +1,9 @@
-"""Users who have words answer the page by their own language model, beside the run."""
+"""Users with language models, as the page has them: they answer beside the run, and what they could
+not decide is told."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -27,8 +29,9 @@ OWN = "openai-compatible:stub"
 
 @dataclass
 class House:
-    """`thinking`, of whose users one has a language model, and `choosing`; a page on a server that
-    may ask the model, and one on a copy of the runs that may not."""
+    """`thinking`, of whose users one has a language model, `choosing`, and `garbled`, where
+    answers of the model could not be read; a page on a server that may ask the model, and one on a
+    copy of the runs that may not."""
 
     page: Visitor
     strict: Visitor
@@ -59,6 +62,10 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         await stack.enter_async_context(more)
         for run_id, tables in (("thinking", {"llm": model}), ("choosing", {})):
             await finished(await begin(server, settings("popular", **tables), run_id, WORLD))
+        stub.set(gibberish=1.0)
+        garbled = {"llm": model | {"failure_limit": 1.0, "share": 0.5}}
+        await finished(await begin(server, settings("popular", **garbled), "garbled", WORLD))
+        stub.set(gibberish=0.0)
         shutil.copytree(runs, folder / "copied")
         strict = await stack.enter_async_context(Server(folder / "copied"))
         pages = [
@@ -127,3 +134,20 @@ async def test_what_the_server_says_of_a_model_it_may_not_ask_is_shown(house):
 async def test_who_is_not_there_cannot_be_asked(house):
     answer = await house.talk("thinking", "Hello?", "nobody")
     assert (answer.status, answer.error["code"]) == (404, "NOT_FOUND")
+
+
+async def test_what_nobody_decided_is_counted_and_marked(house):
+    log = await house.page.ask("/api/runs/garbled/events.jsonl")
+    events = [json.loads(line) for line in log.body.splitlines()]
+    undecided = [one for one in events if one["undecided"]]
+    ids = {one["user_id"] for one in undecided}
+    minds = {one: (await house.page.get(f"/api/runs/garbled/u/{one}"))["mind"] for one in ids}
+    assert set(minds.values()) == {"llm"}
+    told = await house.page.get("/api/runs/garbled/events?errors=1")
+    assert told["events"] == undecided[::-1]
+    assert sum(told["counts"].values()) == told["total"] == len(undecided)
+    one = undecided[0]["user_id"]
+    mine = await house.page.get(f"/api/runs/garbled/events?errors=1&u={one}")
+    assert mine["events"] == [each for each in undecided[::-1] if each["user_id"] == one]
+    none = await house.page.get("/api/runs/choosing/events?errors=1")
+    assert (none["events"], none["total"]) == ([], 0)
