@@ -9,14 +9,17 @@ from pathlib import Path
 import grpc
 import pytest
 
+from recarena.server.datasets.specs import open_world
+from recarena.server.founding import create_run
 from recarena.server.llm.account import account
 from recarena.server.rpc.server import Server
 from recarena.server.store.run_folder import RunFolder
 from recarena.server.types import MEMORIES_A_ROUND
 from recarena.v1 import simulation_observe_service_pb2 as pb
-from support.llm_runs import asking, played
+from support.llm_runs import SPEC, asking, played
 from support.llm_stub import LlmStub, Switches, random_mind
 from support.operators import Operator, refused
+from support.watching import assert_is_log, rounds_in
 
 CODE = grpc.StatusCode
 KEY = "sk-secret-of-the-test"
@@ -26,6 +29,9 @@ KEY = "sk-secret-of-the-test"
 async def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a run of three rounds in which users asked a model."""
     monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+    # The stub's answers are drawn by what it is sent, in which the marks of quotations follow from
+    # the recording's secret: with one secret it is the same run every time.
+    monkeypatch.setattr("recarena.server.llm.recorder.secrets.token_bytes", bytes)
     async with LlmStub(random_mind(3), Switches(gibberish=0.6)) as stub:
         prices = [{"provider": "anthropic", "model": "stub", "effective_from": "2020-01-01",
                    "input": 3.0, "output": 15.0, "source": "made up"}]  # fmt: skip
@@ -84,6 +90,36 @@ async def test_the_calls_for_a_user_in_a_round_are_listed_with_what_they_came_to
     run = await reader.get()
     assert found == run.spending.calls
     assert any("not_in_form" in one for one in failed)
+
+
+async def test_it_is_told_whose_mind_decides_for_each_user(tmp_path: Path):
+    world = open_world(SPEC)
+    named = [world.population.user_ids[number] for number in (4, 9)]
+    async with LlmStub(random_mind(3)) as stub:
+        create_run(tmp_path / "run", asking(stub, users=named), world).close()
+    async with Server(tmp_path) as server:
+        operator = Operator(server)
+        users = (await operator.observe.ListUsers(pb.ListUsersRequest(run_id="run"))).users
+        await operator.channel.close()
+    assert {user.user_number for user in users if user.mind == "llm"} == {4, 9}
+    assert {user.mind for user in users} == {"llm", "choice"}
+
+
+async def test_what_nobody_decided_is_marked_in_columns_and_in_words(reader, runs):
+    with RunFolder.open(runs / "run") as folder:
+        logs = [events for events, _ in folder.rounds(1, 3)]
+    call = reader.observe.StreamRounds(pb.StreamRoundsRequest(run_id="run", until_round=3))
+    found = 0
+    for log, told in zip(logs, rounds_in([one async for one in call]), strict=True):
+        assert_is_log(told.events, log)
+        found += len(told.events.undecided)
+        asked = pb.TellEventsRequest(
+            run_id="run", round=told.summary.round, sequences=range(len(log))
+        )
+        events = (await reader.observe.TellEvents(asked)).events
+        assert [one.sequence for one in events if one.undecided] == list(told.events.undecided)
+        assert all("no usable answer" in one.text for one in events if one.undecided)
+    assert found > 0
 
 
 async def test_calls_of_a_round_that_is_not_committed_are_not_shown(reader):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recarena.server.narration import DEFAULTS
 from recarena.server.types import EventColumns
 from recarena.v1 import run_pb2
 from recarena.v1 import simulation_observe_service_pb2 as observe_pb
@@ -33,6 +34,8 @@ def assert_is_log(columns: run_pb2.EventColumns, log: EventColumns) -> None:
         expected = getattr(log, name)
         assert len(values) == len(log), name
         assert values.tolist() == expected.tolist(), name
+    told = sorted(row for row in log.text if log.kind[row] in DEFAULTS)
+    assert list(columns.undecided) == told
 
 
 def rounds_request(run_id: str = "run", **fields: Any) -> observe_pb.StreamRoundsRequest:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from recarena.server.errors import InputError, NotFound
 from recarena.server.rpc.events_codec import COLUMNS, ROW_BYTES, columns_message
 from recarena.server.rpc.status import clipped, of_error, to_grpc
-from recarena.server.types import EVENT_COLUMNS, EventColumns
+from recarena.server.types import EVENT_COLUMNS, EventColumns, EventKind
 from support.raw_client import details
 from support.watching import assert_is_log, read
 
@@ -32,7 +32,11 @@ def logs(draw: st.DrawFn) -> EventColumns:
             bounds = np.iinfo(dtype)
             values = st.integers(int(bounds.min), int(bounds.max))
         columns[name] = draw(st.lists(values, min_size=size, max_size=size))
-    return EventColumns.make(size, **columns)
+    kinds = st.lists(st.sampled_from(EventKind), min_size=size, max_size=size)
+    columns["kind"] = draw(st.just(columns["kind"]) | kinds)
+    rows = st.integers(0, size - 1) if size else st.nothing()
+    words = draw(st.dictionaries(rows, st.text(max_size=3)))
+    return EventColumns.make(size, **columns, text=words)
 
 
 @given(logs())
@@ -40,6 +44,13 @@ def test_columns_are_read_as_they_stand_in_the_log(events: EventColumns):
     message = columns_message(events)
     assert_is_log(message, events)
     assert sum(len(getattr(message, name)) for name in COLUMNS) == ROW_BYTES * len(events)
+
+
+def test_what_nobody_decided_is_told_by_row_and_other_words_are_not():
+    kinds = [EventKind.IDLE, EventKind.IDLE, EventKind.WATCH, EventKind.LEAVE, EventKind.PAGE]
+    words = {4: "a token", 3: "because of no_answer", 2: "I liked it", 0: "because of timeout"}
+    events = EventColumns.make(5, round=1, user=0, kind=kinds, text=words)
+    assert list(columns_message(events).undecided) == [0, 3]
 
 
 def test_columns_are_little_endian_whatever_the_machine_is():

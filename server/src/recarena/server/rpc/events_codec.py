@@ -7,7 +7,7 @@ import json
 import numpy as np
 
 from recarena.server.config import Settings
-from recarena.server.narration import Narrator
+from recarena.server.narration import DEFAULTS, Narrator
 from recarena.server.rpc.times import duration, timestamp
 from recarena.server.types import (
     NOBODY,
@@ -43,7 +43,14 @@ def columns_message(events: EventColumns) -> run_pb2.EventColumns:
         name: np.asarray(getattr(events, name)).astype(kind, copy=False).tobytes()
         for name, kind in COLUMNS.items()
     }
-    return run_pb2.EventColumns(rows=len(events), **columns)
+    return run_pb2.EventColumns(rows=len(events), undecided=undecided(events), **columns)
+
+
+def undecided(events: EventColumns) -> list[int]:
+    """Rows, ascending, that tell what nobody decided: no answer of a model could be used. Takes
+    time by the words there are, not by the rows."""
+    rows = np.fromiter(events.text, np.int64, len(events.text))
+    return np.sort(rows[np.isin(events.kind[rows], DEFAULTS)]).tolist()
 
 
 def event_message(
@@ -81,6 +88,7 @@ def event_message(
         other_user_name=narrator.name(other) if other != NOBODY else "",
         explanation_withheld=shown and int(events.code[row]) == Explained.WITHHELD,
         intervention=_number(events, row) if kind is EventKind.INTERVENTION else 0,
+        undecided=kind in DEFAULTS and row in events.text,
     )
 
 

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from recarena.server.assembly import CHOICE, LLM
 from recarena.server.errors import NotFound
 from recarena.server.llm.recorded_calls import calls_of
+from recarena.server.minds.llm.mind import LlmMind
 from recarena.server.population import TRAITS
 from recarena.server.rpc.observe_words import narrator_of, user_number
 from recarena.server.rpc.paging import Sizes, page
@@ -52,7 +54,14 @@ def _user(run: Run, user: int, satisfaction: float) -> run_pb2.User:
         by_person=played(run).is_by_person(user, run.round + 1),
         traits={name: float(getattr(people, name)[user]) for name in TRAITS},
         tastes=dict(zip(genres, world.taste[user, : len(genres)].tolist(), strict=True)),
+        mind=_mind(run, user),
     )
+
+
+def _mind(run: Run, user: int) -> str:
+    """Whose decisions a user's are when no person plays the user."""
+    inner = run.mind.inner
+    return LLM if isinstance(inner, LlmMind) and inner.mine[user] else CHOICE
 
 
 async def list_relations(run: Run, request: pb.ListRelationsRequest) -> pb.ListRelationsResponse:
