@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import Any
 
 import grpc
 import pytest
 
 from recarena.server.founding import RunState
+from recarena.server.rpc.runs_codec import health_message
 from recarena.server.types import EventKind
 from recarena.v1 import run_pb2
+from recarena.v1 import simulation_control_service_pb2 as control_pb
 from recarena.v1 import simulation_observe_service_pb2 as observe_pb
 from recarena.v1.run_pb2 import (
     RUN_STATE_PAUSED,
@@ -23,8 +26,11 @@ from recarena.v1.run_pb2 import (
 from support.arena import finished, log_of, settled, until
 from support.operators import gathered, refused
 from support.raw_client import RawClient
+from support.scripted_clients import Fixed, serving
+from support.sessions import failing
 
 CODE = grpc.StatusCode
+SMALL_WORKS = {"session": {"max_users_per_work": 8}}
 
 
 # ------------------------------------------------------------------------------ events
@@ -260,6 +266,67 @@ async def test_recommenders_are_listed_with_their_health(operator, server):
         assert one.training_time.ToNanoseconds() > 0
         await client.serve()
     await finished(run)
+
+
+async def test_recommenders_of_a_run_that_ended_are_listed_as_they_fared(operator, server):
+    arm = Arm(recommender_id="raw")
+    arm.work_timeout.FromMilliseconds(300)
+    await operator.create(round_limit=3, arms=[arm], settings=SMALL_WORKS)
+    request = observe_pb.ListRecommendersRequest(run_id="run")
+    assert not (await operator.observe.ListRecommenders(request)).recommenders
+    await operator.start()
+    run, works = server.house.run("run"), itertools.count()
+
+    def answers(raw: RawClient, kind: str, work: Any) -> Any:
+        answer, number = raw.answer(kind, work), next(works)
+        if number == 1:
+            return failing(raw, kind, work)
+        if number == 2:
+            return []  # it is late
+        if kind == "rank_work" and number % 3:  # in one work some lists are worse than others
+            answer.rank_result.lists[0].items[0].item_id = "no-such-film"
+            if number % 2:
+                del answer.rank_result.lists[-1]
+        return [answer]
+
+    async with RawClient(server.address) as client:
+        await client.join()
+        await client.serve(answers, until=lambda m: m.round_started.round == 1)
+        live = run.recommenders[0].health
+        await client.serve(answers)
+    await finished(run)
+    fared = health_message(live)
+    assert min(fared.accepted, fared.violations, fared.rejected, fared.late) > 0
+    for _ in range(2):
+        (one,) = (await operator.observe.ListRecommenders(request)).recommenders
+        assert (one.recommender_id, one.connected, one.sessions) == ("raw", False, 0)
+        for count in ("accepted", "violations", "rejected", "late", "fallback"):
+            assert getattr(one, count) == getattr(fared, count), count
+        for time in ("p50_latency", "p95_latency", "p99_latency", "training_time"):
+            told, known = (getattr(of, time).ToNanoseconds() for of in (one, fared))
+            assert told == pytest.approx(known, rel=1e-6, abs=1000), time
+        await server.house.close()  # the same of a run that is opened again
+
+
+async def test_recommenders_that_fared_are_listed_anew_after_another_round(operator, server):
+    await operator.create(round_limit=3, arms=[Arm(recommender_id="fixed")])
+    request = observe_pb.ListRecommendersRequest(run_id="run")
+    shown: list[int] = []
+
+    async def step() -> Any:
+        await operator.control.StepRun(control_pb.StepRunRequest(run_id="run"))
+        return await settled(server.house.run("run"))
+
+    async with serving(server, Fixed):
+        await step()
+        await server.house.close()
+        (one,) = (await operator.observe.ListRecommenders(request)).recommenders
+        shown.append(one.accepted)
+        run = await step()
+        await operator.control.StopRun(control_pb.StopRunRequest(run_id="run"))
+        (one,) = (await operator.observe.ListRecommenders(request)).recommenders
+        shown.append(one.accepted)
+    assert shown == [len(log_of(run, 1).of(EventKind.PAGE)), len(log_of(run).of(EventKind.PAGE))]
 
 
 @pytest.mark.parametrize("size", [-5, 0])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from recarena.server.rpc.conduct import Conduct
 from recarena.server.rpc.untrusted import in_a_line
+from recarena.server.store.fared import Fared
 from recarena.server.types import Outcome, WorkRecord
 from recarena.v1 import session_pb2
 
@@ -37,7 +38,8 @@ class Latencies:
 
 
 class RecommenderHealth:
-    """Counts of lists by outcome since the server took up the run, latencies of recent works."""
+    """Counts of lists by outcome since the server took up the run, latencies of recent works; or
+    of all committed rounds of a run that is not played."""
 
     def __init__(self, recommender_id: str) -> None:
         self.recommender_id = recommender_id
@@ -90,6 +92,15 @@ class RecommenderHealth:
         self.works[work.kind].add(work.latency_ms / 1000)
         if work.outcome.usable:
             self._latencies.append(work.latency_ms)
+
+    @classmethod
+    def of_folder(cls, recommender_id: str, fared: Fared) -> RecommenderHealth:
+        """Of all committed rounds of a run that has no recommenders at the moment."""
+        health = cls(recommender_id)
+        health.lists += fared.lists
+        health.training_ms = fared.training_ms
+        health._latencies.extend(fared.latencies_ms.tolist())
+        return health
 
     def latency_ms(self, quantile: float) -> float | None:
         """Quantile of the recent works' latencies; None before the first."""

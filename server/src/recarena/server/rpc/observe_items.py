@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from weakref import WeakKeyDictionary
 
+from recarena.server.rpc.health import RecommenderHealth
 from recarena.server.rpc.paging import Sizes, page, position
 from recarena.server.rpc.played import interventions_of
 from recarena.server.rpc.recommenders import item_message
@@ -12,6 +13,7 @@ from recarena.server.rpc.remote import RemoteRecommender
 from recarena.server.rpc.runs_codec import health_message
 from recarena.server.rpc.steering_codec import intervention_message
 from recarena.server.runs import Run
+from recarena.server.store.fared import fared
 from recarena.v1 import simulation_observe_service_pb2 as pb
 
 ITEMS = INTERVENTIONS = RECOMMENDERS = Sizes(100, 1000)
@@ -82,16 +84,32 @@ async def list_interventions(
 async def list_recommenders(
     run: Run, request: pb.ListRecommendersRequest
 ) -> pb.ListRecommendersResponse:
-    """Recommenders and their health, by id."""
-    statuses = sorted(
-        (
-            health_message(one.health)
-            for one in run.recommenders
-            if isinstance(one, RemoteRecommender)
-        ),
-        key=lambda one: one.recommender_id,
-    )
+    """Recommenders and their health, by id; of a run that has none at the moment, how those fared
+    that it had."""
+    healths = [one.health for one in run.recommenders if isinstance(one, RemoteRecommender)]
+    if not run.recommenders:
+        healths = await _past_healths(run)
+    statuses = sorted(map(health_message, healths), key=lambda one: one.recommender_id)
     rows, token = page(request, len(statuses), RECOMMENDERS)
     return pb.ListRecommendersResponse(
         recommenders=[statuses[at] for at in rows], next_page_token=token
     )
+
+
+_past: WeakKeyDictionary[Run, tuple[int, list[RecommenderHealth]]] = WeakKeyDictionary()
+"""Last round -> how recommenders had fared then."""
+
+
+async def _past_healths(run: Run) -> list[RecommenderHealth]:
+    """By arm, as the folder has it; read anew only after another round."""
+    last = run.round
+    if last == 0:
+        return []
+    if run not in _past or _past[run][0] != last:
+        found = await asyncio.to_thread(fared, run.folder, last)
+        healths = [
+            RecommenderHealth.of_folder(arm.recommender, one)
+            for arm, one in zip(run.settings.arms, found, strict=True)
+        ]
+        _past[run] = last, healths
+    return _past[run][1]

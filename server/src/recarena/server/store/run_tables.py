@@ -132,9 +132,10 @@ class RunTables:
     def all_rows(self, name: str) -> Rows:
         return self._table(name).to_arrow()
 
-    def where(self, name: str, condition: str) -> Rows:
-        """The rows for which an SQL condition holds."""
-        return self._table(name).search().where(condition).to_arrow()
+    def where(self, name: str, condition: str, columns: Sequence[str] | None = None) -> Rows:
+        """The rows for which an SQL condition holds; some columns of them, or all."""
+        found = self._table(name).search().where(condition)
+        return (found.select(list(columns)) if columns else found).to_arrow()
 
     def slice(self, name: str, offset: int, count: int) -> Rows:
         """Rows by their place in the table."""
