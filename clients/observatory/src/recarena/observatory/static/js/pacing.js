@@ -58,3 +58,27 @@ export function makePacer(draw) {
     },
   };
 }
+
+const WINDOW = 20000; // ms that the pace of rounds is taken over, and at least so many of them:
+const LEAST = 4;
+
+/** How fast rounds come, from when they came: with whatever paces a run, be it people or pauses between rounds. */
+export function makeArrivals() {
+  let seen = [];
+  return {
+    /** @param {number} round the last that is there @param {number} now ms */
+    note(round, now) {
+      if (seen.length && round <= seen.at(-1).round) return;
+      seen.push({ round, now });
+      while (seen.length > LEAST && now - seen[1].now > WINDOW) seen.shift();
+    },
+    /** Rounds a second; null where too few have come. @returns {number|null} */
+    pace() {
+      const first = seen[0], last = seen.at(-1);
+      return seen.length > 1 && last.now - first.now >= 1000 ? 1000 * (last.round - first.round) / (last.now - first.now) : null;
+    },
+    clear() {
+      seen = [];
+    },
+  };
+}

@@ -1,7 +1,7 @@
 // One store per run: what the server told, and what of it is shown (LIVE, or a REPLAY of `?at=`).
 import { useEffect, useReducer, useRef } from "../vendor/htm-preact-standalone.js";
 import { get, inBundle, live, newKey, post, runPath } from "./api.js";
-import { makePacer } from "./pacing.js";
+import { makeArrivals, makePacer } from "./pacing.js";
 import { toast } from "./ui/toast.js";
 
 /**
@@ -90,6 +90,7 @@ const FORGOTTEN = { world: null, rounds: [], interventions: [], pending: [], key
  * @property {object[]} feed            newest last, live
  * @property {object[]} shownFeed       lines of round `at`
  * @property {number} leftOut           events of the last batch that no line speaks of
+ * @property {number|null} pace         rounds a second, as they have come lately; null: not known, or none come
  * @property {"connecting"|"live"|"offline"|"bundle"} link
  * @property {{reachable: boolean, message: string}} server
  * @property {object|null} turn         last `turn` message, see `playAs`
@@ -100,9 +101,10 @@ const FORGOTTEN = { world: null, rounds: [], interventions: [], pending: [], key
 
 /** @param {string} id run_id */
 export function makeRunStore(id) {
-  const store = makeStore({ run: null, link: inBundle() ? "bundle" : "connecting", at: null, turn: null, commanding: "", asked: null,
+  const store = makeStore({ run: null, link: inBundle() ? "bundle" : "connecting", at: null, turn: null, pace: null, commanding: "", asked: null,
     error: null, server: { reachable: true, message: "" }, ...FORGOTTEN });
   const keyframes = new Map();
+  const arrivals = makeArrivals();
   const { get: state, set } = store;
   let socket = null, closed = false, playing = "", worldAsked = "", showing = 0, told = 0;
 
@@ -155,6 +157,13 @@ export function makeRunStore(id) {
     return fresh;
   }
 
+  /** Rounds a second; a run that stands has none, and begins anew. */
+  function paceOf(run, round) {
+    if (run.state !== "running") arrivals.clear();
+    else arrivals.note(round, performance.now());
+    return arrivals.pace();
+  }
+
   function take(message) {
     const now = state();
     if (message.type === "snapshot") {
@@ -163,11 +172,13 @@ export function makeRunStore(id) {
       if (anew) {
         keyframes.clear();
         pacer.clear();
+        arrivals.clear();
         worldAsked = "";
         told = 0;
       }
       remember(keyframe);
       set({ ...(anew ? { ...FORGOTTEN } : {}), run: message.run, keyframe, pending: message.pending ?? [], error: null,
+        pace: paceOf(message.run, keyframe.round),
         server: { reachable: true, message: "" },
         shown: now.at === null || anew ? keyframe : now.shown });
       pacer.push(untold(message.feed), 0);
@@ -180,11 +191,12 @@ export function makeRunStore(id) {
       const known = now.rounds.at(-1)?.round ?? 0;
       const fresh = message.rounds.filter((r) => r.round > known);
       set({ run: message.run, keyframe, rounds: now.rounds.concat(fresh), leftOut: message.left_out ?? 0,
+        pace: paceOf(message.run, keyframe.round),
         shown: now.at === null ? keyframe : now.shown });
       pacer.push(untold(message.feed), Date.now());
       if (now.at === null) loadWorld(keyframe);
     } else if (message.type === "run") {
-      set({ run: message.run });
+      set({ run: message.run, pace: paceOf(message.run, now.keyframe?.round ?? message.run.round) });
     } else if (message.type === "interventions") {
       const numbers = new Set((message.applied ?? []).map((i) => i.number));
       set({ pending: message.pending ?? [],

@@ -7,7 +7,7 @@ import { axisOf, byRank } from "./axis.js";
 import { AxisHead, IntervalBar, Measure } from "./measure.js";
 
 const FAULTS = [
-  ["violations", "lists of which something was dropped"],
+  ["violations", "lists of which something was dropped", "violation"],
   ["rejected", "lists that were refused, failed or lost"],
   ["late", "lists that came too late"],
   ["fallback", "lists that the server supplied instead"],
@@ -16,7 +16,7 @@ const FAULTS = [
 function Faults({ faults }) {
   const some = FAULTS.filter(([name]) => faults?.[name] > 0);
   if (!some.length) return html`<span class="muted">none</span>`;
-  return html`${some.map(([name, what]) => html`<span key=${name} class="fault-count" title=${what}>${number(faults[name])} ${name}</span> `)}`;
+  return html`${some.map(([name, what, one = name]) => html`<span key=${name} class="fault-count" title=${what}>${number(faults[name])} ${faults[name] === 1 ? one : name}</span> `)}`;
 }
 
 function Latency({ latency }) {

@@ -2,7 +2,7 @@
 
 /** Kinds in the order of reading, with what they mean. */
 export const KINDS = [
-  ["watched", "Watched", "films that were watched, and how they felt"],
+  ["watched", "Watched", "what was watched, and how it felt"],
   ["observed", "Observed", "what the user made of a page or a talk"],
   ["insight", "Concluded", "what the user concluded from other memories"],
   ["said", "Said", "the user's own words in chats"],

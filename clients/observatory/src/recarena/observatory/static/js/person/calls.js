@@ -2,6 +2,7 @@
 
 import { html, useState } from "../../vendor/htm-preact-standalone.js";
 import { get, runPath } from "../api.js";
+import { count } from "../ui/format.js";
 
 /** JSON made readable; what is no JSON stays as it is. */
 export function pretty(text) {
@@ -58,7 +59,7 @@ export function Calls({ run, user, round }) {
       ${!calls && !problem && html`<p class="muted" aria-busy="true">Reading…</p>`}
       ${calls && calls.length === 0 && html`<p class="muted">The run keeps no calls of this round.</p>`}
       ${calls && calls.length > 0 && html`
-        <p class="muted">${calls.length} calls${known.length ? `, ${sum.toFixed(6)} ${known[0].currency} together` : ""}</p>
+        <p class="muted">${count(calls.length, "call")}${known.length ? `, ${sum.toFixed(6)} ${known[0].currency} together` : ""}</p>
         <ol class="call-list">${calls.map((call, place) => html`<${Call} key=${place} call=${call} />`)}</ol>`}
     </details>`;
 }

@@ -47,13 +47,19 @@ export function announcementOf(turn, name) {
   return turn.query ? `${page}, for “${turn.query}”.` : `${page}.`;
 }
 
-/** What a key does with a page: {mark: position}, {action}, or null. */
-export function keyOfPage(key, turn) {
+/**
+ * Whether there may be a next page: one that is not full is the last of its list; after a conversation comes the home page.
+ * @param {object} turn @param {number} size positions of a page
+ */
+export const canTurnPage = (turn, size) => !turn.last && (turn.surface === "conversation" || (size > 0 && turn.items.length >= size));
+
+/** What a key does with a page: {mark: position}, {action}, or null. @param {boolean} more whether there is a next page */
+export function keyOfPage(key, turn, more = !turn.last) {
   if (/^[1-9]$/.test(key)) {
     const item = turn.items[Number(key) - 1];
     return item ? { mark: item.position } : null;
   }
-  if (key === "n" && !turn.last) return { action: "next" };
+  if (key === "n" && more) return { action: "next" };
   if (key === "s" && turn.can_search && !turn.last) return { action: "search" };
   if (key === "l") return { action: "leave" };
   return null;

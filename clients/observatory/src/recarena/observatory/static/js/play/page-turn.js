@@ -3,7 +3,7 @@
 import { html, useEffect, useRef, useState } from "../../vendor/htm-preact-standalone.js";
 import { Card } from "./card.js";
 import {
-  QUERY_LONGEST, UNDECIDED, keyOfPage, pageDecision, pageProblem, toggledWatch, withWatch,
+  QUERY_LONGEST, UNDECIDED, canTurnPage, keyOfPage, pageDecision, pageProblem, toggledWatch, withWatch,
 } from "./decision.js";
 
 const TYPING = "input:not([type=radio]):not([type=checkbox]), textarea, select, [contenteditable]";
@@ -28,12 +28,13 @@ function useKeys(onKey) {
 }
 
 /**
- * @param {{turn: object, name: string, busy: boolean, onDecide: (decision: object) => void}} props
+ * @param {{turn: object, name: string, busy: boolean, pageSize: number, onDecide: (decision: object) => void}} props
  */
-export function PageTurn({ turn, name, busy, onDecide }) {
+export function PageTurn({ turn, name, busy, pageSize, onDecide }) {
   const [draft, setDraft] = useState(UNDECIDED);
   const [problem, setProblem] = useState("");
   const query = useRef(null);
+  const more = canTurnPage(turn, pageSize);
   const decide = (action) => {
     const wrong = pageProblem(draft, action);
     setProblem(wrong);
@@ -41,7 +42,7 @@ export function PageTurn({ turn, name, busy, onDecide }) {
     else onDecide(pageDecision(draft, action));
   };
   useKeys((key) => {
-    const meant = busy ? null : keyOfPage(key, turn);
+    const meant = busy ? null : keyOfPage(key, turn, more);
     if (!meant) return false;
     if (meant.mark !== undefined) setDraft((before) => toggledWatch(before, meant.mark));
     else if (meant.action === "search") query.current?.focus();
@@ -62,7 +63,7 @@ export function PageTurn({ turn, name, busy, onDecide }) {
         </li>`)}
     </ol>
     <div class="turn-foot"><div class="turn-actions">
-      ${!turn.last && html`
+      ${more && html`
         <button type="button" class="button primary" disabled=${busy} onClick=${() => decide("next")}>
           Next page <kbd aria-hidden="true">n</kbd>
         </button>`}
@@ -79,15 +80,16 @@ export function PageTurn({ turn, name, busy, onDecide }) {
             }} />
           <button type="submit" class="button" disabled=${busy}>Search <kbd aria-hidden="true">s</kbd></button>
         </form>`}
-      <button type="button" class=${turn.last ? "button primary" : "button"} disabled=${busy} onClick=${() => decide("leave")}>
+      <button type="button" class=${more ? "button" : "button primary"} disabled=${busy} onClick=${() => decide("leave")}>
         Leave <kbd aria-hidden="true">l</kbd>
       </button>
     </div>
     ${problem && html`<p class="field-error" role="alert">${problem}</p>`}
+    ${!turn.last && !more && pageSize > 0 && html`<p class="muted">There is no next page: this one has all there is.</p>`}
     ${turn.last && html`
       <p class="muted">This is the last page of the visit: ${name} leaves after it.</p>`}
     <p class="muted keys-hint">
-      Keys: <kbd>1</kbd>–<kbd>${Math.max(1, turn.items.length)}</kbd> watch${turn.last
-        ? "" : html`, <kbd>n</kbd> next${turn.can_search ? html`, <kbd>s</kbd> search` : ""}`}, <kbd>l</kbd> leave
+      Keys: ${turn.items.length ? html`<kbd>1</kbd>${turn.items.length > 1 ? html`–<kbd>${Math.min(9, turn.items.length)}</kbd>` : ""} watch` : "none to watch"}${more ? html`, <kbd>n</kbd> next` : ""}${
+        turn.can_search && !turn.last ? html`, <kbd>s</kbd> search` : ""}, <kbd>l</kbd> leave
     </p></div>`;
 }

@@ -5,6 +5,7 @@ import { Countdown } from "./clock.js";
 import { Deadline } from "./deadline.js";
 import { announcementOf } from "./decision.js";
 import { ActivityTurn, OpeningTurn, SocialTurn } from "./other-turns.js";
+import { usePageSize } from "./page-size.js";
 import { PageTurn } from "./page-turn.js";
 
 const PARTS = { activity: ActivityTurn, opening: OpeningTurn, page: PageTurn, social: SocialTurn };
@@ -22,11 +23,12 @@ function useCountdown(turn, heard) {
 }
 
 /**
- * @param {{turn: object, heard: number, name: string, decide: (decision: object) => Promise<string>}} props
+ * @param {{run: string, turn: object, heard: number, name: string, decide: (decision: object) => Promise<string>}} props
  *   `heard` names the message that told of the turn; `decide` gives why it was refused, or ""
  */
-export function Turn({ turn, heard, name, decide }) {
+export function Turn({ run, turn, heard, name, decide }) {
   const countdown = useCountdown(turn, heard);
+  const pageSize = usePageSize(run, turn.items?.length ?? 0);
   const [over, setOver] = useState(false);
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState("");
@@ -48,7 +50,7 @@ export function Turn({ turn, heard, name, decide }) {
       <${Deadline} countdown=${countdown} name=${name} onOver=${() => setOver(true)} />
       <h3 ref=${head} tabindex="-1" class="turn-head">${asked} <span class="muted">round ${turn.round}</span></h3>
       ${Part
-        ? html`<${Part} turn=${turn} name=${name} busy=${busy || over} onDecide=${send} />`
+        ? html`<${Part} turn=${turn} name=${name} busy=${busy || over} pageSize=${pageSize} onDecide=${send} />`
         : html`<p class="field-error" role="alert">This page does not know turns of the kind “${turn.kind}”.</p>`}
       ${busy && !problem && html`<p class="muted" role="status">Sent. Waiting for what comes next…</p>`}
       ${problem && html`<p class="field-error" role="alert">${problem}</p>`}

@@ -2,9 +2,9 @@
 import { html, useState } from "../../vendor/htm-preact-standalone.js";
 import { newKey, post } from "../api.js";
 import { go, href } from "../router.js";
+import { Command } from "../ui/command.js";
 import { Dialog, FormDialog } from "../ui/dialog.js";
 import { NumberField, TextField } from "../ui/form.js";
-import { toast } from "../ui/toast.js";
 
 /** A name that no run has yet. @param {string} id @param {Set<string>} taken */
 export function freeName(id, taken) {
@@ -37,16 +37,8 @@ const quoted = (word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replac
 /** @param {{run: object, me: object, onClose: () => void}} props */
 export function BundleDialog({ run, me, onClose }) {
   const command = `recarena observatory --server ${quoted(me?.server || "127.0.0.1:7788")} --run ${quoted(run.run_id)} --bundle ${quoted(`${run.run_id}-page`)}`;
-  const copy = async () => {
-    try {
-      await navigator.clipboard.writeText(command);
-      toast("Copied.");
-    } catch (_) {
-      toast("The browser does not let the page copy; select the line and copy it.", "error");
-    }
-  };
   return html`<${Dialog} title="Export a static bundle" onClose=${onClose} wide><div class="form">
     <p>Writes the run as files that open from disk, without any server. Type this where the RecArena server can be reached:</p>
-    <div class="command-line"><code>${command}</code><button type="button" class="button primary" onClick=${copy}>Copy</button></div>
+    <${Command} line=${command} />
     <p class="hint">Then open ${`${run.run_id}-page/index.html`} in a browser.</p></div><//>`;
 }

@@ -4,7 +4,7 @@ import { html, useEffect, useMemo, useState } from "../../vendor/htm-preact-stan
 import { inBundle } from "../api.js";
 import { href, setQuery } from "../router.js";
 import { useStore } from "../store.js";
-import { number } from "../ui/format.js";
+import { count, number } from "../ui/format.js";
 import { Empty, Failed, Loading } from "../ui/parts.js";
 import { hasEnded } from "../person/steer.js";
 import { toast } from "../ui/toast.js";
@@ -43,7 +43,7 @@ function Feed({ store, route, newest }) {
   return html`
     <${Filters} filters=${filters} counts=${list?.counts ?? null} world=${world} arms=${run?.arms.map((arm) => arm.arm_id) ?? []} onFilters=${onFilters} />
     <div class="event-tools">
-      <span class="muted" role="status">${list ? html`${Number.isFinite(list.total) ? `${number(list.total)} events` : "Events"}${at !== null ? ` up to round ${at}` : feed.anchor ? ` up to round ${feed.anchor}` : ""}` : "Reading…"}</span>
+      <span class="muted" role="status">${list ? html`${Number.isFinite(list.total) ? count(list.total, "event") : "Events"}${at !== null ? ` up to round ${at}` : feed.anchor ? ` up to round ${feed.anchor}` : ""}` : "Reading…"}</span>
       ${at === null && !hasEnded(run) && html`<label class="check"><input type="checkbox" checked=${follow} onChange=${(event) => setFollow(event.currentTarget.checked)} /><span>follow the newest</span></label>`}
       ${words && html`<button type="button" class="button primary small new-events" onClick=${feed.renew}>↑ ${words}</button>`}
       ${!inBundle() && html`<a class="button quiet" download=${`${store.id}-events.jsonl`} href=${eventsPath(store.id, askedOf(filters, at), "events.jsonl")}>JSONL</a>`}

@@ -5,6 +5,7 @@ import { get, runPath } from "../api.js";
 import { useFresh } from "../fresh.js";
 import { app, useStore, whyNotSteer } from "../store.js";
 import { Avatar } from "../ui/avatar.js";
+import { count } from "../ui/format.js";
 import { Empty, Failed, Loading, PersonBadge } from "../ui/parts.js";
 import { toast } from "../ui/toast.js";
 import { effectiveRound, hasEnded, useIntervene, whyNotChange } from "../person/steer.js";
@@ -111,7 +112,7 @@ export default function Play({ store, route }) {
     if (message.turn) {
       return mayNot
         ? html`<${Empty} title=${`${name} is being played`}>${mayNot}<//>`
-        : html`<${Turn} key=${message.turn.turn_id} turn=${message.turn} heard=${message.heard} name=${name} decide=${decide} />`;
+        : html`<${Turn} key=${message.turn.turn_id} run=${store.id} turn=${message.turn} heard=${message.heard} name=${name} decide=${decide} />`;
     }
     if (hasEnded(run)) return html`<${Over} run=${run} user=${user} name=${name} />`;
     if (active || taking) return html`<${Waiting} store=${store} run=${run} name=${name} mayNot=${mayNot} coming=${active ? null : taking} />`;
@@ -128,7 +129,7 @@ export default function Play({ store, route }) {
         <${Avatar} user=${user} size=${48} />
         <div class="person-who"><h2>${active ? `You are ${name}` : name}</h2>
           <p class="person-facts">${active ? html`<${PersonBadge} title="What you do is labelled as a person’s" /> <span class="muted">labelled as a person’s everywhere, left out of the metrics unless asked for</span>`
-            : html`<span class="muted">${run.round} rounds are committed</span>`}</p></div>
+            : html`<span class="muted">${count(run.round, "round")} ${run.round === 1 ? "is" : "are"} committed</span>`}</p></div>
         <div class="person-actions">
           ${active && giving && html`<span class="muted">handed back in round ${giving.round}</span>`}
           ${active && !giving && !mayNot && html`<button type="button" class="button" disabled=${intervene.busy} onClick=${handBack}>Hand back</button>`}

@@ -3,18 +3,19 @@ import { html, useEffect, useMemo, useState } from "../../vendor/htm-preact-stan
 import { get, newKey, post, runPath } from "../api.js";
 import { go, href, setQuery } from "../router.js";
 import { BundleDialog, CloneDialog } from "../runs/clone.js";
+import { columnsFor, STATES } from "../runs/columns.js";
 import { Compare } from "../runs/compare.js";
+import { NoRuns } from "../runs/none.js";
 import { app, useStore, whyNotSteer } from "../store.js";
-import { allowed } from "../ui/bar.js";
-import { count, date, money, number } from "../ui/format.js";
-import { MenuButton } from "../ui/menu.js";
-import { Badge, Chip, Empty, Failed, Loading, Progress, StateBadge, stateWord } from "../ui/parts.js";
+import { count } from "../ui/format.js";
+import { useNarrow, useTick } from "../ui/hooks.js";
+import { Badge, Chip, Empty, Failed, Loading, stateWord } from "../ui/parts.js";
 import { Table } from "../ui/table.js";
 import { ThemeButton } from "../ui/theme.js";
 import { toast } from "../ui/toast.js";
 
 const AGAIN = 2000; // ms between two looks
-const STATES = ["running", "waiting_for_recommenders", "paused", "created", "succeeded", "stopped", "failed"];
+const TICK = 15000; // ms after which "5 min ago" is another
 
 /** The list of runs, looked at again and again while the page is seen. */
 function useRuns() {
@@ -45,6 +46,7 @@ function useRuns() {
 
 const words = (run) => [run.run_id, run.world, run.minds, run.seed, stateWord(run.state), ...run.arms.map((a) => `${a.arm_id} ${a.recommender_id}`)].join(" ").toLowerCase();
 
+/** Starts a run, or goes on with it. */
 async function resume(run, again) {
   try {
     await post(runPath(run.run_id, "commands"), { command: "start", epoch: run.epoch, key: newKey() });
@@ -55,28 +57,6 @@ async function resume(run, again) {
   }
 }
 
-function columnsFor({ why, bundle, marked, mark, open, again }) {
-  return [
-    { key: "mark", label: html`<span class="sr">Compare</span>`, render: (r) => html`<input type="checkbox" aria-label=${`Compare ${r.run_id}`} checked=${marked.includes(r.run_id)} onChange=${() => mark(r.run_id)} />` },
-    { key: "run", label: "Run", value: (r) => r.run_id, render: (r) => html`<span class="run-cell"><a href=${href("stage", { run: r.run_id })}>${r.run_id}</a>${r.forked_from
-      ? html`<span class="muted small">fork of ${r.forked_from.run_id} at ${r.forked_from.round}</span>` : null}</span>` },
-    { key: "state", label: "State", value: (r) => STATES.indexOf(r.state), render: (r) => html`<${StateBadge} state=${r.state} />` },
-    { key: "rounds", label: "Rounds", align: "num", value: (r) => r.round, render: (r) => html`<span class="rounds-cell"><${Progress} value=${r.round} of=${r.rounds}
-      label=${`Rounds of ${r.run_id}`} /><span>${number(r.round)}<span class="muted">/${number(r.rounds)}</span></span></span>` },
-    { key: "users", label: "Users", align: "num", value: (r) => r.users, render: (r) => number(r.users), narrow: false },
-    { key: "arms", label: "Arms", value: (r) => r.arms.length, narrow: false, render: (r) => html`<span class="clip" title=${r.arms.map((a) => a.arm_id).join(", ")}>${r.arms.map((a) => a.arm_id).join(", ")}</span>` },
-    { key: "minds", label: "Minds", value: (r) => r.minds, narrow: false, render: (r) => html`<span class="clip" title=${r.minds}>${r.minds || "–"}</span>` },
-    { key: "seed", label: "Seed", align: "num", value: (r) => r.seed, narrow: false, render: (r) => html`<span class="small">${r.seed}</span>` },
-    { key: "cost", label: "Cost", align: "num", value: (r) => r.spending?.cost ?? null, narrow: false, render: (r) => (r.spending ? money(r.spending.cost, r.spending.currency) : html`<span class="muted">none</span>`) },
-    { key: "created", label: "Created", value: (r) => r.created, narrow: false, render: (r) => html`<span class="small">${date(r.created)}</span>` },
-    { key: "do", label: html`<span class="sr">What to do</span>`, align: "num", narrow: !bundle, render: (r) => (bundle ? null : html`<span class="row-actions">
-      ${allowed("start", r.state) ? html`<button type="button" class="button" disabled=${Boolean(why)} title=${why} aria-label=${`${r.round ? "Resume" : "Start"} ${r.run_id}`} onClick=${() => resume(r, again)}>${r.round ? "Resume" : "Start"}</button>` : null}
-      <${MenuButton} label=${html`<span class="sr">More for ${r.run_id}</span><span aria-hidden="true">⋯</span>`} items=${[
-        { label: "Same settings again…", hint: why || "Another name, seed, number of rounds", disabled: Boolean(why), onPick: () => open("clone", r) },
-        { label: "Export a static bundle…", hint: "Files that open from disk", onPick: () => open("bundle", r) }]} /></span>`) },
-  ];
-}
-
 /** @param {{route: import("../router.js").Route}} props */
 export default function Screen({ route }) {
   const { runs, error, again } = useRuns();
@@ -85,8 +65,10 @@ export default function Screen({ route }) {
   const compared = (route.query.compare ?? "").split(",").filter(Boolean);
   const [marked, setMarked] = useState(compared);
   const why = whyNotSteer(me);
+  const narrow = useNarrow();
+  useTick(TICK);
   const mark = (id) => setMarked((now) => (now.includes(id) ? now.filter((m) => m !== id) : [...now, id].slice(-2)));
-  const columns = useMemo(() => columnsFor({ why, bundle: me?.bundle, marked, mark, open: (kind, run) => setDialog({ kind, run }), again }), [why, me, marked, again]);
+  const columns = useMemo(() => columnsFor({ why, bundle: me?.bundle, narrow, marked, mark, open: (kind, run) => setDialog({ kind, run }), resume: (run) => resume(run, again) }), [why, me, narrow, marked, again]);
   const rows = useMemo(() => (runs ?? []).filter((r) => (!states.length || states.includes(r.state))
     && q.toLowerCase().split(/\s+/).every((word) => words(r).includes(word))), [runs, states, q]);
   const pair = compared.map((id) => runs?.find((r) => r.run_id === id)).filter(Boolean);
@@ -95,7 +77,7 @@ export default function Screen({ route }) {
   let table;
   if (!runs) table = error ? html`<${Failed} title="The runs cannot be listed" error=${error} again=${again} />` : html`<${Loading} what="Loading runs" lines=${6} />`;
   else if (!runs.length) {
-    table = html`<${Empty} title="There is no run yet">Create one with <code>recarena run</code>, or <code>recarena demo</code> for one that needs no keys; it shows here by itself.<//>`;
+    table = html`<${NoRuns} server=${me?.server} />`;
   } else {
     table = html`<${Table} caption="Runs" columns=${columns} rows=${rows} rowKey=${(r) => r.run_id} onOpen=${(r) => go(href("stage", { run: r.run_id }))}
       sort=${{ key: "created", desc: true }} rowClass=${(r) => (marked.includes(r.run_id) ? "chosen" : "")}

@@ -44,12 +44,13 @@ function WithdrawItem({ store, onClose }) {
 
 function SetTie({ store, world, user, onClose }) {
   const [from, setFrom] = useState(user), [to, setTo] = useState("");
-  const [closeness, setCloseness] = useState(0.5), [both, setBoth] = useState(true);
+  const [closeness, setCloseness] = useState(0.5), [kind, setKind] = useState(""), [both, setBoth] = useState(true);
   return html`<${FormDialog} title="Set a tie between two users" action="Set the tie" onClose=${onClose} done=${accepted}
-    submit=${() => intervene(store, { kind: "set_relation", user_id: from, other_user_id: to, closeness, both_ways: both })}>
+    submit=${() => intervene(store, { kind: "set_relation", user_id: from, other_user_id: to, closeness, relation_kind: kind.trim(), both_ways: both })}>
     <p class="hint">A new tie, or another closeness of one that is there. ${WHEN}</p>
     <div class="two"><${UserField} label="From" world=${world} value=${from} onPick=${setFrom} required /><${UserField} label="To" world=${world} value=${to} onPick=${setTo} required /></div>
     <${SliderField} label="Closeness" value=${closeness} onInput=${setCloseness} min=${0} max=${1} step=${0.05} word=${(v) => v.toFixed(2)} />
+    <${TextField} label="What they are to each other" value=${kind} onInput=${setKind} max=${64} options=${world?.kinds ?? []} hint="Empty: as it is; a new tie is an acquaintance." />
     <${CheckField} label="The tie back as well" value=${both} onInput=${setBoth} /><//>`;
 }
 

@@ -2,6 +2,7 @@
 import { html, useEffect, useRef, useState } from "../../vendor/htm-preact-standalone.js";
 import { setQuery } from "../router.js";
 import { useStore } from "../store.js";
+import { count } from "./format.js";
 import { stateWord } from "./parts.js";
 
 const Note = ({ kind, mark, word, children }) => html`<div class=${`banner ${kind}`}><span class="banner-word"><span aria-hidden="true">${mark} </span>${word}</span>
@@ -15,6 +16,16 @@ function messageOf(error) {
 /** Ends with a full stop. */
 const sentence = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
 
+const OF_WORLD = new Set(["edit_profile", "set_relation", "remove_relation"]);
+
+/** What a replayed round is not told of: changes of users and ties since, which the page shows as they are now. */
+function since(interventions, at) {
+  const changes = interventions.filter((i) => OF_WORLD.has(i.kind) && i.applied !== false && i.round > at);
+  if (!changes.length) return "";
+  const rounds = [...new Set(changes.map((i) => i.round))].sort((a, b) => a - b);
+  return ` Users and ties are shown as they are now: ${count(changes.length, "change")} since, ${rounds.length > 1 ? `in rounds ${rounds[0]} to ${rounds.at(-1)}` : `in round ${rounds[0]}`}.`;
+}
+
 /** @param {{store: object}} props */
 export function Banner({ store }) {
   const run = useStore(store, (s) => s.run);
@@ -23,6 +34,7 @@ export function Banner({ store }) {
   const shown = useStore(store, (s) => s.shown);
   const pending = useStore(store, (s) => s.pending);
   const at = useStore(store, (s) => s.at);
+  const interventions = useStore(store, (s) => s.interventions);
   const notes = [];
   if (link === "offline") {
     notes.push(html`<${Note} key="offline" kind="bad" mark="⊘" word="OFFLINE">The observatory does not answer; what is shown may be old. Trying again by itself.<//>`);
@@ -31,7 +43,7 @@ export function Banner({ store }) {
   }
   if (run && at !== null) {
     notes.push(html`<${Note} key="replay" kind="replay" mark="↺" word=${`REPLAY ROUND ${at}`}>of ${run.round} committed.
-      ${at > run.round ? " There is no such round yet. " : " "}<button type="button" class="link-button" onClick=${() => setQuery({ at: null, seq: null })}>${
+      ${at > run.round ? " There is no such round yet." : since(interventions, at)} <button type="button" class="link-button" onClick=${() => setQuery({ at: null, seq: null })}>${
       run.state === "running" ? "Back to live" : "Back to the last round"}</button><//>`);
   }
   if (run?.state === "waiting_for_recommenders") {

@@ -4,7 +4,8 @@ import { href } from "../router.js";
 import { app, useStore, whyNotSteer } from "../store.js";
 import { FormDialog } from "./dialog.js";
 import { NumberField, TextField } from "./form.js";
-import { count, duration, money, number, short, timeLeft } from "./format.js";
+import { count, duration, money, number, short } from "./format.js";
+import { useThrottled } from "./hooks.js";
 import { Badge, Progress, Stat, StateBadge } from "./parts.js";
 import { ThemeButton } from "./theme.js";
 
@@ -88,10 +89,18 @@ function tokens({ input_tokens: a, output_tokens: b }) {
   return a === null || a === undefined || b === null || b === undefined ? null : a + b;
 }
 
+const SOON = 5000; // ms; less than that is over before it is read
+
+/** Time left at the pace that rounds have come lately; "" where it cannot be said. */
+function timeLeft(run, pace) {
+  const left = pace && run.state === "running" ? 1000 * (run.rounds - run.round) / pace : 0;
+  if (left < SOON) return "";
+  return left < 120000 ? duration(5000 * Math.round(left / 5000)) : left < 3600000 ? `${Math.round(left / 60000)} min` : duration(left);
+}
+
 function Numbers({ store, run }) {
-  const rounds = useStore(store, (s) => s.rounds);
+  const left = useThrottled(timeLeft(run, useStore(store, (s) => s.pace)), 1000);
   const spent = run.spending;
-  const left = run.state === "running" ? timeLeft(run, rounds) : null;
   const budget = spent?.max_cost ? ` of ${money(spent.max_cost, "")}` : "";
   return html`<div class="numbers">
     <span class="round-count"><span class="stat"><span class="stat-label">Round</span> <b class="stat-value" data-shown="round">${number(run.round)}</b><span
@@ -100,7 +109,7 @@ function Numbers({ store, run }) {
       <${Stat} label="tokens" value=${short(tokens(spent))} title=${`${number(spent.input_tokens)} in, ${number(spent.output_tokens)} out`} />
       <${Stat} label=${`${spent.currency}${budget}`} value=${money(spent.cost, "")} title="What the calls cost, against the budget" />
       ${spent.failures ? html`<${Stat} kind="bad" label="unread" value=${short(spent.failures)} title="Decisions of a language model that could not be read" />` : null}` : null}
-    ${left !== null ? html`<${Stat} label="left" value=${duration(left)} title="From the median wall time of the last 20 rounds" />` : null}
+    ${left && run.state === "running" ? html`<${Stat} label="left" value=${left} title="At the pace at which rounds have come lately" />` : null}
   </div>`;
 }
 

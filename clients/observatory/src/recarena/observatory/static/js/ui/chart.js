@@ -5,6 +5,7 @@ import { number } from "./format.js";
 import { colour, useTheme } from "./theme.js";
 
 const STROKES = ["--series-1", "--series-2", "--series-3", "--series-4", "--series-5", "--series-6"];
+const TICK_HALF = 20; // px: half of the widest label under the last tick
 const DASHES = [[], [6, 3], [2, 3], [10, 3, 2, 3], [], [6, 3]];
 
 /** Running mean over a window that ends at each point; gaps stay gaps. @param {(number|null)[]} values @param {number} width */
@@ -44,7 +45,7 @@ export function Chart({ title, unit = "", x, series, decimals = 0, marks = [], a
     const ink = colour("--muted"), line = colour("--line"), font = `12px ${colour("--font")}`;
     const axis = { stroke: ink, font, grid: { stroke: line, width: 1 }, ticks: { show: false } };
     const made = new uPlot({
-      width: Math.max(120, box.current.clientWidth), height, padding: [8, 8, 0, 0],
+      width: Math.max(120, box.current.clientWidth), height, padding: [8, TICK_HALF, 0, 0],
       legend: { show: false }, scales: { x: { time: false } },
       cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
       axes: [{ ...axis, size: 24, gap: 4, space: 48, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000] },
@@ -77,12 +78,13 @@ export function Chart({ title, unit = "", x, series, decimals = 0, marks = [], a
   useEffect(() => { plot.current?.setData(data); }, [data]);
   useEffect(() => { plot.current?.redraw(false); }, [at, marks]);
 
-  const row = hover ?? x.length - 1;
+  const shown = at === null ? -1 : x.indexOf(at);
+  const row = hover ?? (shown >= 0 ? shown : x.length - 1);
   return html`<figure class="chart"><figcaption class="chart-head"><span class="chart-title">${title}${unit ? html` <span class="unit">${unit}</span>` : null}</span>
     ${controls ? html`<span class="chart-controls"><label class="tick"><input type="checkbox" checked=${smooth} onChange=${(e) => setSmooth(e.target.checked)} />Smooth over ${width} rounds</label>
       <button type="button" class="link-button" aria-pressed=${String(asTable)} onClick=${() => setAsTable(!asTable)}>${asTable ? "Show as chart" : "Show as table"}</button></span>` : null}</figcaption>
-    <div class="chart-legend">${row >= 0 && (controls || hover !== null) ? html`<span class="muted">${xLabel} ${x[row]}</span>` : null}${series.map((s, i) => html`<span key=${s.label} class="legend-item"><${Swatch}
-      index=${i} />${s.label} <b>${number(data[i + 1]?.[row], decimals)}</b></span>`)}</div>
+    <div class="chart-legend">${row >= 0 ? html`<span class="muted">${xLabel} ${x[row]}</span>` : null}${series.map((s, i) => html`<span key=${s.label} class="legend-item"><${Swatch}
+      index=${i} />${s.label === title ? html`<span class="sr">${title}</span>` : s.label} <b>${number(data[i + 1]?.[row], decimals)}</b></span>`)}</div>
     ${asTable ? html`<div class="table-box tall" tabIndex="0" role="region" aria-label=${`${title} as a table`}><table class="table"><caption class="sr">${title}</caption><thead><tr><th scope="col" class="num">${xLabel}</th>${series.map((s) => html`<th
         key=${s.label} scope="col" class="num">${s.label}</th>`)}</tr></thead><tbody>${x.slice(-500).map((value, j) => {
         const i = Math.max(0, x.length - 500) + j;

@@ -1,6 +1,7 @@
 // Fields of forms: each a label, a control and what to know about it.
 import { html, useEffect, useState } from "../../vendor/htm-preact-standalone.js";
 import { get, runPath } from "../api.js";
+import { count } from "./format.js";
 
 let numbers = 0;
 const useId = () => useState(() => `field-${++numbers}`)[0];
@@ -10,12 +11,13 @@ const Row = ({ label, hint, id, children }) => html`<div class="field"><label fo
   ${hint ? html`<span class="hint" id=${`${id}-hint`}>${hint}</span>` : null}</div>`;
 
 /** One line of text. @param {{label: string, value: string, onInput: (v: string) => void, hint?: string, required?: boolean,
- *  max?: number, pattern?: string, placeholder?: string}} props */
-export function TextField({ label, value, onInput, hint, required, max, pattern, placeholder }) {
+ *  max?: number, pattern?: string, placeholder?: string, options?: string[]}} props `options`: what may be meant */
+export function TextField({ label, value, onInput, hint, required, max, pattern, placeholder, options }) {
   const id = useId();
   return html`<${Row} label=${label} hint=${hint} id=${id}><input id=${id} type="text" value=${value} required=${required}
     maxLength=${max ?? 1000} pattern=${pattern} placeholder=${placeholder ?? ""} autocomplete="off"
-    aria-describedby=${hint ? `${id}-hint` : undefined} onInput=${(e) => onInput(e.target.value)} /><//>`;
+    list=${options ? `${id}-options` : undefined} aria-describedby=${hint ? `${id}-hint` : undefined} onInput=${(e) => onInput(e.target.value)} />
+    ${options ? html`<datalist id=${`${id}-options`}>${options.map((o) => html`<option key=${o} value=${o}></option>`)}</datalist>` : null}<//>`;
 }
 
 /** Several lines of text, with how many characters are left. @param {{label: string, value: string,
@@ -143,6 +145,6 @@ export function ItemField({ label, run, onPick, hint, required }) {
     return () => { clearTimeout(timer); stop.abort(); };
   }, [run, text]);
   return html`<${ComboField} label=${label} text=${text} hint=${hint} required=${required} placeholder="Title"
-    found=${items.map((i) => ({ value: i.item_id, plain: i.title, label: `${i.title}${i.year ? ` (${i.year})` : ""} · ${i.watches} watches` }))}
+    found=${items.map((i) => ({ value: i.item_id, plain: i.title, label: `${i.title}${i.year ? ` (${i.year})` : ""} · ${count(i.watches, "watch", "watches")}` }))}
     onText=${(t) => { setText(t); onPick(""); }} onPick=${(one) => { setText(one.plain); onPick(one.value); }} />`;
 }

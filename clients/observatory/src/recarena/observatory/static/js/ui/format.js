@@ -41,12 +41,18 @@ export function date(iso) {
   return when.toLocaleString("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
 }
 
+/** "5 min ago"; what is older than a week is told by its date. @param {string} iso @param {number} [now] */
+export function ago(iso, now = Date.now()) {
+  const then = iso ? new Date(iso).getTime() : NaN;
+  if (Number.isNaN(then)) return "–";
+  const minutes = Math.floor(Math.max(0, now - then) / 60000);
+  if (minutes < 1) return "just now";
+  if (minutes < 60) return `${minutes} min ago`;
+  if (minutes < 24 * 60) return `${Math.floor(minutes / 60)} h ago`;
+  const days = Math.floor(minutes / (24 * 60));
+  if (days < 7) return days === 1 ? "1 day ago" : `${days} days ago`;
+  return new Date(then).toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric" });
+}
+
 /** "1 user", "3 users". @param {number} n @param {string} one @param {string} [many] */
 export const count = (n, one, many = `${one}s`) => `${number(n)} ${n === 1 ? one : many}`;
-
-/** Time left from the wall times of the last rounds; null where it cannot be said. @param {object} run @param {object[]} rounds */
-export function timeLeft(run, rounds) {
-  const times = rounds.slice(-20).map((r) => r.wall_ms).filter((ms) => ms > 0).sort((a, b) => a - b);
-  if (!times.length || run.round >= run.rounds) return null;
-  return times[times.length >> 1] * (run.rounds - run.round);
-}

@@ -8,7 +8,10 @@ import { html, useMemo, useRef, useState } from "../../vendor/htm-preact-standal
  * @property {(row: any) => any} render
  * @property {(row: any) => any} [value] what the column is sorted by; without it, it is not
  * @property {boolean} [narrow] false: left out on a phone
+ * @property {boolean} [wide] takes the room that the others leave
  */
+
+const classOf = (column) => `${column.align ?? ""} ${column.narrow === false ? "wide-only" : ""} ${column.wide ? "wide" : ""}`;
 
 function compare(a, b) {
   const x = a ?? null, y = b ?? null;
@@ -55,15 +58,15 @@ export function Table({ caption, columns, rows, rowKey, onOpen, sort, rowClass, 
   return html`<div class="table-box"><table class="table"><caption class="sr">${caption}</caption>
     <thead><tr>${columns.map((c) => {
       const on = order?.key === c.key;
-      return html`<th key=${c.key} scope="col" class=${`${c.align ?? ""} ${c.narrow === false ? "wide-only" : ""}`}
+      const mark = html`<span class="sort-mark" aria-hidden="true">${on ? (order.desc ? "▾" : "▴") : ""}</span>`;
+      return html`<th key=${c.key} scope="col" class=${classOf(c)}
         aria-sort=${c.value ? (on ? (order.desc ? "descending" : "ascending") : "none") : undefined}>${c.value
-        ? html`<button type="button" class="sort" onClick=${() => setOrder({ key: c.key, desc: on ? !order.desc : c.align === "num" })}>${c.label}<span
-          class="sort-mark" aria-hidden="true">${on ? (order.desc ? "▾" : "▴") : ""}</span></button>` : c.label}</th>`;
+        ? html`<button type="button" class="sort" onClick=${() => setOrder({ key: c.key, desc: on ? !order.desc : c.align === "num" })}>${c.align === "num" ? mark : ""}${c.label}${c.align === "num" ? "" : mark}</button>` : c.label}</th>`;
     })}</tr></thead>
     <tbody ref=${body} onKeyDown=${key}>${shown.map((row, i) => html`<tr key=${rowKey(row)} tabIndex=${onOpen ? (i === 0 ? 0 : -1) : undefined}
       class=${`${onOpen ? "opens" : ""} ${rowClass ? rowClass(row) : ""}`}
       onClick=${onOpen ? (e) => { if (!e.target.closest("a,button,input,label,select")) onOpen(row); } : undefined}>${columns.map((c) => html`<td
-        key=${c.key} class=${`${c.align ?? ""} ${c.narrow === false ? "wide-only" : ""}`}>${c.render(row)}</td>`)}</tr>`)}</tbody></table>
+        key=${c.key} class=${classOf(c)}>${c.render(row)}</td>`)}</tr>`)}</tbody></table>
     ${shown.length < sorted.length ? html`<button type="button" class="button quiet" onClick=${() => setMore(more + 1)}>Show more of ${sorted.length} rows</button>` : null}
   </div>`;
 }
