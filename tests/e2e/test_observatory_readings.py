@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import math
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import pytest_asyncio
 
 from recarena.evaluation.metrics.measures import measure_all
 from recarena.evaluation.runs.run_log import RunLog
+from recarena.observatory.columns import WORDS
 from recarena.observatory.frames import ACTIONS
 from recarena.server.rpc.server import Server
 from recarena.server.runs import Run
@@ -177,6 +179,32 @@ async def test_filters_let_through_what_they_say(played):
     assert found["events"] == [one for one in everything if word in one["text"].lower()] != []
     assert found["counts"] is None
     assert (await played.get("events?errors=1"))["events"] == []
+
+
+@pytest.mark.parametrize("action", ["", "watch,chat", "shown"])
+@pytest.mark.parametrize("more", ["", "&at=5", "&round=3", "&arm=random"])
+async def test_the_events_of_a_user_are_those_that_the_whole_log_has(played, action, more):
+    everything = ",".join(WORDS[number] for number in WORDS if number)
+    log = await played.page.ask(f"/api/runs/run/events.jsonl?action={everything}{more}")
+    events = [json.loads(line) for line in log.body.splitlines()]
+    wanted = action.split(",") if action else [one for one in WORDS.values() if one != "shown"]
+    for user_id in ("u000003", "u000004", "u000059"):
+        mine = [one for one in events if one["user_id"] == user_id]
+        listed = [one for one in mine if one["type"] in wanted]
+        query = f"limit=30&u={user_id}&action={action}{more}"
+        found: list[Any] = []
+        before = ""
+        while before is not None:
+            page = await played.get(f"events?{query}{before}")
+            found.extend(page["events"])
+            before = f"&before={page['next']}" if page["next"] else None
+        assert found == listed[::-1]
+        assert page["total"] == len(listed)
+        assert {kind: n for kind, n in page["counts"].items() if n} == Counter(
+            one["type"] for one in mine
+        )
+        kept = await played.page.ask(f"/api/runs/run/events.jsonl?{query}")
+        assert [json.loads(line) for line in kept.body.splitlines()] == listed
 
 
 async def test_the_download_has_every_event_oldest_first(played):

@@ -78,7 +78,7 @@ class Arms:
             if key not in self._courses or self._courses[key].tally.round <= round:
                 self._courses[key] = held
         with_people = key[2]
-        async for at, events in chronicle.columns(held.tally.round + 1, round):
+        async for at, events in chronicle.columns(range(held.tally.round + 1, round + 1)):
             people = np.array(chronicle.people[at], np.int64)
             of = held.tally.add(events, people, with_people=with_people)
             for arm in range(len(chronicle.run.arms)):

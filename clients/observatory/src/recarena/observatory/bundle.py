@@ -21,6 +21,7 @@ from starlette.datastructures import QueryParams
 from recarena.observatory.app import STATIC
 from recarena.observatory.arms import Arms
 from recarena.observatory.chronicle import Chronicle
+from recarena.observatory.columns import Kind
 from recarena.observatory.failures import Failure
 from recarena.observatory.feed import lines_of
 from recarena.observatory.frames import busiest
@@ -158,9 +159,9 @@ class Bundle:
         self._contents.left_out.append("standings of arms before the last round")
 
     async def _write_events(self, chronicle: Chronicle) -> None:
-        kinds = chronicle.kinds
-        total = int(sum(one[:, 1:].sum() for one in kinds))
-        quiet = sum(int(one[:, [1, 5]].sum()) for one in kinds)
+        rounds = range(chronicle.round + 1)
+        there = np.sum([chronicle.census.of(round) for round in rounds], axis=0)
+        total, quiet = int(there[1:].sum()), int(there[[Kind.IDLE, Kind.SHOWN]].sum())
         query = "" if total <= MOST_EVENTS else (
             "enter_recommender,enter_social,page,watch,next,search,leave,chat,post,converse,"
             "intervention"

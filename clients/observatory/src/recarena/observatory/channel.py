@@ -284,7 +284,7 @@ async def _left_out(chronicle: Chronicle, rounds: range, lines: list[Json]) -> i
     quiet = [Kind.SHOWN, Kind.IDLE]
     left = 0
     for round in rounds:
-        counts = chronicle.kinds[round].sum(axis=0)
+        counts = chronicle.census.of(round)
         left += int(counts.sum() - counts[quiet].sum())
     for round in {line["round"] for line in lines}:
         events = await chronicle.events_of(round)

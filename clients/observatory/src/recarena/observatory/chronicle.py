@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from recarena.observatory import frames
-from recarena.observatory.columns import KINDS, Columns, Kind
+from recarena.observatory.census import Census
+from recarena.observatory.columns import Columns, Kind
 from recarena.observatory.failures import Failure, missing
 from recarena.observatory.messages import Json, intervention_json, round_json, run_json
 from recarena.observatory.upstream import Upstream
@@ -23,6 +25,8 @@ KEPT_BYTES = 48 * 2**20
 """Of event columns, a run."""
 ROUNDS_AT_ONCE = 16
 """Read ahead of whoever goes through rounds."""
+GAP = 4
+"""Rounds that nobody asked for are read too where they lie so near between two others."""
 USERS_A_PAGE = 1000
 INTERVENTIONS_A_PAGE = 1000
 CHANGES_OF_WORLD = ("edit_profile", "set_relation", "remove_relation")
@@ -74,8 +78,7 @@ class Chronicle:
         self._watches: list[frames.Shorts] = [np.zeros(users, np.uint16)]
         self.people: list[tuple[int, ...]] = [()]
         """Users played by people, by round from 0."""
-        self.kinds: list[np.ndarray[Any, np.dtype[np.int64]]] = [np.zeros((1, KINDS), np.int64)]
-        """[arms, types] events of each round from 0; interventions in the row after the arms."""
+        self.census = Census(len(run.arms), roster.arm)
         self.interventions: list[Json] = []
         """Newest first, as last asked for."""
         self._asked_at = -1
@@ -152,16 +155,10 @@ class Chronicle:
         self._actions.append(frames.actions_of(events, users))
         self._watches.append(np.minimum(watched, frames.MOST_WATCHES).astype(np.uint16))
         self.people.append(tuple(log.people))
-        self.kinds.append(self._counted(events))
+        self.census.add(events)
         self.rounds.append(round_json(log.summary, int((events.kind == Kind.SEARCH).sum())))
         self._keep(number, events)
         return events
-
-    def _counted(self, events: Columns) -> np.ndarray[Any, np.dtype[np.int64]]:
-        arms = max(len(self.run.arms), 1)
-        arm = np.where(events.user >= 0, self.roster.arm[events.user], arms).astype(np.int64)
-        cells = arm * KINDS + np.clip(events.kind, 0, KINDS - 1)
-        return np.bincount(cells, minlength=(arms + 1) * KINDS).reshape(arms + 1, KINDS)
 
     def _keep(self, round: int, events: Columns) -> None:
         if round in self._columns:
@@ -191,46 +188,36 @@ class Chronicle:
         if round > self.round:
             raise missing(f"the run ends at round {self.round}")
 
-    async def columns(self, first: int, last: int) -> AsyncIterator[tuple[int, Columns]]:
-        """Rounds with their events, forwards; they are committed ones."""
-        for start in range(first, last + 1, ROUNDS_AT_ONCE):
-            rounds = range(start, min(start + ROUNDS_AT_ONCE, last + 1))
-            for round, events in zip(rounds, await self._read(rounds), strict=True):
+    async def columns(self, rounds: Iterable[int]) -> AsyncIterator[tuple[int, Columns]]:
+        """Rounds with their events, in the order asked for; they are committed ones."""
+        rest = iter(rounds)
+        while part := list(islice(rest, ROUNDS_AT_ONCE)):
+            for round, events in zip(part, await self._read(part), strict=True):
                 yield round, events
 
-    async def columns_backwards(self, last: int, first: int) -> AsyncIterator[tuple[int, Columns]]:
-        """Rounds with their events, from the last to the first."""
-        for end in range(last, first - 1, -ROUNDS_AT_ONCE):
-            rounds = range(max(end - ROUNDS_AT_ONCE + 1, first), end + 1)
-            events = await self._read(rounds)
-            for round in reversed(rounds):
-                yield round, events[round - rounds.start]
-
-    async def _read(self, rounds: range) -> list[Columns]:
-        await self.catch_up(rounds.stop - 1)
+    async def _read(self, rounds: Sequence[int]) -> list[Columns]:
+        await self.catch_up(max(rounds))
         found: dict[int, Columns] = {}
         for round in rounds:
             if round in self._columns:
                 self._columns.move_to_end(round)
                 found[round] = self._columns[round]
-        absent = [round for round in rounds if round not in found]
-        if absent:
+        for first, last in stretches(round for round in rounds if round not in found):
             request = observe_pb.StreamRoundsRequest(
-                run_id=self.run.run_id, epoch=self.epoch,
-                after_round=absent[0] - 1, until_round=absent[-1],
-            )  # fmt: skip
+                run_id=self.run.run_id, epoch=self.epoch, after_round=first - 1, until_round=last
+            )
             answers = self._upstream.stream(self._upstream.observe.StreamRounds, request)
             async for answer in answers:
                 for log in answer.rounds:
                     found[log.summary.round] = Columns.of(log.events)
                     self._keep(log.summary.round, found[log.summary.round])
-        if any(round not in found for round in rounds):
-            raise missing(f"rounds {rounds.start} to {rounds.stop - 1} are not all there")
+        if absent := [round for round in rounds if round not in found]:
+            raise missing(f"rounds {min(absent)} to {max(absent)} are not all there")
         return [found[round] for round in rounds]
 
     async def events_of(self, round: int) -> Columns:
         """The events of one committed round."""
-        return (await self._read(range(round, round + 1)))[0]
+        return (await self._read([round]))[0]
 
     async def ask_for_interventions(self) -> bool:
         """Brings `interventions`, and where users have changed `roster`, up to date; whether
@@ -256,6 +243,17 @@ class Chronicle:
             self.roster = Roster.of(self.run, await users_of(self._upstream, self.run.run_id))
         self._asked_at = self.round
         return self.interventions != before
+
+
+def stretches(rounds: Iterable[int]) -> list[tuple[int, int]]:
+    """First and last of rounds that are read in one go: those between which few are left out."""
+    found: list[tuple[int, int]] = []
+    for round in sorted(rounds):
+        if found and round - found[-1][1] <= GAP:
+            found[-1] = found[-1][0], round
+        else:
+            found.append((round, round))
+    return found
 
 
 async def run_of(upstream: Upstream, run_id: str) -> run_pb2.Run:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from starlette.datastructures import QueryParams
 
+from recarena.observatory.census import Counts
 from recarena.observatory.chronicle import Chronicle
 from recarena.observatory.columns import KINDS, WORDS, Bools, Columns, Kind
 from recarena.observatory.failures import bad
@@ -20,6 +21,8 @@ from recarena.v1 import simulation_observe_service_pb2 as observe_pb
 MOST = 200
 SEARCHED = 4_000
 """Events that are put into words to look for others' words, in one request."""
+ROUNDS_SEARCHED = 100
+"""The same of rounds: of a user alone, each has few events."""
 TOLD_AT_ONCE = 1_000
 NUMBER_OF = {word: number for number, word in WORDS.items()}
 UNSAID = (NUMBER_OF["unspecified"], int(Kind.SHOWN))
@@ -68,12 +71,9 @@ class Filter:
             query.get("q", "").strip().lower(),
         )
 
-    def mask(self, events: Columns, chronicle: Chronicle, *, any_kind: bool = False) -> Bools:
-        """[rows]: those that are let through, words aside; with `any_kind` by the other filters
-        alone, those that are never counted aside."""
-        passed = np.ones(len(events), np.bool_)
-        if not any_kind:
-            passed &= np.isin(events.kind, self.kinds)
+    def mask(self, events: Columns, chronicle: Chronicle) -> Bools:
+        """[rows]: those that are let through, words aside."""
+        passed = np.isin(events.kind, self.kinds)
         nobody = events.kind == Kind.INTERVENTION
         if self.user >= 0:
             passed &= np.where(nobody, events.other == self.user, events.user == self.user)
@@ -83,10 +83,12 @@ class Filter:
             passed &= events.wrong()
         return passed
 
-    @property
-    def is_of_arms(self) -> bool:
-        """Whether it asks for nothing but actions and arms, so that counts are known already."""
-        return self.user < 0 and not self.errors
+    def counts(self, round: int, chronicle: Chronicle) -> Counts:
+        """[types]: events of a round that all filters let through but those of types and words."""
+        census = chronicle.census
+        if self.user < 0:
+            return census.of(round, arm=self.arm, errors=self.errors)
+        return census.of_user(self.user, round, arm=self.arm, errors=self.errors)
 
 
 class Tales:
@@ -102,13 +104,13 @@ class Tales:
         there is none. With `after`, the oldest ones after that place come first into a page."""
         first, last = self._rounds(at)
         found: list[Json] = []
-        looked_at = 0
+        looked_at = looked_into = 0
         if after is not None:
-            rounds = self._chronicle.columns(max(first, after[0]), last)
+            rounds = range(max(first, after[0]), last + 1)
         else:
             newest = min(last, before[0]) if before else last
-            rounds = self._chronicle.columns_backwards(newest, first)
-        async for round, events in rounds:
+            rounds = range(newest, first - 1, -1)
+        async for round, events in self._chronicle.columns(self._passing(rounds)):
             rows = np.flatnonzero(self._only.mask(events, self._chronicle))
             if before and round == before[0]:
                 rows = rows[rows < before[1]]
@@ -116,15 +118,17 @@ class Tales:
                 rows = rows[rows > after[1]]
             if after is None:
                 rows = rows[::-1]
-            step = SEARCHED if self._only.words else limit
+            step = TOLD_AT_ONCE if self._only.words else limit
+            looked_into += bool(self._only.words)
             for start in range(0, len(rows), step):
-                part = rows[start : start + min(step, TOLD_AT_ONCE)]
+                part = rows[start : start + step]
                 if not self._only.words:
                     part = part[: limit - len(found)]
                 looked_at += len(part)
                 told = await self.told(round, part.tolist())
                 found.extend(one for one in told if self._only.words in one["text"].lower())
-                if len(found) >= limit or looked_at >= SEARCHED:
+                enough = looked_at >= SEARCHED or looked_into >= ROUNDS_SEARCHED
+                if len(found) >= limit or enough:
                     found, place = _cut(found, limit, (round, int(part[-1])))
                     if after is not None:
                         found.reverse()
@@ -140,20 +144,20 @@ class Tales:
             return None
         first, last = self._rounds(at)
         sums = np.zeros(KINDS, np.int64)
-        if self._only.is_of_arms:
-            rows = slice(None) if self._only.arm < 0 else slice(self._only.arm, self._only.arm + 1)
-            for round in range(first, last + 1):
-                sums += self._chronicle.kinds[round][rows].sum(axis=0)
-        else:
-            async for _, events in self._chronicle.columns(first, last):
-                mask = self._only.mask(events, self._chronicle, any_kind=True)
-                sums += np.bincount(events.kind[mask], minlength=KINDS)
+        for round in range(first, last + 1):
+            sums += self._only.counts(round, self._chronicle)
         return {WORDS[number]: int(sums[number]) for number in WORDS if number}
+
+    def _passing(self, rounds: Iterable[int]) -> Iterator[int]:
+        """Those with events that are let through, words aside: no others need be read."""
+        kinds = list(self._only.kinds)
+        return (one for one in rounds if self._only.counts(one, self._chronicle)[kinds].any())
 
     async def lines(self, at: int) -> AsyncIterator[bytes]:
         """All events up to a round, oldest first, as lines of JSON."""
         first, last = self._rounds(at)
-        async for round, events in self._chronicle.columns(first, last):
+        rounds = self._passing(range(first, last + 1))
+        async for round, events in self._chronicle.columns(rounds):
             rows = np.flatnonzero(self._only.mask(events, self._chronicle)).tolist()
             for start in range(0, len(rows), TOLD_AT_ONCE):
                 told = await self.told(round, rows[start : start + TOLD_AT_ONCE])
