@@ -575,7 +575,8 @@ type StreamCatalogRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The version named in Registered or CatalogChanged.
 	CatalogVersion string `protobuf:"bytes,1,opt,name=catalog_version,json=catalogVersion,proto3" json:"catalog_version,omitempty"`
-	// Empty, or next_page_token of the last part received, to go on after a break.
+	// Empty, or next_page_token of the last part received, to go on after a break, or the number of
+	// an item to read from.
 	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -383,7 +383,7 @@ type Run struct {
 	RunId string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
 	// Set by the server.
 	State RunState `protobuf:"varint,2,opt,name=state,proto3,enum=recarena.v1.RunState" json:"state,omitempty"`
-	// Everything random follows from it.
+	// Everything random follows from it; below 2^63.
 	Seed uint64 `protobuf:"varint,3,opt,name=seed,proto3" json:"seed,omitempty"`
 	// Set by the server; grows with ResetRun.
 	Epoch uint32 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
@@ -763,7 +763,10 @@ type UserEvent struct {
 	// For SHOWN, whether the explanation was kept from the user.
 	ExplanationWithheld bool `protobuf:"varint,18,opt,name=explanation_withheld,json=explanationWithheld,proto3" json:"explanation_withheld,omitempty"`
 	// For INTERVENTION, its number in the run.
-	Intervention  uint32 `protobuf:"varint,19,opt,name=intervention,proto3" json:"intervention,omitempty"`
+	Intervention uint32 `protobuf:"varint,19,opt,name=intervention,proto3" json:"intervention,omitempty"`
+	// For IDLE, ENTER_SOCIAL and LEAVE, whether nobody decided so: a language model decides for the
+	// user, and no answer of it could be used. `text` says why.
+	Undecided     bool `protobuf:"varint,20,opt,name=undecided,proto3" json:"undecided,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -929,6 +932,13 @@ func (x *UserEvent) GetIntervention() uint32 {
 		return x.Intervention
 	}
 	return 0
+}
+
+func (x *UserEvent) GetUndecided() bool {
+	if x != nil {
+		return x.Undecided
+	}
+	return false
 }
 
 // Summary of a committed round.
@@ -1108,7 +1118,10 @@ type EventColumns struct {
 	// int8: Surface of a PAGE, else 0.
 	Surface []byte `protobuf:"bytes,9,opt,name=surface,proto3" json:"surface,omitempty"`
 	// int8, of a PAGE: 1 accepted, 2 violations, 3 rejected, 4 late, 5 failed, 6 lost. Else 0.
-	Outcome       []byte `protobuf:"bytes,10,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	Outcome []byte `protobuf:"bytes,10,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	// Rows, ascending, of IDLE, ENTER_SOCIAL and LEAVE that nobody decided so
+	// (UserEvent.undecided).
+	Undecided     []uint32 `protobuf:"varint,11,rep,packed,name=undecided,proto3" json:"undecided,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1209,6 +1222,13 @@ func (x *EventColumns) GetSurface() []byte {
 func (x *EventColumns) GetOutcome() []byte {
 	if x != nil {
 		return x.Outcome
+	}
+	return nil
+}
+
+func (x *EventColumns) GetUndecided() []uint32 {
+	if x != nil {
+		return x.Undecided
 	}
 	return nil
 }
@@ -1513,14 +1533,17 @@ func (x *ModelCall) GetFailure() string {
 	return ""
 }
 
-// A recommender as the server sees it.
+// A recommender as the server sees it: since the server took up the run, as long as the run has
+// recommenders. When it has none, because it ended, or was opened again and not started since, the
+// status is that of all committed rounds as the run's folder has them: software, quarantined and
+// unsolicited are not kept there.
 type RecommenderStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Who.
 	RecommenderId string `protobuf:"bytes,1,opt,name=recommender_id,json=recommenderId,proto3" json:"recommender_id,omitempty"`
 	// True while it has a live session for this run.
 	Connected bool `protobuf:"varint,2,opt,name=connected,proto3" json:"connected,omitempty"`
-	// Lists shown as sent.
+	// Lists shown as sent. Every list is counted, not every work: a PAGE of the log each.
 	Accepted uint64 `protobuf:"varint,3,opt,name=accepted,proto3" json:"accepted,omitempty"`
 	// Lists shown after something was dropped.
 	Violations uint64 `protobuf:"varint,4,opt,name=violations,proto3" json:"violations,omitempty"`
@@ -1530,7 +1553,8 @@ type RecommenderStatus struct {
 	Late uint64 `protobuf:"varint,6,opt,name=late,proto3" json:"late,omitempty"`
 	// Lists supplied by the failure policy.
 	Fallback uint64 `protobuf:"varint,7,opt,name=fallback,proto3" json:"fallback,omitempty"`
-	// Median time from sending a work to its answer; absent before the first.
+	// Median time from sending a work to its answer, of the last 10,000 works of which a list could
+	// be shown; absent before the first.
 	P50Latency *durationpb.Duration `protobuf:"bytes,8,opt,name=p50_latency,json=p50Latency,proto3" json:"p50_latency,omitempty"`
 	// 95th percentile of the same.
 	P95Latency *durationpb.Duration `protobuf:"bytes,9,opt,name=p95_latency,json=p95Latency,proto3" json:"p95_latency,omitempty"`
@@ -1708,7 +1732,10 @@ type User struct {
 	// posting, sociability, trust (docs/minds.md).
 	Traits map[string]float64 `protobuf:"bytes,9,rep,name=traits,proto3" json:"traits,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
 	// Taste by genre, in rating points.
-	Tastes        map[string]float64 `protobuf:"bytes,10,rep,name=tastes,proto3" json:"tastes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
+	Tastes map[string]float64 `protobuf:"bytes,10,rep,name=tastes,proto3" json:"tastes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
+	// Whose decisions they are when no person plays the user: "choice" (the discrete-choice model)
+	// or "llm" (a language model).
+	Mind          string `protobuf:"bytes,11,opt,name=mind,proto3" json:"mind,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1811,6 +1838,13 @@ func (x *User) GetTastes() map[string]float64 {
 		return x.Tastes
 	}
 	return nil
+}
+
+func (x *User) GetMind() string {
+	if x != nil {
+		return x.Mind
+	}
+	return ""
 }
 
 // A tie between two users.
@@ -2058,7 +2092,7 @@ const file_recarena_v1_run_proto_rawDesc = "" +
 	"\r_input_tokensB\x10\n" +
 	"\x0e_output_tokensB\a\n" +
 	"\x05_costB\v\n" +
-	"\t_max_cost\"\x8d\a\n" +
+	"\t_max_cost\"\xab\a\n" +
 	"\tUserEvent\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\rR\bsequence\x12/\n" +
 	"\x04type\x18\x02 \x01(\x0e2\x1b.recarena.v1.UserEvent.TypeR\x04type\x12\x17\n" +
@@ -2080,7 +2114,8 @@ const file_recarena_v1_run_proto_rawDesc = "" +
 	"item_title\x18\x10 \x01(\tR\titemTitle\x12&\n" +
 	"\x0fother_user_name\x18\x11 \x01(\tR\rotherUserName\x121\n" +
 	"\x14explanation_withheld\x18\x12 \x01(\bR\x13explanationWithheld\x12\"\n" +
-	"\fintervention\x18\x13 \x01(\rR\fintervention\"\x85\x02\n" +
+	"\fintervention\x18\x13 \x01(\rR\fintervention\x12\x1c\n" +
+	"\tundecided\x18\x14 \x01(\bR\tundecided\"\x85\x02\n" +
 	"\x04Type\x12\x14\n" +
 	"\x10TYPE_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tTYPE_IDLE\x10\x01\x12\x1a\n" +
@@ -2119,7 +2154,7 @@ const file_recarena_v1_run_proto_rawDesc = "" +
 	"\twall_time\x18\v \x01(\v2\x19.google.protobuf.DurationR\bwallTime\x12$\n" +
 	"\rinterventions\x18\f \x01(\rR\rinterventions\x12\x16\n" +
 	"\x06people\x18\r \x01(\rR\x06peopleB\x0e\n" +
-	"\f_mean_rating\"\xee\x01\n" +
+	"\f_mean_rating\"\x8c\x02\n" +
 	"\fEventColumns\x12\x12\n" +
 	"\x04rows\x18\x01 \x01(\rR\x04rows\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\fR\x04user\x12\x12\n" +
@@ -2131,7 +2166,8 @@ const file_recarena_v1_run_proto_rawDesc = "" +
 	"\x04step\x18\b \x01(\fR\x04step\x12\x18\n" +
 	"\asurface\x18\t \x01(\fR\asurface\x12\x18\n" +
 	"\aoutcome\x18\n" +
-	" \x01(\fR\aoutcome\"\x8a\x01\n" +
+	" \x01(\fR\aoutcome\x12\x1c\n" +
+	"\tundecided\x18\v \x03(\rR\tundecided\"\x8a\x01\n" +
 	"\bRoundLog\x123\n" +
 	"\asummary\x18\x01 \x01(\v2\x19.recarena.v1.RoundSummaryR\asummary\x121\n" +
 	"\x06events\x18\x02 \x01(\v2\x19.recarena.v1.EventColumnsR\x06events\x12\x16\n" +
@@ -2184,7 +2220,7 @@ const file_recarena_v1_run_proto_rawDesc = "" +
 	"\rtraining_time\x18\f \x01(\v2\x19.google.protobuf.DurationR\ftrainingTime\x12\x1a\n" +
 	"\bsessions\x18\r \x01(\rR\bsessions\x12 \n" +
 	"\vquarantined\x18\x0e \x01(\rR\vquarantined\x12 \n" +
-	"\vunsolicited\x18\x0f \x01(\x04R\vunsolicited\"\xa0\x04\n" +
+	"\vunsolicited\x18\x0f \x01(\x04R\vunsolicited\"\xb4\x04\n" +
 	"\x04User\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x1f\n" +
 	"\vuser_number\x18\x02 \x01(\rR\n" +
@@ -2197,7 +2233,8 @@ const file_recarena_v1_run_proto_rawDesc = "" +
 	"\tby_person\x18\b \x01(\bR\bbyPerson\x125\n" +
 	"\x06traits\x18\t \x03(\v2\x1d.recarena.v1.User.TraitsEntryR\x06traits\x125\n" +
 	"\x06tastes\x18\n" +
-	" \x03(\v2\x1d.recarena.v1.User.TastesEntryR\x06tastes\x1a:\n" +
+	" \x03(\v2\x1d.recarena.v1.User.TastesEntryR\x06tastes\x12\x12\n" +
+	"\x04mind\x18\v \x01(\tR\x04mind\x1a:\n" +
 	"\fProfileEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a9\n" +

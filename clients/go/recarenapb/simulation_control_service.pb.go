@@ -769,7 +769,7 @@ type ResetRunRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Which.
 	RunId string `protobuf:"bytes,1,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
-	// Another seed, when given.
+	// Another seed, when given; below 2^63.
 	Seed *uint64 `protobuf:"varint,2,opt,name=seed,proto3,oneof" json:"seed,omitempty"`
 	// Optional; see the service.
 	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`

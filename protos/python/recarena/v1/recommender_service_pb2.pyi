@@ -231,7 +231,9 @@ class StreamCatalogRequest(_message.Message):
     catalog_version: _builtins.str
     """The version named in Registered or CatalogChanged."""
     page_token: _builtins.str
-    """Empty, or next_page_token of the last part received, to go on after a break."""
+    """Empty, or next_page_token of the last part received, to go on after a break, or the number of
+    an item to read from.
+    """
     def __init__(
         self,
         *,

@@ -188,7 +188,7 @@ class Run(_message.Message):
     state: Global___RunState.ValueType
     """Set by the server."""
     seed: _builtins.int
-    """Everything random follows from it."""
+    """Everything random follows from it; below 2^63."""
     epoch: _builtins.int
     """Set by the server; grows with ResetRun."""
     round: _builtins.int
@@ -443,6 +443,7 @@ class UserEvent(_message.Message):
     OTHER_USER_NAME_FIELD_NUMBER: _builtins.int
     EXPLANATION_WITHHELD_FIELD_NUMBER: _builtins.int
     INTERVENTION_FIELD_NUMBER: _builtins.int
+    UNDECIDED_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Position in the round's log, from 0."""
     type: Global___UserEvent.Type.ValueType
@@ -483,6 +484,10 @@ class UserEvent(_message.Message):
     """For SHOWN, whether the explanation was kept from the user."""
     intervention: _builtins.int
     """For INTERVENTION, its number in the run."""
+    undecided: _builtins.bool
+    """For IDLE, ENTER_SOCIAL and LEAVE, whether nobody decided so: a language model decides for the
+    user, and no answer of it could be used. `text` says why.
+    """
     def __init__(
         self,
         *,
@@ -505,10 +510,11 @@ class UserEvent(_message.Message):
         other_user_name: _builtins.str = ...,
         explanation_withheld: _builtins.bool = ...,
         intervention: _builtins.int = ...,
+        undecided: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "_step", b"_step", "_value", b"_value", "position", b"position", "step", b"step", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "_step", b"_step", "_value", b"_value", "by_person", b"by_person", "explanation_withheld", b"explanation_withheld", "intervention", b"intervention", "item_id", b"item_id", "item_title", b"item_title", "other_user_id", b"other_user_id", "other_user_name", b"other_user_name", "outcome", b"outcome", "position", b"position", "round", b"round", "sequence", b"sequence", "step", b"step", "surface", b"surface", "text", b"text", "type", b"type", "user_id", b"user_id", "user_name", b"user_name", "value", b"value", "words", b"words"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "_step", b"_step", "_value", b"_value", "by_person", b"by_person", "explanation_withheld", b"explanation_withheld", "intervention", b"intervention", "item_id", b"item_id", "item_title", b"item_title", "other_user_id", b"other_user_id", "other_user_name", b"other_user_name", "outcome", b"outcome", "position", b"position", "round", b"round", "sequence", b"sequence", "step", b"step", "surface", b"surface", "text", b"text", "type", b"type", "undecided", b"undecided", "user_id", b"user_id", "user_name", b"user_name", "value", b"value", "words", b"words"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__position: _TypeAlias = _typing.Literal["position"]  # noqa: Y015
     _WhichOneofArgType__position: _TypeAlias = _typing.Literal["_position", b"_position"]  # noqa: Y015
@@ -619,6 +625,7 @@ class EventColumns(_message.Message):
     STEP_FIELD_NUMBER: _builtins.int
     SURFACE_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
+    UNDECIDED_FIELD_NUMBER: _builtins.int
     rows: _builtins.int
     """Rows."""
     user: _builtins.bytes
@@ -639,6 +646,12 @@ class EventColumns(_message.Message):
     """int8: Surface of a PAGE, else 0."""
     outcome: _builtins.bytes
     """int8, of a PAGE: 1 accepted, 2 violations, 3 rejected, 4 late, 5 failed, 6 lost. Else 0."""
+    @_builtins.property
+    def undecided(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Rows, ascending, of IDLE, ENTER_SOCIAL and LEAVE that nobody decided so
+        (UserEvent.undecided).
+        """
+
     def __init__(
         self,
         *,
@@ -652,10 +665,11 @@ class EventColumns(_message.Message):
         step: _builtins.bytes = ...,
         surface: _builtins.bytes = ...,
         outcome: _builtins.bytes = ...,
+        undecided: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "kind", b"kind", "other", b"other", "outcome", b"outcome", "position", b"position", "rows", b"rows", "step", b"step", "surface", b"surface", "user", b"user", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "kind", b"kind", "other", b"other", "outcome", b"outcome", "position", b"position", "rows", b"rows", "step", b"step", "surface", b"surface", "undecided", b"undecided", "user", b"user", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -844,7 +858,11 @@ Global___ModelCall: _TypeAlias = ModelCall  # noqa: Y015
 
 @_typing.final
 class RecommenderStatus(_message.Message):
-    """A recommender as the server sees it."""
+    """A recommender as the server sees it: since the server took up the run, as long as the run has
+    recommenders. When it has none, because it ended, or was opened again and not started since, the
+    status is that of all committed rounds as the run's folder has them: software, quarantined and
+    unsolicited are not kept there.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -868,7 +886,7 @@ class RecommenderStatus(_message.Message):
     connected: _builtins.bool
     """True while it has a live session for this run."""
     accepted: _builtins.int
-    """Lists shown as sent."""
+    """Lists shown as sent. Every list is counted, not every work: a PAGE of the log each."""
     violations: _builtins.int
     """Lists shown after something was dropped."""
     rejected: _builtins.int
@@ -887,7 +905,9 @@ class RecommenderStatus(_message.Message):
     """Messages that answered nothing."""
     @_builtins.property
     def p50_latency(self) -> _duration_pb2.Duration:
-        """Median time from sending a work to its answer; absent before the first."""
+        """Median time from sending a work to its answer, of the last 10,000 works of which a list could
+        be shown; absent before the first.
+        """
 
     @_builtins.property
     def p95_latency(self) -> _duration_pb2.Duration:
@@ -1004,6 +1024,7 @@ class User(_message.Message):
     BY_PERSON_FIELD_NUMBER: _builtins.int
     TRAITS_FIELD_NUMBER: _builtins.int
     TASTES_FIELD_NUMBER: _builtins.int
+    MIND_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """Who."""
     user_number: _builtins.int
@@ -1018,6 +1039,10 @@ class User(_message.Message):
     """Satisfaction between 0 and 1."""
     by_person: _builtins.bool
     """Whether a person plays the user, from the round after the last committed one on."""
+    mind: _builtins.str
+    """Whose decisions they are when no person plays the user: "choice" (the discrete-choice model)
+    or "llm" (a language model).
+    """
     @_builtins.property
     def profile(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Profile as given or generated: age, gender, occupation, traits, interests."""
@@ -1045,10 +1070,11 @@ class User(_message.Message):
         by_person: _builtins.bool = ...,
         traits: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         tastes: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        mind: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm_id", b"arm_id", "by_person", b"by_person", "name", b"name", "profile", b"profile", "satisfaction", b"satisfaction", "tastes", b"tastes", "traits", b"traits", "user_id", b"user_id", "user_number", b"user_number", "watches", b"watches"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm_id", b"arm_id", "by_person", b"by_person", "mind", b"mind", "name", b"name", "profile", b"profile", "satisfaction", b"satisfaction", "tastes", b"tastes", "traits", b"traits", "user_id", b"user_id", "user_number", b"user_number", "watches", b"watches"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -400,7 +400,7 @@ class ResetRunRequest(_message.Message):
     run_id: _builtins.str
     """Which."""
     seed: _builtins.int
-    """Another seed, when given."""
+    """Another seed, when given; below 2^63."""
     etag: _builtins.str
     """Optional; see the service."""
     request_id: _builtins.str

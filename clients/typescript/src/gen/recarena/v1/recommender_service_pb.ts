@@ -291,7 +291,8 @@ export type StreamCatalogRequest = Message<"recarena.v1.StreamCatalogRequest"> &
   catalogVersion: string;
 
   /**
-   * Empty, or next_page_token of the last part received, to go on after a break.
+   * Empty, or next_page_token of the last part received, to go on after a break, or the number of
+   * an item to read from.
    *
    * @generated from field: string page_token = 2;
    */
