@@ -85,6 +85,7 @@ def test_filters_of_events_filter_and_stand_in_the_address(browser: Any, still: 
     with looked_at(browser, still, "/run/live/events") as page:
         chips = page.get_by_role("group", name="Kinds of events")
         watched = chips.get_by_role("button", name=re.compile("^Watched"))
+        watched.locator(".count").wait_for()
         count = int(re.sub(r"\D", "", watched.inner_text()))
         watched.click()
         page.wait_for_url(re.compile("action=watch"))
@@ -120,7 +121,7 @@ def test_back_goes_back_and_an_address_shows_the_same_to_others(browser: Any, st
         page.get_by_role("link", name="Noah Silva").first.click()
         page.get_by_role("heading", name="Noah Silva").wait_for()
         page.get_by_role("link", name="Arms", exact=True).click()
-        page.get_by_role("heading", name="Arms", exact=True).wait_for()
+        page.get_by_role("heading", name=re.compile("^Arms")).wait_for()
         page.go_back()
         page.get_by_role("heading", name="Noah Silva").wait_for()
         page.go_back()
@@ -216,7 +217,10 @@ def test_a_hundred_thousand_events_scroll_with_few_of_them_on_the_page(browser: 
                 "Number(document.querySelector('li[data-round]')?.dataset.round ?? 205) < 204"
             )
             assert max(nodes) < 2500
-            page.goto(f"{site.origin}/run/live/events?at=1&seq=3")
+            seq = len(staged.play().logs[0]) - 1
+            assert staged.play().logs[0].kind[seq] != 5
+            page.goto(f"{site.origin}/run/live/events?at=1&seq={seq}")
             lit = page.locator("li[aria-current=true]")
             lit.wait_for()
-            assert (lit.get_attribute("data-round"), lit.get_attribute("data-seq")) == ("1", "3")
+            assert lit.get_attribute("data-round") == "1"
+            assert lit.get_attribute("data-seq") == str(seq)

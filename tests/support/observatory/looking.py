@@ -63,6 +63,9 @@ class Conduct:
             self.foreign.append(url)
 
     def _dialog(self, dialog: Any) -> None:
+        if dialog.type == "beforeunload":  # asked by the browser, in its own words
+            dialog.accept()
+            return
         self.wrong.append(f"dialog: {dialog.message}")
         dialog.dismiss()
 
@@ -104,12 +107,24 @@ def looked_at(
     try:
         page = context.new_page()
         page.goto(site.at(path))
-        yield page
+        try:
+            yield page
+        except BaseException:
+            _keep(page)
+            raise
         refused = [one.evaluate("window.__refused || []") for one in context.pages]
         assert not any(refused), refused
     finally:
         context.close()
     conduct.check()
+
+
+def _keep(page: Any) -> None:
+    """A picture of the page that a test failed on, where somebody wants to see it."""
+    folder = os.environ.get("RECARENA_PICTURES")
+    if folder:
+        test = os.environ.get("PYTEST_CURRENT_TEST", "page").split("::")[-1].split(" ")[0]
+        page.screenshot(path=Path(folder) / f"{re.sub(r'[^a-z0-9_]+', '-', test)}.png")
 
 
 def shown_round(page: Any) -> int:
