@@ -285,6 +285,28 @@ async def test_turn_times_out_of_bounds_are_refused(operator, server):
         assert any("intervention.take_over.turn_time" in one for one in fields_of(status))
 
 
+async def test_times_and_numbers_that_are_none_are_refused_by_their_fields(operator, server):
+    await operator.create(world=SMALL)
+    user = people(server.house.run("run"))[0]
+    hostile: list[tuple[Any, str]] = []
+    for nanos in (-1, -(2**31), 2**31 - 1):
+        change = TakeOver(user_id=user)
+        change.turn_time.seconds, change.turn_time.nanos = 600 if nanos > 0 else 5, nanos
+        hostile.append((change, "intervention.take_over.turn_time"))
+        change = AddItem(item=Item(item_id="new", title="New"))
+        change.item.available_time.seconds, change.item.available_time.nanos = 1, nanos
+        hostile.append((change, "intervention.add_item.item.available_time"))
+    for year in (math.nan, math.inf):
+        change = AddItem(item=Item(item_id="new", title="New"))
+        change.item.attributes["year"] = year
+        hostile.append((change, "intervention.add_item.item.attributes.year"))
+    for change, path in hostile:
+        async with refused(CODE.INVALID_ARGUMENT) as status:
+            await operator.steering.Intervene(asking(change))
+        assert any(one.startswith(path) for one in fields_of(status)), fields_of(status)
+    assert await interventions(operator) == []
+
+
 async def test_names_of_any_length_get_an_answer(operator, server):
     await operator.create(world=SMALL)
     user, long = people(server.house.run("run"))[0], "é\n" * 50_000

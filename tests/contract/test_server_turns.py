@@ -9,11 +9,12 @@ from typing import Any
 
 import grpc
 
+from recarena.server.rpc.observe_turns import stream_turns
 from recarena.server.types import EventKind
 from recarena.v1 import simulation_control_service_pb2 as control_pb
 from recarena.v1 import simulation_observe_service_pb2 as observe_pb
 from recarena.v1 import simulation_steering_service_pb2 as pb
-from recarena.v1.run_pb2 import RUN_STATE_PAUSED, UserEvent
+from recarena.v1.run_pb2 import RUN_STATE_PAUSED, RUN_STATE_STOPPED, UserEvent
 from recarena.v1.steering_pb2 import (
     TURN_OUTCOME_DECIDED,
     TURN_OUTCOME_UNSPECIFIED,
@@ -291,6 +292,43 @@ async def test_a_second_player_sees_the_same_turn_and_one_of_them_takes_it(opera
         assert set(codes) == {None, CODE.FAILED_PRECONDITION}
         await until(run, 1)
         await run.settled()
+
+
+async def test_a_turn_is_taken_while_others_wait_for_a_slow_call(operator, server, monkeypatch):
+    """A person's time runs; it is not spent on waiting for somebody's fork."""
+    begun, gate, forks = asyncio.Event(), asyncio.Event(), server.house.fork
+
+    async def slow(*args: Any) -> Any:
+        begun.set()
+        await gate.wait()
+        return await forks(*args)
+
+    monkeypatch.setattr(server.house, "fork", slow)
+    async with playing(operator, server) as (player, run, _):
+        turn = await player.turn()
+        fork = control_pb.ForkRunRequest(run_id="run", round=0, new_run_id="fork")
+        forking = asyncio.ensure_future(operator.control.ForkRun(fork))
+        await begun.wait()
+        async with asyncio.timeout(PATIENCE):
+            for _ in range(2):
+                await player.take(turn, Decision(activity=Decision.DOING_NOTHING), "call-1")
+            await run.settled()
+        gate.set()
+        assert (await forking).run.run_id == "fork"
+
+
+async def test_the_end_of_a_run_is_told_to_readers_who_were_busy_when_it_came(operator, server):
+    await operator.create(world=SMALL)
+    run = server.house.run("run")
+    player = Player(operator, run.world.population.user_ids[3])
+    await player.take_over()
+    asked = observe_pb.StreamTurnsRequest(run_id="run", user_id=player.user_id)
+    told = stream_turns(run, asked)
+    await anext(told)
+    await operator.control.StopRun(control_pb.StopRunRequest(run_id="run"))
+    async with asyncio.timeout(PATIENCE):
+        rest = [one async for one in told]
+    assert [one.run.state for one in rest] == [RUN_STATE_STOPPED]
 
 
 async def test_a_run_that_is_reset_ends_the_stream_of_turns(operator, server):

@@ -24,7 +24,7 @@ from recarena.server.minds.person.turns import (
 )
 from recarena.server.types import NOBODY, EventKind, Surface
 from recarena.server.world import World
-from support.clock import now, on_a_virtual_clock, until
+from support.clock import VirtualLoop, now, on_a_virtual_clock, until
 from support.pages import view
 from support.people import taken_over
 from support.worlds import tiny_world
@@ -104,6 +104,21 @@ async def test_a_choice_just_before_the_deadline_counts_and_one_at_it_does_not()
             with pytest.raises(Conflict, match="is over"):
                 desk.decide(USER, number, GO)
         assert await asking == (GO if counts else None)
+
+
+@on_a_virtual_clock
+async def test_a_choice_after_the_deadline_does_not_count_though_nobody_has_said_so_yet():
+    """Where the loop was busy, a choice may be read before the alarm rings."""
+    desk = TurnDesk()
+    asking = asyncio.create_task(desk.ask(activity(world(turn_time_s=7.0))))
+    number = await opened(desk)
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    loop.pass_by(7.0)
+    with pytest.raises(Conflict, match="its time was up"):
+        desk.decide(USER, number, GO)
+    assert await asking is None
+    assert desk.state(USER).last_outcome is TurnOutcome.TIMED_OUT
 
 
 @on_a_virtual_clock

@@ -26,17 +26,23 @@ class Agenda:
     def __init__(self, folder: Path, world: World) -> None:
         """InputError where the journal of the folder cannot be read."""
         self._journal = Journal(folder)
+        self._journal.check(world.taken_up, world.population.user_ids, len(world.catalog))
         self._world = world
+
+    def asked_for(self, request_id: str) -> Planned | None:
+        """What an earlier call with this request_id was given; None where there was none."""
+        known = self._journal.asked_for(request_id)
+        return self._planned(known, self._coming()) if known else None
+
+    def make_sure_of_room(self) -> None:
+        """Conflict where as many wait as operators may have waiting."""
+        if len(self._journal.above(self._world.taken_up)) >= MOST_WAITING:
+            raise Conflict(f"{MOST_WAITING:,} interventions wait already: let a round begin first")
 
     def accept(self, change: Change, by: str, request_id: str, after_round: int) -> Planned:
         """A change that is to take effect when the next round after `after_round` begins; it is on
-        the disk when it is returned. InputError where it cannot be, as the world will be then;
-        Conflict where too many wait. With the request_id of an earlier one, that one."""
-        if known := self._journal.asked_for(request_id):
-            return self._planned(known, self._coming())
+        the disk when it is returned. InputError where it cannot be, as the world will be then."""
         waiting = [one.intervention for one in self._journal.above(self._world.taken_up)]
-        if len(waiting) >= MOST_WAITING:
-            raise Conflict(f"{MOST_WAITING:,} interventions wait already: let a round begin first")
         number = max([self._world.taken_up, *(one.number for one in waiting)]) + 1
         made, whole = check(change, number, self._world, waiting)
         # In the order of their numbers, also where the round under way is given up.

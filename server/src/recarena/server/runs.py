@@ -142,13 +142,19 @@ class Run:
 
         InputError where it cannot be, as the world will be then; Conflict where no round is left.
         """
+        if known := self._agenda.asked_for(request_id):
+            return known
         if self.state.is_final or self.is_closed:
             raise Conflict(
                 f"run {self.run_id} is {self.state}: fork it at a round, change the fork"
             )
-        after = max(self._playing, self.round)
-        if after >= self.settings.rounds:
+        if max(self._playing, self.round) >= self.settings.rounds:
             raise Conflict(f"run {self.run_id} plays its last round: nothing comes after it")
+        self._agenda.make_sure_of_room()
+        return self._accept(change, by, request_id)
+
+    def _accept(self, change: Change, by: str, request_id: str = "") -> Planned:
+        after = max(self._playing, self.round)
         planned = self._agenda.accept(change, by, request_id, after)
         log.info("intervention", run=self.run_id, number=planned.number, by=by or None,
                  kind=change.kind.name.lower(), round=planned.round)  # fmt: skip
@@ -312,7 +318,7 @@ class Run:
         for user in self.mind.missed(round):
             if user not in leaving:
                 change = Change(InterventionKind.HAND_BACK, {"user_id": ids[user]})
-                self.intervene(change, by=DEADLINE)
+                self._accept(change, DEADLINE)  # however many wait
 
     async def _commit(self, result: RoundResult, sim_time: datetime) -> None:
         await self.folder.commit(result, sim_time)

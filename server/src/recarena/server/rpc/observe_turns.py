@@ -26,11 +26,11 @@ async def stream_turns(
     user = user_number(run, request.user_id)
     if not _is_taken_over(run, user):
         raise Conflict(f"nobody has taken over user {request.user_id!r} of run {run.run_id}")
-    seen, told = -1, None
+    told = None
     while True:
         if run.is_closed:
             raise RunClosed(f"run {run.run_id} was closed here; come back")
-        state = run.desk.state(user)
+        changes, state = run.changes, run.desk.state(user)
         now = state.version, run.state
         is_over = not _is_taken_over(run, user) or _has_ended(run)
         if now != told or is_over:
@@ -43,8 +43,7 @@ async def stream_turns(
             )
         if is_over:
             return
-        seen = state.version
-        await _either(run, user, seen)
+        await _either(run, changes, user, state.version)
 
 
 def _is_taken_over(run: Run, user: int) -> bool:
@@ -56,11 +55,12 @@ def _has_ended(run: Run) -> bool:
     return run.state.is_final or run.state is RunState.FAILED
 
 
-async def _either(run: Run, user: int, seen: int) -> None:
-    """Waits until something changes for the user, or the run does."""
+async def _either(run: Run, changes: int, user: int, seen: int) -> None:
+    """Waits until something has changed for the user since a version that was `seen`, or the run
+    since it had so many `changes`: what happens while a reader is told is not missed."""
     waits = [
         asyncio.ensure_future(run.desk.watch(user, seen)),
-        asyncio.ensure_future(run.changed(run.changes)),
+        asyncio.ensure_future(run.changed(changes)),
     ]
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

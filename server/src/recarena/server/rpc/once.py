@@ -1,4 +1,4 @@
-"""Calls that change something: one after another, and each request_id once."""
+"""Calls that change something: one after another but for those in haste, each request_id once."""
 
 from __future__ import annotations
 
@@ -39,13 +39,27 @@ class Once:
         try:
             async with self._turn:
                 call = type(request).__name__, request.request_id
-                if request.request_id and call in self._answered:
+                if call in self._answered:
                     return cast("Reply", self._answered[call])
-                reply = await work()
-                if request.request_id:
-                    self._answered[call] = reply
-                    while len(self._answered) > REMEMBERED_REQUESTS:
-                        self._answered.popitem(last=False)
-                return reply
+                return self._remember(call, await work())
         except RecArenaError as error:
             await refuse(context, error)
+
+    async def at_once(
+        self, request: Changing, context: Context, work: Callable[[], Reply]
+    ) -> Reply:
+        """The same for what takes no time, and has none: it waits for no other call."""
+        try:
+            call = type(request).__name__, request.request_id
+            if call in self._answered:
+                return cast("Reply", self._answered[call])
+            return self._remember(call, work())
+        except RecArenaError as error:
+            await refuse(context, error)
+
+    def _remember(self, call: tuple[str, str], reply: Reply) -> Reply:
+        if call[1]:
+            self._answered[call] = reply
+            while len(self._answered) > REMEMBERED_REQUESTS:
+                self._answered.popitem(last=False)
+        return reply

@@ -12,7 +12,7 @@ from recarena.server.errors import InputError
 from recarena.server.interventions import Change, Planned
 from recarena.server.rpc.times import duration, timestamp
 from recarena.server.types import InterventionKind
-from recarena.v1 import steering_pb2
+from recarena.v1 import steering_pb2, types_pb2
 
 ITEM_FIELDS = ("item_id", "title", "description", "categories", "attributes")
 """Fields of an item that an operator may set."""
@@ -49,30 +49,43 @@ def change_from(message: steering_pb2.Intervention) -> Change:
             remedy="Set one of " + ", ".join(kind.name.lower() for kind in InterventionKind),
         )
     path, change = f"intervention.{name}", getattr(message, name)
+    turn_time_s: float | None = None
+    if name == "take_over":
+        if change.HasField("turn_time"):
+            turn_time_s = change.turn_time.seconds + change.turn_time.nanos / 1e9
+            change = steering_pb2.TakeOver(user_id=change.user_id)
+    elif name == "add_item":
+        _settable(change.item, f"{path}.item")
     try:
         values: dict[str, Any] = json_format.MessageToDict(
             change, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
         )
-    except ValueError as error:  # a number that JSON does not have
+    except (ValueError, json_format.Error) as error:  # a number that JSON does not have
         raise InputError(str(error), where=path) from None
     _finite(values, path)
-    if name == "take_over":
-        values.pop("turn_time", None)
-        if change.HasField("turn_time"):
-            values["turn_time_s"] = change.turn_time.seconds + change.turn_time.nanos / 1e9
+    values.pop("turn_time", None)
+    if turn_time_s is not None:
+        values["turn_time_s"] = turn_time_s
     if name == "add_item":
-        values["item"] = _item(change.item, values.get("item", {}), f"{path}.item")
+        values["item"] = _item(values.get("item", {}))
     return Change(InterventionKind[name.upper()], values)
 
 
-def _item(item: Any, values: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """Fields of a new item; numbers that are whole as such."""
+def _settable(item: types_pb2.Item, path: str) -> None:
+    """InputError for a field that a new item cannot have, and an attribute that is no number."""
     for field, _ in item.ListFields():
         if field.name not in ITEM_FIELDS:
             raise InputError(
                 "it cannot be set: a new item is there from the next round on",
                 where=f"{path}.{field.name}",
             )
+    for attribute, value in item.attributes.fields.items():
+        if value.HasField("number_value") and not math.isfinite(value.number_value):
+            raise InputError("it is no number", where=f"{path}.attributes.{attribute}")
+
+
+def _item(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a new item; numbers that are whole as such."""
     made = {name: values[name] for name in ITEM_FIELDS if name in values}
     made["attributes"] = {
         name: int(value) if isinstance(value, float) and value.is_integer() else value

@@ -10,6 +10,7 @@ from recarena.server.network import MOST_KINDS
 from recarena.server.population import PROFILE_FIELDS, TRAIT_BOUNDS
 from recarena.server.steering.fields import MANY_LINES, Fields, nearest
 from recarena.server.steering.prospect import Prospect, Steered
+from recarena.server.steering.turning import STRANGER_BECOMES
 from recarena.server.types import NOBODY, NOTHING, InterventionKind, unique_ids
 
 Found = tuple[int, int, dict[str, Any]]
@@ -86,16 +87,18 @@ def _pair(fields: Fields, prospect: Prospect) -> tuple[int, int]:
 
 def _set_relation(fields: Fields, prospect: Prospect) -> Found:
     user, other = _pair(fields, prospect)
-    kind = fields.text("kind", 64)
-    if kind and kind not in prospect.kinds() and len(prospect.kinds()) >= MOST_KINDS:
+    kind, both_ways = fields.text("kind", 64), fields.flag("both_ways")
+    there = prospect.tied(user, other) and (not both_ways or prospect.tied(other, user))
+    made = kind or ("" if there else STRANGER_BECOMES)
+    if made and made not in prospect.kinds() and len(prospect.kinds()) >= MOST_KINDS:
         kinds = sorted(prospect.kinds())
         raise fields.wrong("kind", f"{len(kinds)} kinds of ties are all there can be",
-                           nearest(kind, kinds))  # fmt: skip
+                           nearest(made, kinds))  # fmt: skip
     return user, NOTHING, {
         "other_user_id": prospect.world.population.user_ids[other],
         "kind": kind,
         "closeness": fields.number("closeness", 0, 1, 0.0),
-        "both_ways": fields.flag("both_ways"),
+        "both_ways": both_ways,
     }  # fmt: skip
 
 

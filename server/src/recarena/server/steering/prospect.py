@@ -9,6 +9,7 @@ from recarena.server.catalog import Catalog
 from recarena.server.interventions import Intervention
 from recarena.server.network import Network
 from recarena.server.population import Population
+from recarena.server.steering.turning import STRANGER_BECOMES
 from recarena.server.types import Bools, InterventionKind
 
 
@@ -47,10 +48,10 @@ class Prospect:
             case InterventionKind.SET_RELATION | InterventionKind.REMOVE_RELATION:
                 other = self.world.population.number_of[one.values["other_user_id"]]
                 there = one.kind is InterventionKind.SET_RELATION
-                self._ties[one.user, other] = there
-                if one.values["both_ways"]:
-                    self._ties[other, one.user] = there
-                self._kinds.add(one.values.get("kind") or next(iter(self._kinds)))
+                pairs = [(one.user, other), (other, one.user)][: 1 + one.values["both_ways"]]
+                if there and (one.values["kind"] or not all(self.tied(*pair) for pair in pairs)):
+                    self._kinds.add(one.values["kind"] or STRANGER_BECOMES)
+                self._ties |= dict.fromkeys(pairs, there)
             case InterventionKind.TAKE_OVER:
                 self._by_person[one.user] = True
             case InterventionKind.HAND_BACK:

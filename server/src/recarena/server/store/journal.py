@@ -17,7 +17,7 @@ from typing import Any
 from recarena.server.errors import InputError
 from recarena.server.interventions import Change, Intervention
 from recarena.server.store.files import sync_path
-from recarena.server.types import InterventionKind
+from recarena.server.types import NOTHING, InterventionKind
 
 FILE = "interventions.jsonl"
 _ABOVE = ("user_id", "item_id")
@@ -52,7 +52,7 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         """Reads it. A last line that a power cut tore is passed over, and dropped with the next
-        entry. InputError for any other line that is no entry."""
+        entry. InputError for any other line that is no entry, or does not come next."""
         self.path = folder / FILE
         self.entries: list[Entry] = []
         """By number."""
@@ -61,17 +61,34 @@ class Journal:
         data = self.path.read_bytes() if self.path.exists() else b""
         whole = data.rfind(b"\n") + 1
         for at, line in enumerate(data[:whole].splitlines(), 1):
-            self.entries.append(self._read(at, line))
+            entry = self._read(at, line)
+            if self.entries and entry.number <= self.entries[-1].number:
+                raise self._broken(f"line {at} has number {entry.number} after a higher one")
+            self.entries.append(entry)
         self._size = whole
 
     def _read(self, at: int, line: bytes) -> Entry:
         try:
             return _entry(json.loads(line))
-        except (ValueError, KeyError, TypeError):
-            raise InputError(
-                f"line {at} is no intervention", where=str(self.path),
-                remedy="Restore the file from a copy",
-            ) from None  # fmt: skip
+        except (ValueError, KeyError, TypeError, OverflowError):
+            raise self._broken(f"line {at} is no intervention") from None
+
+    def _broken(self, problem: str) -> InputError:
+        return InputError(problem, where=str(self.path), remedy="Restore the file from a copy")
+
+    def check(self, taken_up: int, user_ids: Sequence[str], items: int) -> None:
+        """InputError for entries that are not of a run with these users and so many items, or where
+        one is missing that is to follow the last that was taken up."""
+        number = taken_up
+        for one in self.above(taken_up):
+            number, about = number + 1, one.change.values.get("user_id")
+            items += one.change.kind is InterventionKind.ADD_ITEM
+            if one.number != number:
+                raise self._broken(f"intervention {number} is missing")
+            whose = user_ids[one.user] if 0 <= one.user < len(user_ids) else None
+            is_known = about == whose or (about == "" and whose is not None)
+            if not (is_known and NOTHING <= one.item < items):
+                raise self._broken(f"intervention {number} is one of another run")
 
     def append(self, *entries: Entry) -> None:
         """Returns when they have reached the disk."""
