@@ -11,6 +11,7 @@ import { drawPeople, isNear, label, makeRoom, radiusOf } from "./people.js";
 import { makeFaces, makeLabels, paintDots, paintGlyphs, paintSparks, readPalette } from "./palette.js";
 
 const SETTLED = 140; // ms without a move after which the ground is painted anew
+const FINGER = 22; // CSS pixels that a finger may be off
 const SLOW = 21; // mean ms a frame past which one pixel is drawn for each CSS pixel
 
 function layer(host, name) {
@@ -113,9 +114,10 @@ export function makeGraph(host, on) {
       top.beginPath();
       for (let i = model.start[user]; i < model.start[user + 1]; i++) {
         if ((model.closeness[model.via[i]] > 0.5) !== (wide === 1)) continue;
-        const other = model.near[i];
-        top.moveTo(model.x[user] * kx + ox, model.y[user] * kx + oy);
-        top.lineTo(model.x[other] * kx + ox, model.y[other] * kx + oy);
+        const other = model.near[i], dx = (model.x[other] - model.x[user]) * kx, dy = (model.y[other] - model.y[user]) * kx;
+        const cut = radius / Math.max(2 * radius, Math.hypot(dx, dy)); // faces are not crossed out
+        top.moveTo(model.x[user] * kx + ox + dx * cut, model.y[user] * kx + oy + dy * cut);
+        top.lineTo(model.x[other] * kx + ox - dx * cut, model.y[other] * kx + oy - dy * cut);
       }
       top.lineWidth = (wide ? 2 : 1) * ratio;
       top.stroke();
@@ -161,8 +163,8 @@ export function makeGraph(host, on) {
     wake();
   }
 
-  const hit = (px, py) => (view.model
-    ? nearest(view.model, camera.worldX(px), camera.worldY(py), Math.max(10, radiusOf(view.model, camera) * 1.3) / camera.k) : -1);
+  const hit = (px, py, slack = 10) => (view.model
+    ? nearest(view.model, camera.worldX(px), camera.worldY(py), Math.max(slack, radiusOf(view.model, camera) * 1.3) / camera.k) : -1);
   const setHover = (user) => {
     if (user === hover) return;
     hover = user;
@@ -175,7 +177,7 @@ export function makeGraph(host, on) {
     zoom: (factor, x, y) => { camera.zoom(factor, x, y); moved(); },
     hover: (x, y) => setHover(hit(x, y)),
     leave: () => setHover(-1),
-    click: (x, y) => on.select(hit(x, y)),
+    click: (x, y, finger) => on.select(hit(x, y, finger ? FINGER : undefined)),
     open: (x, y) => { const user = hit(x, y); if (user >= 0) on.open(user); },
     key,
   });

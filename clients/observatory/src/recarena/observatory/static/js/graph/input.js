@@ -5,7 +5,7 @@ const CLICK = 5; // CSS pixels that a press may move and still be a click
 /**
  * @param {HTMLElement} host
  * @param {{pan: (dx: number, dy: number) => void, zoom: (f: number, x: number, y: number) => void, hover: (x: number, y: number) => void,
- *   leave: () => void, click: (x: number, y: number) => void, open: (x: number, y: number) => void, key: (e: KeyboardEvent) => boolean}} on
+ *   leave: () => void, click: (x: number, y: number, finger: boolean) => void, open: (x: number, y: number) => void, key: (e: KeyboardEvent) => boolean}} on
  * @returns {() => void} ends it
  */
 export function listen(host, on) {
@@ -45,7 +45,7 @@ export function listen(host, on) {
     pointerup(e) {
       if (!down.delete(e.pointerId)) return;
       const at = place(e);
-      if (moved <= CLICK && down.size === 0) on.click(at.x, at.y);
+      if (moved <= CLICK && down.size === 0) on.click(at.x, at.y, e.pointerType === "touch");
     },
     pointercancel(e) {
       down.delete(e.pointerId);

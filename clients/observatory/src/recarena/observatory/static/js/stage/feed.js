@@ -25,6 +25,7 @@ export function Feed({ store, only, chosen }) {
   const replayed = useStore(store, (s) => s.shownFeed);
   const world = useStore(store, (s) => s.world);
   const running = useStore(store, (s) => s.run?.state === "running");
+  const ended = useStore(store, (s) => s.run?.state === "succeeded" || s.run?.state === "stopped");
   const leftOut = useStore(store, (s) => s.leftOut);
   const [held, setHeld] = useState(null);
   const source = at === null ? live : replayed;
@@ -38,7 +39,7 @@ export function Feed({ store, only, chosen }) {
   const free = () => { if (!box.current?.contains(document.activeElement)) setHeld(null); };
   const what = [only ? ACTIONS[actionCode(only)].word.toLowerCase() : "", chosen ? "one user" : ""].filter(Boolean).join(", ");
   return html`<section class="panel stage-feed" aria-label="Feed of the round" onMouseEnter=${hold} onMouseLeave=${() => setHeld(null)}>
-    <div class="panel-head"><h2 class="panel-title">${at === null ? "Now" : `Round ${at}`}</h2>${what ? html`<span class="muted small">${what}</span>` : null}
+    <div class="panel-head"><h2 class="panel-title">${at !== null ? `Round ${at}` : ended ? "Newest" : "Now"}</h2>${what ? html`<span class="muted small">${what}</span>` : null}
       <span class="feed-note muted small">${waiting ? "held while you read" : at === null && leftOut && running ? `and ${number(leftOut)} more events` : ""}</span></div>
     ${lines.length ? html`<ol class="feed-list" ref=${box} tabIndex="0" aria-label="Lines, newest first" onFocusCapture=${hold} onBlurCapture=${() => setTimeout(free, 0)}>
       ${lines.map((l, i) => html`<${Line} key=${`${l.round} ${l.user} ${l.action} ${l.text.length}`} line=${l} run=${store.id} at=${at ?? null} world=${world} index=${i} />`)}</ol>`

@@ -23,7 +23,8 @@ function since(interventions, at) {
   const changes = interventions.filter((i) => OF_WORLD.has(i.kind) && i.applied !== false && i.round > at);
   if (!changes.length) return "";
   const rounds = [...new Set(changes.map((i) => i.round))].sort((a, b) => a - b);
-  return ` Users and ties are shown as they are now: ${count(changes.length, "change")} since, ${rounds.length > 1 ? `in rounds ${rounds[0]} to ${rounds.at(-1)}` : `in round ${rounds[0]}`}.`;
+  return ` Users and ties are shown as they are now: ${count(changes.length, "change")} since, ${
+    rounds.length === 1 ? `in round ${rounds[0]}` : `in rounds ${rounds[0]} ${rounds.length === 2 ? "and" : "to"} ${rounds.at(-1)}`}.`;
 }
 
 /** @param {{store: object}} props */

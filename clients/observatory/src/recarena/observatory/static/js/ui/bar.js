@@ -120,7 +120,7 @@ function LinkBadge({ store }) {
   if (link === "bundle") return html`<${Badge} mark="▣" kind="link-bundle">Bundle<//>`;
   if (link === "offline" || !server.reachable) return html`<${Badge} mark="⊘" kind="link-offline" title=${server.message}>Offline<//>`;
   if (link === "connecting") return html`<${Badge} mark="◌" kind="link-connecting">Connecting<//>`;
-  return html`<${Badge} mark="●" kind="link-live">${ended ? "Connected" : "Live"}<//>`;
+  return html`<${Badge} mark="●" kind="link-live" title="The page is told of every round as it comes"><span class="link-word">${ended ? "Connected" : "Live"}</span><//>`;
 }
 
 const TABS = [["stage", "Stage"], ["arms", "Arms"], ["events", "Events"]];

@@ -29,6 +29,9 @@ export function Dialog({ title, onClose, wide = false, children }) {
     <div class="dialog-body">${children}</div></dialog>`;
 }
 
+/** "intervention.set_relation.other_user_id" -> "other user id". @param {string} path */
+const fieldName = (path) => path.split(".").at(-1).replaceAll("_", " ");
+
 /**
  * A dialog with a form. `submit` gives a promise: resolved closes the dialog; an ApiError is shown, at its field where it names one.
  * @param {{title: string, action: string, danger?: boolean, wide?: boolean, onClose: () => void,
@@ -53,7 +56,7 @@ export function FormDialog({ title, action, danger = false, wide = false, onClos
   };
   return html`<${Dialog} title=${title} onClose=${onClose} wide=${wide}><form class="form" onSubmit=${send}>
     ${children}
-    ${error ? html`<p class="form-error" role="alert">${error.field ? html`<b>${error.field}: </b>` : null}${error.text ?? String(error)}</p>` : null}
+    ${error ? html`<p class="form-error" role="alert">${error.field ? html`<b>${fieldName(error.field)}: </b>` : null}${error.text ?? String(error)}</p>` : null}
     <div class="form-buttons"><button type="button" class="button" onClick=${onClose}>Cancel</button>
       <button type="submit" class=${`button ${danger ? "danger" : "primary"}`} disabled=${busy}>${busy ? "Sending…" : action}</button></div>
   </form><//>`;
