@@ -129,6 +129,13 @@ async def test_standings_of_an_earlier_round_are_those_of_the_rounds_up_to_it(pl
     assert early["series"][name][arm["arm_id"]] == latest["series"][name][arm["arm_id"]][:3]
 
 
+async def test_how_recommenders_fared_stays_when_the_run_is_over(played):
+    for arm in (await played.get("arms"))["arms"]:
+        assert arm["latency"]["p95_ms"] >= arm["latency"]["p50_ms"] > 0
+        assert arm["faults"] == {"violations": 0, "rejected": 0, "late": 0, "fallback": 0}
+        assert arm["connected"] is False
+
+
 async def test_pages_of_events_go_through_the_log_once_newest_first(played):
     seen: list[tuple[int, int]] = []
     query = "events?limit=200"

@@ -90,8 +90,24 @@ export function seriesRows(series, armIds) {
   return rows;
 }
 
-/** Arms in the order of their ranks, those without one last, as groups of arms that are tied. */
-export function byRank(arms) {
-  const rankOf = (arm) => arm.rank ?? Infinity;
-  return [...arms].sort((a, b) => rankOf(a) - rankOf(b) || a.arm_id.localeCompare(b.arm_id));
+/**
+ * Arms in the order of their ranks, those of a rank by the value of a metric: the best first, those without one last. Where
+ * the ranks are of another metric the values alone count.
+ * @param {object[]} arms @param {{name: string, better: string}} metric @param {boolean} ranked whether the ranks are of it
+ */
+export function byRank(arms, metric, ranked) {
+  const rankOf = (arm) => (ranked ? arm.rank || Infinity : 0);
+  const sign = metric.better === "lower" ? 1 : -1;
+  const valueOf = (arm) => {
+    const value = arm.metrics[metric.name]?.value;
+    return Number.isFinite(value) ? sign * value : Infinity;
+  };
+  const less = (a, b) => (a === b ? 0 : a < b ? -1 : 1);
+  return [...arms].sort((a, b) =>
+    less(rankOf(a), rankOf(b)) || less(valueOf(a), valueOf(b)) || a.arm_id.localeCompare(b.arm_id));
+}
+
+/** "1 violation", "2 violations"; other faults are called the same however many there are. */
+export function faultWords(name, n) {
+  return n === 1 && name === "violations" ? "violation" : name;
 }

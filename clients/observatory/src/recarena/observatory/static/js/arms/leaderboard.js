@@ -3,7 +3,7 @@
 import { html } from "../../vendor/htm-preact-standalone.js";
 import { number } from "../ui/format.js";
 import { Badge } from "../ui/parts.js";
-import { axisOf, byRank } from "./axis.js";
+import { axisOf, byRank, faultWords } from "./axis.js";
 import { AxisHead, IntervalBar, Measure } from "./measure.js";
 
 const FAULTS = [
@@ -51,7 +51,7 @@ function Row({ arm, metric, axis, groupStart, ranked }) {
  */
 export function Leaderboard({ board, metric }) {
   const ranked = metric.name === board.primary;
-  const arms = byRank(board.arms);
+  const arms = byRank(board.arms, metric, ranked);
   const axis = axisOf(arms.map((arm) => arm.metrics[metric.name]));
   const better = { higher: "more is better", lower: "less is better" }[metric.better] ?? "";
   return html`
