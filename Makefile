@@ -52,6 +52,10 @@ $(STAMP): requirements.lock pyproject.toml $(PYPROJECTS)
 demo: setup ## Watch recommenders compete for simulated users: no key, no network, no download
 	@$(BIN)/recarena demo $(ARGS)
 
+.PHONY: watch
+watch: setup ## Watch one run of the demo on a page in the browser, until Ctrl-C
+	@$(BIN)/recarena demo --watch $(ARGS)
+
 .PHONY: demo-languages
 demo-languages: setup ## The same recommender in Python, TypeScript, Go and Java compete in one world
 	@$(BIN)/python clients/demo_languages.py $(ARGS)
@@ -127,6 +131,10 @@ protos-release: setup ## Take the protos as released: later ones may not break t
 .PHONY: bench
 bench: setup ## Measure speed (ARGS goes to bench/run.py)
 	@$(BIN)/python bench/run.py $(ARGS)
+
+.PHONY: observatory-screenshot
+observatory-screenshot: setup ## Make the README's picture of the observatory again (needs Chromium)
+	@$(BIN)/python docs/observatory_pictures.py $(ARGS)
 
 .PHONY: soak
 soak: setup ## Play under fire for ten minutes, then count everything (ARGS="--minutes 60")
