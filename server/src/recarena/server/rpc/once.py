@@ -1,4 +1,4 @@
-"""Calls that change something: one after another but for those in haste, each request_id once."""
+"""Calls that change something: one after another, and each request_id once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Changing(Protocol):
 
 
 class Once:
-    """The changing calls of a server, whichever service they belong to."""
+    """The changing calls of a service. What takes long in another holds nobody up."""
 
     def __init__(self) -> None:
         self._answered: OrderedDict[tuple[str, str], object] = OrderedDict()
@@ -39,27 +39,13 @@ class Once:
         try:
             async with self._turn:
                 call = type(request).__name__, request.request_id
-                if call in self._answered:
+                if request.request_id and call in self._answered:
                     return cast("Reply", self._answered[call])
-                return self._remember(call, await work())
+                reply = await work()
+                if request.request_id:
+                    self._answered[call] = reply
+                    while len(self._answered) > REMEMBERED_REQUESTS:
+                        self._answered.popitem(last=False)
+                return reply
         except RecArenaError as error:
             await refuse(context, error)
-
-    async def at_once(
-        self, request: Changing, context: Context, work: Callable[[], Reply]
-    ) -> Reply:
-        """The same for what takes no time, and has none: it waits for no other call."""
-        try:
-            call = type(request).__name__, request.request_id
-            if call in self._answered:
-                return cast("Reply", self._answered[call])
-            return self._remember(call, work())
-        except RecArenaError as error:
-            await refuse(context, error)
-
-    def _remember(self, call: tuple[str, str], reply: Reply) -> Reply:
-        if call[1]:
-            self._answered[call] = reply
-            while len(self._answered) > REMEMBERED_REQUESTS:
-                self._answered.popitem(last=False)
-        return reply

@@ -48,10 +48,10 @@ class SteeringService(simulation_steering_service_pb2_grpc.SimulationSteeringSer
     async def TakeTurn(self, request: pb.TakeTurnRequest, context: Context) -> pb.TakeTurnResponse:
         """See the contract."""
 
-        def take() -> pb.TakeTurnResponse:
+        async def take() -> pb.TakeTurnResponse:
             run = self._house.run(request.run_id)
             user = user_number(run, request.user_id)
             run.desk.decide(user, request.turn_id[:MAX_TURN_ID], choice_from(run, request.decision))
             return pb.TakeTurnResponse()
 
-        return await self._once.at_once(request, context, take)
+        return await self._once(request, context, take)
