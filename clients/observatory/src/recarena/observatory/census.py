@@ -34,14 +34,16 @@ class Census:
         """The next round."""
         kind = np.where((events.kind > 0) & (events.kind < KINDS), events.kind, 0).astype(np.int64)
         wrong = events.wrong()
-        self._of_arms.append(self._by_arm(events, kind, wrong))
+        of_arms = self._by_arm(events, kind, wrong)
         nobody = events.kind == Kind.INTERVENTION
         user = np.where(nobody, events.other, events.user)
         rows = np.flatnonzero(user >= 0)
         rows = rows[np.argsort(user[rows], kind="stable")]
         sizes = np.bincount(user[rows], minlength=len(self._arm_of))
+        marks = kind[rows] | np.where(wrong[rows], WRONG, 0)
+        self._of_arms.append(of_arms)
         self._sizes.append(sizes.astype(np.min_scalar_type(int(sizes.max(initial=0)))))
-        self._marks.append((kind[rows] | np.where(wrong[rows], WRONG, 0)).astype(np.uint8))
+        self._marks.append(marks.astype(np.uint8))
 
     def _by_arm(self, events: Columns, kind: Counts, wrong: Bools) -> NDArray[np.int64]:
         arm = np.where(events.user >= 0, self._arm_of[events.user], self._arms)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -33,6 +34,12 @@ ENDED_POLL_S = 0.5
 ENDED = (run_pb2.RUN_STATE_SUCCEEDED, run_pb2.RUN_STATE_FAILED, run_pb2.RUN_STATE_STOPPED)
 AGAIN_S = (0.2, 0.5, 1.0, 2.0)
 """Waits before the server is tried again; the last goes on."""
+ANEW_S = (0.5, 2.0, 10.0, 30.0)
+"""Waits before a channel that broke begins anew; the last goes on."""
+LASTED_S = 60.0
+"""Whoever broke after so long begins with the first wait again."""
+MISTAKEN = "the observatory made a mistake, which its terminal says; it begins anew"
+logger = logging.getLogger("recarena.observatory")
 
 
 class Channel:
@@ -50,6 +57,11 @@ class Channel:
         self._told_interventions: list[Json] = []
         self._feed = Feed(upstream)
         self._dirty = asyncio.Event()
+        self._asked = asyncio.Event()
+        """Somebody wants to know now what changed."""
+        self._broken = False
+        self._shown: tuple[Chronicle, int] | None = None
+        """What snapshots are of: what was published last, of whichever epoch."""
         self._snapshot: tuple[int, str] = (-1, "")
         self._version = 0
         self.changed = asyncio.Condition()
@@ -75,8 +87,8 @@ class Channel:
                 listener.offer(_interventions(chronicle, []), self.snapshot)
             else:
                 listener.begin_afresh(self.snapshot)
-        if not self._upstream.reachable:
-            listener.tell("server", server_message(self._upstream))
+        if self._broken or not self._upstream.reachable:
+            listener.tell("server", self._server_message())
         self._listeners.add(listener)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name=f"channel {self.run_id}")
@@ -92,24 +104,37 @@ class Channel:
     def tell_of_server(self) -> None:
         """Tells all pages whether the server is there."""
         for listener in self._listeners:
-            listener.tell("server", server_message(self._upstream))
+            listener.tell("server", self._server_message())
 
     def look(self) -> None:
         """Something was changed by way of this program: see what, soon."""
-        if self._task is not None:
-            self._looking = asyncio.create_task(self._look_now())
-
-    async def _look_now(self) -> None:
-        with suppress(Failure):
-            await self._look()
+        self._asked.set()
 
     # ------------------------------------------------------------------ following
 
     async def _run(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._follow())
-            group.create_task(self._publish_batches())
-            group.create_task(self._poll())
+        """Follows the run; a mistake of this program's is logged and told, and all begins anew."""
+        loop, attempt = asyncio.get_running_loop(), 0
+        while True:
+            began = loop.time()
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._follow())
+                    group.create_task(self._publish_batches())
+                    group.create_task(self._poll())
+            except Exception:
+                logger.exception("run %s cannot be followed; it is tried anew", self.run_id)
+            if loop.time() - began > LASTED_S:
+                attempt = 0
+            self._forget()
+            await asyncio.sleep(ANEW_S[min(attempt, len(ANEW_S) - 1)])
+            attempt += 1
+
+    def _forget(self) -> None:
+        """What is known may be wrong: with the next that is published all pages begin afresh."""
+        self._library.forget(self.run_id)
+        self._chronicle, self._published, self._broken = None, -1, True
+        self.tell_of_server()
 
     async def _follow(self) -> None:
         attempt = 0
@@ -165,7 +190,10 @@ class Channel:
 
     async def _poll(self) -> None:
         while True:
-            await asyncio.sleep(POLL_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_S):
+                    await self._asked.wait()
+            self._asked.clear()
             with suppress(Failure):
                 await self._look()
 
@@ -209,11 +237,14 @@ class Channel:
     def _publish(self, chronicle: Chronicle, upto: int, lines: list[Json], left_out: int) -> None:
         """Tells all of what is new, and awaits nothing: who joins does so before or after."""
         before, self._version = self._published, self._version + 1
-        self._published = upto
+        self._published, self._shown = upto, (chronicle, upto)
         run = chronicle.run_json() | {"round": upto}
         if before < 0:
             for listener in self._listeners:
                 listener.begin_afresh(self.snapshot)
+            if self._broken:
+                self._broken = False
+                self.tell_of_server()
         else:
             if upto > before:
                 self._offer_all(self._rounds(chronicle, before, lines, left_out))
@@ -237,8 +268,8 @@ class Channel:
         return self._snapshot[1]
 
     def _encoded_snapshot(self) -> str:
-        chronicle, round = self._chronicle, self._published
-        assert chronicle is not None
+        assert self._shown is not None
+        chronicle, round = self._shown
         run = chronicle.run_json() | {"round": round}
         return text_of({
             "type": "snapshot",
@@ -268,6 +299,14 @@ class Channel:
         for listener in self._listeners:
             listener.tell(message["type"], text_of(message))
 
+    def _server_message(self) -> str:
+        away = (
+            f"the RecArena server at {self._upstream.address} cannot be reached; it is tried again"
+        )
+        if self._upstream.reachable:
+            away = MISTAKEN if self._broken else ""
+        return text_of({"type": "server", "reachable": not away, "message": away})
+
     @property
     def state(self) -> str:
         """Of the run, as last told; empty before that."""
@@ -292,16 +331,6 @@ async def _left_out(chronicle: Chronicle, rounds: range, lines: list[Json]) -> i
         spoken = np.isin(events.user, users) & ~np.isin(events.kind, quiet)
         left -= int(spoken.sum())
     return left
-
-
-def server_message(upstream: Upstream) -> str:
-    """The `server` message."""
-    away = f"the RecArena server at {upstream.address} cannot be reached; it is tried again"
-    return text_of({
-        "type": "server",
-        "reachable": upstream.reachable,
-        "message": "" if upstream.reachable else away,
-    })  # fmt: skip
 
 
 def text_of(message: dict[str, Any]) -> str:

@@ -152,11 +152,14 @@ class Chronicle:
             raise Failure(502, "DATA_LOSS", f"round {number}: {error}") from None
         users = len(self.roster)
         watched = self._watches[-1] + frames.watches_of(events, users)
-        self._actions.append(frames.actions_of(events, users))
+        actions = frames.actions_of(events, users)
+        told = round_json(log.summary, int((events.kind == Kind.SEARCH).sum()))
+        # Nothing can go wrong any more once something is taken up.
+        self.census.add(events)
+        self._actions.append(actions)
         self._watches.append(np.minimum(watched, frames.MOST_WATCHES).astype(np.uint16))
         self.people.append(tuple(log.people))
-        self.census.add(events)
-        self.rounds.append(round_json(log.summary, int((events.kind == Kind.SEARCH).sum())))
+        self.rounds.append(told)
         self._keep(number, events)
         return events
 

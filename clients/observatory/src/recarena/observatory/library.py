@@ -38,6 +38,10 @@ class Library:
                 self._turns.pop(gone, None)
             return made
 
+    def forget(self, run_id: str) -> None:
+        """Lets go of a chronicle: whoever asks next reads the run again."""
+        self._held.pop(run_id, None)
+
     async def read(self, run_id: str) -> Chronicle:
         """The same, with all rounds that are committed. Failure."""
         chronicle = await self.opened(run_id)
