@@ -11,7 +11,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import BadRequest
 from google.rpc.status_pb2 import Status
 
-from recarena.server.rpc import limits
+from recarena.server.rpc import feedback_codec, limits
 from recarena.server.types import EventKind, Outcome
 from recarena.v1.session_pb2 import CatalogReady, Drain, RoundReady
 from support.arena import PATIENCE, WORLD, begin, finished, log_of, settings, settled
@@ -84,6 +84,34 @@ async def test_another_run_of_the_same_world_keeps_its_catalogue(server, client)
             await client.take_catalog(await client.receive("catalog_changed"))
             await telling
         assert not any(i.withdrawn for i in await other.read_catalog(registered.catalog_version))
+
+
+async def test_a_version_stays_for_recommenders_who_are_still_to_come(server, client):
+    run = await after_one_round(server, client, settings("raw"))
+    items = client.items
+    await begin(server, settings("other"), run_id="other")
+    for number in (0, 1, 2):
+        telling = change(run, withdrawn=(number,))
+        await client.take_catalog(await client.receive("catalog_changed"))
+        await telling
+    async with another(server) as other:
+        registered = await other.join("other")
+        assert await other.read_catalog(registered.catalog_version) == items
+
+
+async def test_feedback_is_cut_for_the_longest_id_that_items_have_now(server, client, monkeypatch):
+    run = await after_one_round(server, client, settings("raw"))
+    cut, asked = feedback_codec.pages_per_rich_part, list[int]()
+
+    def pages_per_rich_part(page_size: int, user_bytes: int, item_bytes: int) -> int:
+        asked.append(item_bytes)
+        return cut(page_size, user_bytes, item_bytes)
+
+    monkeypatch.setattr(feedback_codec, "pages_per_rich_part", pages_per_rich_part)
+    telling = change(run, added=("é" * 64,))
+    await client.take_catalog(await client.receive("catalog_changed"))
+    await telling
+    assert asked == [128]
 
 
 async def test_changes_one_after_another_are_told_one_by_one(server, client):

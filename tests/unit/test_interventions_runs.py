@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
+import pyarrow.csv
+import pyarrow.parquet
 import pytest
 
 from recarena.server.datasets.generate import generate_world
@@ -19,6 +21,7 @@ from recarena.server.house import House, fork_run
 from recarena.server.interventions import Change, as_events, of_events
 from recarena.server.replaying import play_again
 from recarena.server.runs import Run
+from recarena.server.store.export import export_run
 from recarena.server.store.journal import FILE, Journal
 from recarena.server.store.run_folder import RunFolder
 from recarena.server.store.steered import interventions_of, world_after
@@ -338,3 +341,21 @@ async def test_readers_see_the_world_as_it_was_after_a_round(tmp_path):
     assert world_after(folder).population.names[3] == "Zoë"
     events, _ = next(folder.rounds(5, 5))
     assert (events.kind == EventKind.INTERVENTION).sum() == 2
+
+
+@pytest.mark.parametrize("format", ["csv", "parquet"])
+async def test_an_export_says_what_changed_but_for_what_recommenders_may_not_know(tmp_path, format):
+    await uninterrupted(tmp_path / "run")
+    folder = RunFolder.open(tmp_path / "run")
+    export_run(folder, tmp_path / "out", format)
+    read = pyarrow.csv.read_csv if format == "csv" else pyarrow.parquet.read_table
+    rows = read(str(tmp_path / "out" / f"interventions.{format}")).to_pylist()
+    assert [row["kind"] for row in rows] == [
+        "add_item", "tell_user", "inject_post", "withdraw_item", "edit_profile",
+    ]  # fmt: skip
+    assert [row["round"] for row in rows] == [2, 2, 3, 5, 5]
+    changes = [json.loads(row["change"]) for row in rows]
+    assert changes[0]["item"]["item_id"] == "new"
+    assert changes[4]["name"] == "Zoë"
+    assert not any({"quality", "tastes", "traits"} & set(one) for one in changes)
+    assert not any("olga" in str(row) for row in rows)
