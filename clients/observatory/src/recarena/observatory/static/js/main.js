@@ -1,5 +1,5 @@
 // Starts the page: who looks, which screen, one store (and one socket) for the run that is shown.
-import { html, render, useEffect, useErrorBoundary, useState } from "../vendor/htm-preact-standalone.js";
+import { html, render, useEffect, useErrorBoundary, useRef, useState } from "../vendor/htm-preact-standalone.js";
 import { get } from "./api.js";
 import { current, href, onRoute, startRouter } from "./router.js";
 import Arms from "./screens/arms.js";
@@ -46,6 +46,12 @@ function App() {
     const of = route.user || route.run;
     document.title = `${of ? `${of} · ` : ""}${WORDS[route.screen]} · RecArena`;
   }, [route.screen, route.run, route.user]);
+  const place = `${route.screen} ${route.run} ${route.user}`, before = useRef(place);
+  useEffect(() => {
+    // What had the focus is gone with its screen: reading goes on where the new one begins.
+    if (before.current !== place && (!document.activeElement || document.activeElement === document.body)) document.getElementById("main")?.focus({ preventScroll: true });
+    before.current = place;
+  }, [place]);
   let page;
   if (error) page = html`<main><${Failed} title="The observatory cannot be shown" error=${error} again=${meet} /></main>`;
   else if (route.screen === "runs") page = html`<${Guard} key="runs"><${Runs} route=${route} /><//>`;

@@ -33,7 +33,8 @@ export function Waiting({ store, run, name, mayNot, coming }) {
   }, []);
   return html`
     <div class="empty waiting" role="status">
-      <p class="empty-title" ref=${title} tabindex="-1">${coming ? `You become ${name} in round ${coming.round}` : "Nothing to decide now"}</p>
+      <p class="empty-title" ref=${title} tabindex="-1">${coming
+        ? `${mayNot ? `A person becomes ${name}` : `You become ${name}`} in round ${coming.round}` : mayNot ? `A person plays ${name}` : "Nothing to decide now"}</p>
       <p class="empty-text">${WORDS[run.state] ?? ""}</p>
       <${Hint} store=${store} run=${run} mayNot=${mayNot} />
     </div>`;

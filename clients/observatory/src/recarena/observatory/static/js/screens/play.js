@@ -127,8 +127,8 @@ export default function Play({ store, route }) {
     <div class="screen play-screen">
       <header class="person-head">
         <${Avatar} user=${user} size=${48} />
-        <div class="person-who"><h2>${active ? `You are ${name}` : name}</h2>
-          <p class="person-facts">${active ? html`<${PersonBadge} title="What you do is labelled as a person’s" /> <span class="muted">labelled as a person’s everywhere, left out of the metrics unless asked for</span>`
+        <div class="person-who"><h2>${active && !mayNot ? `You are ${name}` : name}</h2>
+          <p class="person-facts">${active ? html`<${PersonBadge} title="What you do is labelled as a person’s" /> <span class="muted">${mayNot ? "played by a person: " : ""}labelled as a person’s everywhere, left out of the metrics unless asked for</span>`
             : html`<span class="muted">${count(run.round, "round")} ${run.round === 1 ? "is" : "are"} committed</span>`}</p></div>
         <div class="person-actions">
           ${active && giving && html`<span class="muted">handed back in round ${giving.round}</span>`}

@@ -14,7 +14,7 @@ const ORDER = ["watching", "searching", "talking", "chatting", "posting", "brows
 export function Counts({ store, only }) {
   const counts = useThrottled(useStore(store, (s) => s.shown?.counts ?? null), 200);
   return html`<div class="counts" role="group" aria-label="What users do in this round; press one to light them up">${ORDER.map((name) => {
-    const word = ACTIONS.find((a) => a.name === name).word, n = counts?.[name] ?? 0;
+    const word = ACTIONS.find((a) => a.name === name).word, n = counts ? counts[name] ?? 0 : null;
     return html`<${Chip} key=${name} on=${only === name} title=${`Light up users who are ${word.toLowerCase()}`}
       onClick=${() => setQuery({ action: only === name ? null : name })}><${Glyph} action=${name} /><span class="count-word">${word}</span><b data-count=${name}>${number(n)}</b><//>`;
   })}</div>`;
