@@ -152,7 +152,8 @@ def findings(page: Any, exclude: Sequence[str] = ()) -> list[str]:
     """What axe finds wrong, a line each."""
     page.evaluate(AXE.read_text("utf-8"))
     result = page.evaluate(
-        """async exclude => await axe.run({exclude}, {resultTypes: ['violations'], preload: false})""",
+        """async exclude =>
+          await axe.run({exclude}, {resultTypes: ['violations'], preload: false})""",
         [[one] for one in exclude],
     )
     return [
