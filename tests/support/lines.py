@@ -20,7 +20,7 @@ from recarena.server.config import Settings
 from recarena.server.house import House
 from recarena.server.rpc.audit import Audit
 from recarena.server.rpc.lobby import Lobby
-from recarena.server.rpc.recommenders import RecommenderService
+from recarena.server.rpc.recommenders import RecommenderService, item_message
 from recarena.server.rpc.server import LobbyDoor
 from recarena.server.runs import Run
 from recarena.v1.recommender_service_pb2 import ConnectRequest, ConnectResponse
@@ -140,6 +140,7 @@ class Line(RawClient):
 
     async def load_catalog(self) -> None:
         catalog = self._service._catalogs[self.registered.catalog_version]
+        self.items = [item_message(catalog, number) for number in range(len(catalog))]
         self.item_ids = list(catalog.item_ids)
 
 
