@@ -11,6 +11,7 @@
 
 const bundle = () => Boolean(window.RECARENA_BUNDLE);
 const listeners = new Set();
+let guard = null;
 
 /** @returns {{path: string, query: Object<string,string>}} */
 function here() {
@@ -87,14 +88,27 @@ export function onRoute(listener) {
   return () => listeners.delete(listener);
 }
 
+/**
+ * Asks before back and forward are followed. `f` is called when the address has changed already; true: it has dealt with that.
+ * @param {() => boolean} f @returns {() => void} ends it
+ */
+export function guardBack(f) {
+  guard = f;
+  return () => { if (guard === f) guard = null; };
+}
+
+function moved() {
+  if (!guard?.()) tell();
+}
+
 function tell() {
   for (const listener of [...listeners]) listener();
 }
 
 /** Follows back, forward and every plain click on a link of the page's own. */
 export function startRouter() {
-  window.addEventListener("popstate", tell);
-  if (bundle()) window.addEventListener("hashchange", tell);
+  window.addEventListener("popstate", moved);
+  if (bundle()) window.addEventListener("hashchange", moved);
   document.addEventListener("click", (event) => {
     const link = event.target instanceof Element ? event.target.closest("a[href]") : null;
     if (!link || event.defaultPrevented || event.button !== 0 || link.target || link.hasAttribute("download")) return;

@@ -1,7 +1,7 @@
 // Leaving the page while somebody is played: a warning, and the ways to do it.
 
 import { html, useEffect, useRef, useState } from "../../vendor/htm-preact-standalone.js";
-import { go } from "../router.js";
+import { go, guardBack } from "../router.js";
 import { Dialog } from "../ui/dialog.js";
 
 /** The link that a plain click would follow away from here, or null. */
@@ -30,22 +30,21 @@ export function Leaving({ name, active, onHandBack }) {
       setTarget({ leave: () => go(to) });
     };
     // The browser has gone back by the time it says so: the page's place is put on top again.
-    const moved = (event) => {
-      if (free.current || location.pathname === pathname) return;
-      event.stopImmediatePropagation();
+    const endGuard = guardBack(() => {
+      if (free.current || location.pathname === pathname) return false;
       history.pushState(null, "", here);
       setTarget({ leave: () => history.back() });
-    };
+      return true;
+    });
     const unloading = (event) => {
       event.preventDefault();
       event.returnValue = "";
     };
     document.addEventListener("click", clicked, true);
-    window.addEventListener("popstate", moved, true);
     window.addEventListener("beforeunload", unloading);
     return () => {
       document.removeEventListener("click", clicked, true);
-      window.removeEventListener("popstate", moved, true);
+      endGuard();
       window.removeEventListener("beforeunload", unloading);
     };
   }, [active]);
