@@ -26,6 +26,7 @@ class Written:
     def __init__(self, folder: Path, ended: Ended, told: dict[str, Any]) -> None:
         self.folder, self.ended, self.told = folder, ended, told
         """`told`: what a page over the server is told, by path."""
+        self._files: dict[str, dict[str, Any]] = {}
         first, second = (folder / "data/manifest.js").read_text("utf-8").splitlines()
         self.about = json.loads(first.removeprefix("window.RECARENA_BUNDLE = ").rstrip(";"))
         self.always = json.loads(second.removeprefix("window.RECARENA_DATA = ").rstrip(";"))
@@ -36,6 +37,11 @@ class Written:
         return self.file(self.always["files"][path])[path]
 
     def file(self, name: str) -> dict[str, Any]:
+        if name not in self._files:
+            self._files[name] = self._read(name)
+        return self._files[name]
+
+    def _read(self, name: str) -> dict[str, Any]:
         text = (self.folder / name).read_text("utf-8")
         start = "Object.assign(window.RECARENA_DATA, "
         assert text.startswith(start)

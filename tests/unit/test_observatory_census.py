@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 from starlette.datastructures import QueryParams
 
@@ -40,6 +40,7 @@ def events_of(seed: int, rows: int) -> Columns:
     )  # fmt: skip
 
 
+@settings(max_examples=30, deadline=None)
 @given(seed=some.integers(0, 2**32 - 1), sizes=some.lists(some.integers(0, 300), max_size=4))
 def test_counts_are_those_of_the_rows_that_a_filter_lets_through(seed: int, sizes: list[int]):
     census = Census(ARMS, ARM_OF)
