@@ -51,7 +51,7 @@ from support.observatory.programs import (  # noqa: E402
 PICTURE = ROOT / "docs" / "images" / "observatory.webp"
 MOST_BYTES = 300_000
 RECOMMENDERS = ("popular", "item-knn", "content")
-USERS, ROUNDS, SHOWN = 240, 200, 60
+USERS, ROUNDS, SHOWN = 200, 200, 60
 EDITED_AFTER = 40
 SCREENS = {
     "runs": "/", "stage": "/run/demo", "user": "/run/demo?u=u000007", "list": "/run/demo?view=list",
@@ -67,25 +67,28 @@ def main() -> int:
     parser.add_argument("--all", type=Path, metavar="FOLDER", help="every screen, into this folder")
     parser.add_argument("--out", type=Path, default=PICTURE, help="where the README's goes")
     given = parser.parse_args()
-    with played() as site, sync_playwright() as playwright:
+    with played() as (site, control, steer), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags())
         if given.all:
             given.all.mkdir(parents=True, exist_ok=True)
+            take_over(steer)
             every(browser, site, given.all)
         else:
-            one(browser, site, given.out)
+            one(browser, site, control, given.out)
         browser.close()
     return 0
 
 
-def one(browser: Any, site: Site, out: Path) -> None:
-    """The stage with a user selected."""
+def one(browser: Any, site: Site, control: Any, out: Path) -> None:
+    """The stage while a round comes in: faces, and words on their way."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    with looked_at(browser, site, SCREENS["user"], height=760) as page:
+    with looked_at(browser, site, SCREENS["stage"], height=760) as page:
         wait_round(page, SHOWN)
         page.locator("canvas").first.wait_for()
         page.wait_for_load_state("networkidle")
-        page.wait_for_timeout(3000)  # what moves comes to rest
+        control.StepRun(control_pb.StepRunRequest(run_id="demo", rounds=3))
+        wait_round(page, SHOWN + 3)
+        page.wait_for_timeout(700)  # words are under way
         session = page.context.new_cdp_session(page)
         taken = session.send("Page.captureScreenshot", {"format": "webp", "quality": 88})
         out.write_bytes(base64.b64decode(taken["data"]))
@@ -111,7 +114,7 @@ def every(browser: Any, site: Site, folder: Path) -> None:
 
 
 @contextmanager
-def played() -> Iterator[Site]:
+def played() -> Iterator[tuple[Site, Any, Any]]:
     """The observatory of a run that was played a while, changed and goes on."""
     with ExitStack() as stack:
         runs = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -135,11 +138,15 @@ def played() -> Iterator[Site]:
             steer.Intervene(asked)
         control.StepRun(control_pb.StepRunRequest(run_id="demo", rounds=SHOWN - EDITED_AFTER))
         until(control, "demo", SHOWN)
-        take = steering_pb2.TakeOver(user_id="u000007")
-        take.turn_time.seconds = 600
-        change = steering_pb2.Intervention(take_over=take)
-        steer.Intervene(steering.InterveneRequest(run_id="demo", intervention=change))
-        yield site
+        yield site, control, steer
+
+
+def take_over(steer: Any) -> None:
+    """A person plays a user from the next round on."""
+    take = steering_pb2.TakeOver(user_id="u000007")
+    take.turn_time.seconds = 600
+    change = steering_pb2.Intervention(take_over=take)
+    steer.Intervene(steering.InterveneRequest(run_id="demo", intervention=change))
 
 
 def changes() -> Iterator[steering_pb2.Intervention]:
