@@ -42,18 +42,19 @@ function Pending({ list }) {
 }
 
 const PANELS = { edit: "Edit profile", talk: "Talk", become: "Become" };
+const WHOM = { talk: (name) => `Talk to ${name}`, become: (name) => `Become ${name}` };
 
 function Buttons({ person, run, open, onOpen, mayNot, mayNotAsk }) {
   const wait = mayNot || undefined;
-  const button = (panel, words, off) => html`
+  const button = (panel, off) => html`
     <button type="button" class="button" aria-expanded=${String(open === panel)} disabled=${Boolean(off)} title=${off || undefined}
-      onClick=${() => onOpen(open === panel ? "" : panel)}>${words}</button>`;
+      aria-label=${WHOM[panel]?.(person.name)} onClick=${() => onOpen(open === panel ? "" : panel)}>${PANELS[panel]}</button>`;
   return html`
-    ${button("talk", `Talk to ${person.name}`, person.mind === "llm" ? mayNotAsk : wait)}
-    ${button("edit", PANELS.edit, wait)}
+    ${button("talk", person.mind === "llm" ? mayNotAsk : wait)}
+    ${button("edit", wait)}
     ${person.by_person
       ? html`<a class="button" href=${href("play", { run, user: person.user_id })}>Go on playing</a>`
-      : button("become", `Become ${person.name}`, wait)}`;
+      : button("become", wait)}`;
 }
 
 /** What a button opened. */

@@ -57,7 +57,7 @@ export function Banner({ store }) {
   }
   if (pending.length && at === null) {
     notes.push(html`<${Note} key="pending" kind="wait" mark="◆" word=${`${pending.length} CHANGE${pending.length > 1 ? "S" : ""}`}>${
-      pending.slice(-2).map((p) => p.text).join(" · ")} — takes effect when round ${pending[0].round || (run?.round ?? 0) + 1} begins.<//>`);
+      pending.slice(-2).map((p) => p.text.replace(/\.$/, "")).join(" · ")} – in effect when round ${pending[0].round || (run?.round ?? 0) + 1} begins.<//>`);
   }
   return html`<section class="banners" aria-label="Notices">${notes}<${Spoken} run=${run} at=${at} round=${shown?.round} /></section>`;
 }
