@@ -9,13 +9,15 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from recarena.server.addresses import address_of
 from recarena.server.cli.output import console, emit, say
 from recarena.server.cli.programs import Programs
 from recarena.server.cli.signals import stop_asked
 from recarena.server.cli.summary import RESUME, summary, summary_table
 from recarena.server.errors import Conflict
-from recarena.server.founding import RunState
+from recarena.server.founding import RunState, settings_of
 from recarena.server.llm.settings import Replay
+from recarena.server.mind_rules import MindRules
 from recarena.server.rpc.server import Server
 from recarena.server.runs import Run
 from recarena.server.store.run_folder import RunFolder
@@ -34,10 +36,21 @@ def play(path: Path, manner: Manner) -> int:
     return asyncio.run(_play(path, manner))
 
 
+def own_minds(path: Path, listen: str) -> MindRules:
+    """Whom those who reach the server of one run may ask: on loopback the models of that run, whose
+    key is theirs too; off loopback none."""
+    with RunFolder.open(path) as folder:
+        settings = settings_of(folder)
+    if settings.llm.provider is None or not address_of(listen, "--listen").is_loopback:
+        return MindRules()
+    urls = settings.llm.base_url, settings.memory.base_url
+    return MindRules(llm=True, urls=tuple(url for url in urls if url))
+
+
 async def _play(path: Path, manner: Manner) -> int:
     """Serves one run until it settles or is interrupted; the exit code."""
     stopped = stop_asked()
-    async with Server(path.parent, manner.listen) as server:
+    async with Server(path.parent, manner.listen, minds=own_minds(path, manner.listen)) as server:
         run = server.house.run(path.name)
         if run.state is RunState.SUCCEEDED:
             raise Conflict(f"{path} is finished: {run.round} of {run.settings.rounds} rounds")
