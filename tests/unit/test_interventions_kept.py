@@ -11,6 +11,7 @@ import pytest
 
 from recarena.server.errors import Conflict, InputError, RecArenaError, RunFailed, RunPaused
 from recarena.server.founding import RunState
+from recarena.server.house import fork_run
 from recarena.server.minds.person.turns import Choice, Doing, Turn
 from recarena.server.network import MOST_KINDS
 from recarena.server.replaying import play_again
@@ -90,6 +91,20 @@ async def test_items_are_told_though_the_round_was_given_up_before_anybody_knew_
         await plays(run)
     new = len(DATA.catalog)
     assert door.shelves[0].told == [[new, new + 1]]
+
+
+async def test_what_took_effect_after_a_round_does_not_wait_in_a_fork_at_it(tmp_path: Path):
+    async with opened(tmp_path / "run") as run:
+        run.intervene(added("new", GENRE))
+        await plays(run)
+        run.intervene(LEAVE_OUT)
+        await plays(run)
+        run.intervene(TOLD)
+        fork_run(run.folder, tmp_path / "fork", 1).close()
+    async with opened(tmp_path / "fork") as fork:
+        await plays(fork)
+        assert fork.world.round_of == {1: 1}
+        assert fork.data.catalog.available.all()
 
 
 # ------------------------------------------------------------------------------ calls repeated
@@ -199,6 +214,9 @@ async def test_a_journal_of_another_run_or_with_gaps_is_named(
     file.write_text("".join(json.dumps(one) + "\n" for one in whole[1:]))
     async with opened(tmp_path / "run") as run:
         assert [one.number for one in run.interventions()] == [2, 3, 4]
+    file.unlink()
+    async with opened(tmp_path / "run") as run:
+        assert run.intervene(TOLD).number == 2, "after the last that took effect"
     lines = broken(whole[1:])
     file.write_text("".join(json.dumps(one) + "\n" for one in lines))
     folder = RunFolder.open(tmp_path / "run")

@@ -27,7 +27,7 @@ from recarena.evaluation.metrics.users import (
 from recarena.evaluation.report.content import content_of
 from recarena.evaluation.runs.events import EventKind as Kind
 from recarena.evaluation.runs.run_log import RunLog
-from recarena.evaluation.runs.steering import Change, ChangeKind, Steering, remarks
+from recarena.evaluation.runs.steering import Change, ChangeKind, Steering, left_out, remarks
 from recarena.evaluation.runs.twins import twins
 from recarena.evaluation.stimuli.exposures import Exposures
 from recarena.evaluation.stimuli.past import Past
@@ -127,6 +127,18 @@ def test_user_metrics_are_those_of_the_rounds_that_users_lived_themselves():
     ]
     back = [(round, user) for round, user in might if (int(str(round)) + 1, user) in there]
     assert retention(log) == pytest.approx(len(back) / len(might))
+
+
+def test_user_rounds_that_people_played_are_missing_in_their_own_arm_alone(tmp_path: Path):
+    rows, arms = [*STEERED, *doings()], ["a"] * 6 + ["b"] * 6  # user 3 in one, 7 in the other
+    log = RunLog.open(write_run(tmp_path / "run", rows, arm_of_user=arms, rounds=ROUNDS))
+    assert left_out(log, "a").tolist() == [0, 1, 1, 1, 0]
+    assert left_out(log, "b").tolist() == [0, 0, 1, 0, 1]
+    assert left_out(log).tolist() == [0, 1, 2, 1, 1]
+    watched = [row["user"] for row in of_kind(counted(), Kind.WATCH)]
+    for arm, users, played in (("a", range(6), 3), ("b", range(6, 12), 2)):
+        watches = sum(user in users for user in watched)
+        assert watches_per_user_round(log, arm) == pytest.approx(watches / (6 * ROUNDS - played))
 
 
 def test_courses_over_the_rounds_leave_out_the_same():

@@ -22,9 +22,9 @@ from recarena.server.config import Settings, parse_settings
 from recarena.server.datasets.specs import open_world
 from recarena.server.datasets.world_data import WorldData
 from recarena.server.founding import RunState, create_run
-from recarena.server.interventions import of_events
+from recarena.server.interventions import Change, of_events
 from recarena.server.minds.person.desk import TurnOutcome
-from recarena.server.minds.person.turns import ActivityTurn, Choice, Turn
+from recarena.server.minds.person.turns import ActivityTurn, Choice, Doing, Said, Turn
 from recarena.server.replaying import play_again
 from recarena.server.runs import Run
 from recarena.server.store.export import export_run
@@ -203,6 +203,22 @@ async def test_a_pause_waits_for_the_round_and_a_stop_withdraws_the_turn(tmp_pat
     assert run.desk.state(ANN).open is None
     assert run.round == 0
     await run.close()
+
+
+@on_a_virtual_clock
+async def test_a_post_put_into_the_mouth_of_a_silent_person_is_not_the_persons_own(tmp_path: Path):
+    def silent(turn: Turn) -> Choice:
+        return Doing(EventKind.ENTER_SOCIAL) if isinstance(turn, ActivityTurn) else Said()
+
+    run = opened(tmp_path / "run")
+    take_over(run, ANN)
+    values = {"user_id": run.world.population.user_ids[ANN], "text": "Hm", "sentiment": 1.0}
+    run.intervene(Change(InterventionKind.INJECT_POST, values))
+    await play(run, silent)
+    mine = of_user(events_of(run.folder), ANN, 1)
+    assert mine.kind.tolist() == [EventKind.ENTER_SOCIAL, EventKind.POST]
+    await run.close()
+    assert await again(tmp_path / "run") == 4
 
 
 @hypothesis_settings(max_examples=4, deadline=None)
