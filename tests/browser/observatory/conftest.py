@@ -19,6 +19,8 @@ from support.observatory.programs import RECOMMENDER, Site, observatory, program
 from support.observatory.staged import ThreadedStaged
 
 HERE = Path(__file__).parent
+PATIENCE_S = 300
+"""For a test: browsers are slow where others use the machine too."""
 REASON = "there is no chromium to look at the page with"
 
 
@@ -26,6 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.skipif(not CHROMIUM, reason=REASON))
+            item.add_marker(pytest.mark.timeout(PATIENCE_S))
 
 
 @pytest.fixture(scope="session")
