@@ -139,7 +139,7 @@ def _rows(table: T, order: Order, **changed: Any) -> T:
     """The rows of all columns of a catalogue or population, in another order."""
     size = len(table)
     columns: dict[str, Any] = {}
-    for one in dataclasses.fields(table):
+    for one in (field for field in dataclasses.fields(table) if field.init):
         column: Any = getattr(table, one.name)
         if isinstance(column, list):
             columns[one.name] = [column[row] for row in order.tolist()]
