@@ -66,8 +66,10 @@ def test_the_oracle_reads_worlds_as_the_server_writes_them(tmp_path: Path):
 def test_the_oracle_refuses_another_world(tmp_path: Path):
     planted = Planted(users=20, items=30)
     folder = write_world(tmp_path / "world", planted)
-    with pytest.raises(ValueError, match="no item 'i30'"):
-        Oracle(folder).start(Planted(users=20, items=31).run_info())
+    catalog = planted.catalog()
+    others = [*catalog.items[:29], Item(item_id="other")]
+    with pytest.raises(ValueError, match="no item 'other'"):
+        Oracle(folder).start(info(type(catalog).of("v1", others), 20))
     with pytest.raises(ValueError, match="has 20 users, the run 21"):
         Oracle(folder).start(Planted(users=21, items=30).run_info())
     with pytest.raises(ValueError, match=r"no world folder, it has no items\.parquet"):
