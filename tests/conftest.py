@@ -13,12 +13,17 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from support import figures
 
 REQUIRE_ALL = os.environ.get("RECARENA_REQUIRE_ALL") == "1"
 LICENSED_DATA = "data:"
+
+# An example may take long where others use the machine too; a test as a whole has its own limit.
+hypothesis.settings.register_profile("on a shared machine", deadline=None)
+hypothesis.settings.load_profile("on a shared machine")
 
 
 @pytest.hookimpl(wrapper=True)
