@@ -50,7 +50,7 @@ export const app = makeStore({ me: null, error: null });
 export function whyNotSteer(me) {
   if (!me) return "Loading.";
   if (me.bundle) return "A bundle shows a run; it cannot change one.";
-  if (me.role !== "operator") return "You may watch, not change: the token that the observatory was given is an observer's.";
+  if (me.role !== "operator") return "This token may look only: the RecArena server lets an observer change nothing.";
   if (me.read_only) return "The observatory was started with --read-only.";
   return "";
 }
