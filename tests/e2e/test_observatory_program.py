@@ -11,7 +11,8 @@ from recarena.server.rpc.callers import Role
 from recarena.server.rpc.security import Security
 from recarena.server.rpc.server import Server
 from recarena.server.rpc.tls import Tls
-from support.callers import token
+from recarena.server.rpc.tokens import TokenFile
+from support.callers import id_of, token
 from support.certificates import Authority
 from support.commands import free_port, recarena, started
 from support.observatory.staged import Staged
@@ -119,6 +120,35 @@ async def test_a_server_that_wants_a_token_is_given_one_from_a_file(tmp_path):
         async with observatory(server.address, "--token-file", "d", cwd=tmp_path) as page:
             assert (await page.get("/api/me"))["role"] == "operator"
             assert (await page.command("any", "start")).status == 404
+
+
+async def test_a_token_that_is_refused_is_told_so_and_one_that_is_missing_is_asked_for(tmp_path):
+    tokens = tmp_path / "tokens.json"
+    revoked = token(tokens, Role.OPERATOR, "driver")
+    TokenFile(tokens).revoke(id_of(revoked))
+    unknown = token(tmp_path / "others.json", Role.OPERATOR, "driver")
+    async with Server(tmp_path / "runs", security=Security(tokens=tokens)) as server:
+        where = ("observatory", "--server", server.address)
+        for secret in (revoked, unknown):
+            (tmp_path / "t").write_text(secret)
+            line = (await recarena(*where, "--token-file", "t", cwd=tmp_path)).failed()
+            assert "was refused" in line
+            assert "unknown or revoked" in line
+            assert "recarena token new" in line
+        line = (await recarena(*where, cwd=tmp_path)).failed()
+        assert "wants to know who calls: give --token-file" in line
+        assert "recarena token new" in line
+
+
+@pytest.mark.parametrize("secret", ["ｆｕｌｌ", "rec\x1barena", "naïve"])
+async def test_a_token_that_cannot_be_one_is_said_in_one_line(tmp_path, monkeypatch, secret):
+    (tmp_path / "t").write_text(secret, "utf-8")
+    line = (await recarena("observatory", "--token-file", "t", cwd=tmp_path)).failed()
+    assert "--token-file: a token is made of plain letters" in line
+    monkeypatch.setenv("RECARENA_TOKEN", secret)
+    line = (await recarena("observatory", cwd=tmp_path)).failed()
+    assert "$RECARENA_TOKEN: a token is made of plain letters" in line
+    assert secret not in line
 
 
 async def test_tls_is_spoken_where_the_authority_is_trusted(tmp_path):

@@ -167,6 +167,12 @@ def _access(
             fail(f"--token-file: {token_file} cannot be read: {why}")
         if not token or any(c.isspace() for c in token):
             fail(f"--token-file: {token_file} does not hold one token in one line")
+    if not (token.isascii() and token.isprintable()):
+        fail(
+            f"{'--token-file' if token_file else f'${TOKEN}'}: a token is made of plain letters, "
+            "digits and signs, and this one has others in it. Give the one that recarena token "
+            f"new printed, with --token-file or ${TOKEN}"
+        )
     try:
         credentials = credentials_of(*files) if tls or any(files) else None
     except BadCredentials as error:

@@ -60,6 +60,7 @@ class Upstream:
 
     def __init__(self, access: Access) -> None:
         self.address = access.address
+        self._shows_token = bool(access.token)
         options = list(OPTIONS)
         if access.address.startswith(LOOPBACK):
             options.append(("grpc.enable_http_proxy", 0))
@@ -111,7 +112,8 @@ class Upstream:
                 metadata=self._metadata,
             )
         except grpc.aio.AioRpcError as error:
-            raise _hopeless(error, self.address) or failure_of(error) from None
+            hopeless = _hopeless(error, self.address, shows_token=self._shows_token)
+            raise hopeless or failure_of(error) from None
         self.may_change = await self._may_change()
 
     async def _may_change(self) -> bool:
@@ -153,17 +155,22 @@ class Upstream:
         await self._channel.close()
 
 
-def _hopeless(error: grpc.aio.AioRpcError, address: str) -> NotLetIn | None:
+def _hopeless(error: grpc.aio.AioRpcError, address: str, *, shows_token: bool) -> NotLetIn | None:
     code, text = error.code(), (error.details() or "").lower()
+    if code is grpc.StatusCode.UNAUTHENTICATED and shows_token and "certificate" not in text:
+        return NotLetIn(
+            f"the token of --token-file or RECARENA_TOKEN was refused by {address}: it is unknown "
+            "or revoked, or has run out. Give another (recarena token new)"
+        )
     if code is grpc.StatusCode.UNAUTHENTICATED:
         return NotLetIn(
             f"{address} wants to know who calls: give --token-file, or RECARENA_TOKEN, with a "
-            "token of an operator or observer that has not run out (recarena token create)"
+            "token of an operator or observer that has not run out (recarena token new)"
         )
     if code is grpc.StatusCode.PERMISSION_DENIED:
         return NotLetIn(
             f"{address} lets this token serve as a recommender only: give one of an operator or "
-            "observer (recarena token create)"
+            "observer (recarena token new)"
         )
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return NotLetIn(f"{address} is no RecArena server, or one of another version")
