@@ -126,3 +126,15 @@ def test_a_watched_demo_is_described_where_it_is_asked_for():
     )
     for option in ("--watch", "--pace", "--no-open"):
         assert option in helped.stdout
+
+
+def test_more_rounds_than_a_run_can_have_are_refused_with_the_range(tmp_path: Path):
+    done = subprocess.run(
+        [RECARENA, "demo", "--watch", "--no-open", "--rounds", "99999999999999"],
+        capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "COLUMNS": "200"},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "--rounds" in done.stderr
+    assert "less than or equal to 1000000" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())

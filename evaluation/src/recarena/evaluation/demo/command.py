@@ -21,13 +21,17 @@ if TYPE_CHECKING:
     from recarena.evaluation.runs.excerpt import Line
 
 ROUNDS, WATCHED_ROUNDS = 10, 1000
+MOST_ROUNDS = 1_000_000
 RECOMMENDERS = ("popular", "random", "item-knn", "ease", "content")
 
 
 def command(
     users: Annotated[int, typer.Option(min=1, help="Simulated users in each world.")] = 200,
     rounds: Annotated[
-        int | None, typer.Option(min=1, help="Rounds to play. Without it: 10; with --watch 1000.")
+        int | None,
+        typer.Option(
+            min=1, max=MOST_ROUNDS, help="Rounds to play. Without it: 10; with --watch 1000."
+        ),
     ] = None,
     worlds: Annotated[
         int, typer.Option(min=1, help="Worlds; each recommender plays a copy of each.")
