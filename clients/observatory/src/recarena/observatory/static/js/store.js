@@ -225,7 +225,9 @@ export function makeRunStore(id) {
       const got = at > 0 ? await get(runPath(id, `feed/${at}`)) : { lines: [] };
       if (!closed && mine === showing) set({ shownFeed: got.lines });
     } catch (error) {
-      if (!closed && mine === showing) toast(error.text ?? String(error), "error");
+      if (closed || mine !== showing) return;
+      if (error.status === 404 && at > (state().run?.round ?? 0)) return; // the shell goes to the newest then, and says so
+      toast(error.text ?? String(error), "error");
     }
   }
 
