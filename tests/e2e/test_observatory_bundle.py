@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from recarena.observatory.bundle import component
-from support.commands import Ended, recarena
+from support.commands import Ended, recarena, started
 from support.observatory.staged import Staged
 from support.observing import observatory
 
@@ -130,5 +131,48 @@ async def test_a_folder_that_is_not_empty_is_left_alone(tmp_path):
         assert [one.name for one in (tmp_path / "page").iterdir()] == ["mine.txt"]
         shutil.rmtree(tmp_path / "page")
         assert "nowhere" in (await recarena(*words, "nowhere", cwd=tmp_path)).failed()
+    finally:
+        await server.close()
+
+
+@pytest.mark.parametrize("there", [False, True])
+async def test_one_that_is_interrupted_leaves_nothing_and_can_be_written_again(tmp_path, there):
+    if there:
+        (tmp_path / "page").mkdir()
+    before = list(tmp_path.rglob("*"))
+    server = Staged(users=30, ties=80)
+    await server.open()
+    words = ("observatory", "--server", server.address, "--json", "--run", "finished")
+    words = (*words, "--bundle", "page")
+    try:
+        async with started(*words, cwd=tmp_path) as live:
+            assert await live.event("writing")
+            server.stall()
+            assert list(tmp_path.rglob("*.part"))
+            live.process.send_signal(signal.SIGINT)
+            ended = await live.ended()
+        assert (ended.code, ended.err) == (130, "")
+        assert list(tmp_path.rglob("*")) == before
+        server.unstall()
+        said = (await recarena(*words, cwd=tmp_path)).went_well().values[-1]
+        assert said["page"] == "page/index.html"
+        assert {one.name for one in tmp_path.iterdir()} == {"page"}
+        assert {one.name for one in (tmp_path / "page").iterdir()} == {
+            "data", "index.html", "static",
+        }  # fmt: skip
+    finally:
+        await server.close()
+
+
+async def test_one_that_fails_leaves_nothing(tmp_path):
+    server = Staged(users=30, ties=80)
+    await server.open()
+    words = ("observatory", "--server", server.address, "--json", "--run", "finished")
+    try:
+        async with started(*words, "--bundle", "page", cwd=tmp_path) as live:
+            assert await live.event("writing")
+            await server.vanish()
+            assert "cannot be reached" in (await live.ended()).failed()
+        assert not list(tmp_path.iterdir())
     finally:
         await server.close()

@@ -7,11 +7,13 @@ needed, and the names of the files that hold the rest; the page loads them when 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from shutil import copytree, ignore_patterns
+from secrets import token_hex
+from shutil import copytree, ignore_patterns, rmtree
 from typing import Any
 from urllib.parse import quote
 
@@ -71,7 +73,7 @@ class Contents:
 
 
 class Bundle:
-    """Writes one run into a folder that is empty or not there."""
+    """Writes one run into a folder that is empty."""
 
     def __init__(self, upstream: Upstream, run_id: str, folder: Path) -> None:
         self._upstream, self._run_id, self._folder = upstream, run_id, folder
@@ -82,11 +84,9 @@ class Bundle:
 
     async def write(self, progress: Callable[[str], None]) -> Contents:
         """All of it. CannotExport, Failure."""
-        if self._folder.exists() and any(self._folder.iterdir()):
-            raise CannotExport(f"--bundle: {self._folder} is not empty: take a folder that is")
         chronicle = await Library(self._upstream).read(self._run_id)
         self._contents.rounds = chronicle.round
-        (self._folder / "data").mkdir(parents=True, exist_ok=True)
+        (self._folder / "data").mkdir()
         progress("page")
         self._write_page()
         progress("world and rounds")
@@ -261,12 +261,37 @@ def _script(value: Any) -> str:
     return text
 
 
+@contextmanager
+def _whole_or_nothing(folder: Path) -> Generator[Path]:
+    """A new folder, what is in which is in `folder` at the end; nothing is where that fails."""
+    there = folder.exists()
+    if there and any(folder.iterdir()):
+        raise CannotExport(f"--bundle: {folder} is not empty: take a folder that is")
+    # A folder that is there stays the one it is: it may be a mount, or where somebody stands.
+    workshop = (folder if there else folder.parent) / f".{folder.name}-{token_hex(4)}.part"
+    workshop.mkdir(parents=True)
+    try:
+        yield workshop
+        if there:
+            for one in list(workshop.iterdir()):
+                one.rename(folder / one.name)
+            workshop.rmdir()
+        else:
+            workshop.rename(folder)
+    finally:
+        rmtree(workshop, ignore_errors=True)
+
+
 async def export(
     upstream: Upstream, run_id: str, folder: Path, progress: Callable[[str], None]
 ) -> Contents:
-    """Writes a bundle. CannotExport."""
+    """Writes a bundle into a folder that is empty or not there; all of it or nothing, also where it
+    is interrupted. CannotExport."""
     try:
-        return await Bundle(upstream, run_id, folder).write(progress)
+        with _whole_or_nothing(folder) as workshop:
+            contents = await Bundle(upstream, run_id, workshop).write(progress)
+        contents.folder = folder
+        return contents
     except Failure as failure:
         raise CannotExport(failure.message) from None
     except OSError as error:
