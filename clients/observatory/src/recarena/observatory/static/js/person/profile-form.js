@@ -1,6 +1,7 @@
 // The form that edits a user: fields, sliders with numbers, and what an edit comes to before it is sent.
 
 import { html, useState } from "../../vendor/htm-preact-standalone.js";
+import { fixed } from "../ui/format.js";
 import {
   LONGEST_FIELD, PROFILE_FIELDS, TASTE, boundsOf, changeOf, diffOf, draftOf, inOrder, places, traitLabel,
 } from "./edit.js";
@@ -12,7 +13,7 @@ function Slider({ label, what, value, low, high, step, onValue }) {
     const number = Number(event.currentTarget.value);
     if (event.currentTarget.value !== "" && Number.isFinite(number)) onValue(Math.min(high, Math.max(low, number)));
   };
-  const shown = value.toFixed(places(step));
+  const shown = fixed(value, places(step));
   return html`
     <div class="edit-slider">
       <label for=${id} title=${what}>${label}</label>
@@ -24,7 +25,7 @@ function Slider({ label, what, value, low, high, step, onValue }) {
 
 function told(part, value) {
   if (value === undefined) return "nothing";
-  if (typeof value === "number") return value.toFixed(2);
+  if (typeof value === "number") return fixed(value, 2);
   return part === "profile" && !value ? "nothing" : `“${value}”`;
 }
 

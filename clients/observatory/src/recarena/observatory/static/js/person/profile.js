@@ -1,6 +1,7 @@
 // Who a user is: profile, traits and tastes, read only.
 
 import { html } from "../../vendor/htm-preact-standalone.js";
+import { fixed } from "../ui/format.js";
 import { PROFILE_FIELDS, TASTE, boundsOf, inOrder, places, traitLabel } from "./edit.js";
 
 /** A number as a place between its bounds. @param {{low: number, high: number, value: number}} props */
@@ -11,6 +12,9 @@ function Place({ low, high, value }) {
       <span class="place-dot" style=${{ left: `${100 * share}%` }}></span>
     </span>`;
 }
+
+/** Of a value as it is written with two decimals. */
+const signOf = (value) => (Number(value.toFixed(2)) === 0 ? "" : value > 0 ? "+" : "−");
 
 function Tastes({ tastes }) {
   const sorted = Object.entries(tastes).sort((a, b) => b[1] - a[1]);
@@ -26,7 +30,7 @@ function Tastes({ tastes }) {
               <span class=${value < 0 ? "minus" : "plus"}
                 style=${{ width: `${(50 * Math.abs(value)) / widest}%` }}></span>
             </td>
-            <td class="num">${value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(value).toFixed(2)}</td>
+            <td class="num">${signOf(value)}${Math.abs(value).toFixed(2)}</td>
           </tr>`)}
       </tbody>
     </table>`;
@@ -43,7 +47,7 @@ function Traits({ traits }) {
             <tr key=${trait}>
               <th scope="row" title=${bounds.what}>${traitLabel(trait)}</th>
               <td aria-hidden="true"><${Place} low=${bounds.low} high=${bounds.high} value=${value} /></td>
-              <td class="num">${value.toFixed(places(bounds.step))}
+              <td class="num">${fixed(value, places(bounds.step))}
                 <span class="muted range"> of ${bounds.low} to ${bounds.high}</span></td>
             </tr>`;
         })}

@@ -27,7 +27,7 @@ export function UserSearch({ world, onPick }) {
   useEffect(() => {
     const key = (e) => {
       if (e.key !== "/" || e.ctrlKey || e.metaKey || e.altKey || document.querySelector("dialog[open]")) return;
-      if (e.target instanceof Element && e.target.closest("input, textarea, select")) return;
+      if (e.target instanceof Element && e.target.closest("input:not([type=range]), textarea, select")) return;
       e.preventDefault();
       input.current?.focus();
     };

@@ -9,6 +9,12 @@ export function number(n, decimals = 0) {
     : whole.format(n);
 }
 
+/** -0.04 with one decimal -> "0.0", not "-0.0". @param {number} n @param {number} decimals */
+export function fixed(n, decimals) {
+  const text = n.toFixed(decimals);
+  return Number(text) === 0 ? text.replace("-", "") : text;
+}
+
 /** 1234567 -> "1.2 M". @param {number|null|undefined} n */
 export function short(n) {
   if (n === null || n === undefined) return "–";
