@@ -1,4 +1,4 @@
-// The arms by rank: those that cannot be told apart share a group.
+// The arms by rank, and which of them cannot be told apart.
 
 import { html } from "../../vendor/htm-preact-standalone.js";
 import { number } from "../ui/format.js";
@@ -26,13 +26,16 @@ function Latency({ latency }) {
     ${places(latency.p50_ms)} <span class="muted">/</span> ${places(latency.p95_ms)} ms</span>`;
 }
 
+/** Other arms that an arm cannot be told apart from. @returns {string[]} */
+const tiesOf = (arm) => arm.ties?.filter((other) => other !== arm.arm_id) ?? [];
+
 function Row({ arm, metric, axis, groupStart, ranked }) {
   const one = arm.metrics[metric.name];
-  const tied = arm.ties?.filter((other) => other !== arm.arm_id) ?? [];
+  const tied = tiesOf(arm);
   return html`
     <tr class=${groupStart ? "group-start" : ""} data-arm=${arm.arm_id}>
       <td class="num rank">${ranked && arm.rank ? html`<strong>${arm.rank}</strong>` : html`<span class="muted">–</span>`}
-        ${ranked && tied.length > 0 && html`<span class="tie-mark" title=${`cannot be told apart from ${tied.join(", ")}`}>
+        ${ranked && arm.rank > 0 && tied.length > 0 && html`<span class="tie-mark" title=${`cannot be told apart from ${tied.join(", ")}`}>
           <span aria-hidden="true">≈</span><span class="sr"> tied with ${tied.join(", ")}</span></span>`}</td>
       <th scope="row"><span class="arm-name">${arm.arm_id}</span>
         ${arm.recommender_id !== arm.arm_id && html`<span class="muted arm-recommender">${arm.recommender_id}</span>`}
@@ -53,6 +56,7 @@ export function Leaderboard({ board, metric }) {
   const ranked = metric.name === board.primary;
   const arms = byRank(board.arms, metric, ranked);
   const axis = axisOf(arms.map((arm) => arm.metrics[metric.name]));
+  const tied = ranked && arms.some((arm) => arm.rank && tiesOf(arm).length);
   const better = { higher: "more is better", lower: "less is better" }[metric.better] ?? "";
   return html`
     <div class="table-box" tabindex="0" role="region" aria-label="Leaderboard">
@@ -78,6 +82,6 @@ export function Leaderboard({ board, metric }) {
       </table>
     </div>
     <p class="muted table-note">${better && `${metric.label}: ${better}. `}${ranked
-      ? "Arms with ≈ share a group: what is between them may be chance."
+      ? tied && "≈: cannot be told apart from another arm; what is between them may be chance."
       : `Ranks are by ${board.metrics.find((one) => one.name === board.primary)?.label ?? board.primary} alone.`}</p>`;
 }
