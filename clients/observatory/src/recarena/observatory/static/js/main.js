@@ -1,7 +1,7 @@
 // Starts the page: who looks, which screen, one store (and one socket) for the run that is shown.
 import { html, render, useEffect, useErrorBoundary, useRef, useState } from "../vendor/htm-preact-standalone.js";
-import { get } from "./api.js";
-import { current, href, onRoute, startRouter } from "./router.js";
+import { get, inBundle } from "./api.js";
+import { current, go, href, onRoute, startRouter } from "./router.js";
 import Arms from "./screens/arms.js";
 import Events from "./screens/events.js";
 import Person from "./screens/person.js";
@@ -71,6 +71,7 @@ async function meet() {
 }
 
 startRouter();
+if (inBundle() && !location.hash) go(href("stage", { run: window.RECARENA_BUNDLE.run }), true);
 meet();
 const root = document.getElementById("app");
 root.textContent = "";

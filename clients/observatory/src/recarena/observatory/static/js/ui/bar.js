@@ -2,7 +2,7 @@
 import { html, useState } from "../../vendor/htm-preact-standalone.js";
 import { href } from "../router.js";
 import { app, useStore, whyNotSteer } from "../store.js";
-import { FormDialog } from "./dialog.js";
+import { Dialog, FormDialog } from "./dialog.js";
 import { NumberField, TextField } from "./form.js";
 import { count, duration, money, number, short } from "./format.js";
 import { useThrottled } from "./hooks.js";
@@ -113,11 +113,26 @@ function Numbers({ store, run }) {
   </div>`;
 }
 
+/** What a bundle holds, and what was left out of it. */
+function BundleDialog({ onClose }) {
+  const { rounds, users_in_full: users, left_out: leftOut } = window.RECARENA_BUNDLE;
+  return html`<${Dialog} title="This is a bundle" onClose=${onClose}>
+    <p>It holds ${count(rounds, "round")} of one run, with memory and timeline of ${count(users, "user")}, as files: no server is asked for more.</p>
+    ${leftOut?.length ? html`<p>Not in it:</p><ul>${leftOut.map((one) => html`<li key=${one}>${one}</li>`)}</ul>` : null}<//>`;
+}
+
+function BundleBadge() {
+  const [open, setOpen] = useState(false);
+  return html`<button type="button" class="badge link-bundle" title="What this bundle holds, and what is left out of it" aria-haspopup="dialog"
+    onClick=${() => setOpen(true)}><span class="badge-mark" aria-hidden="true">▣</span>Bundle</button>
+    ${open ? html`<${BundleDialog} onClose=${() => setOpen(false)} />` : null}`;
+}
+
 function LinkBadge({ store }) {
   const link = useStore(store, (s) => s.link);
   const server = useStore(store, (s) => s.server);
   const ended = useStore(store, (s) => s.run?.state === "succeeded" || s.run?.state === "stopped");
-  if (link === "bundle") return html`<${Badge} mark="▣" kind="link-bundle">Bundle<//>`;
+  if (link === "bundle") return html`<${BundleBadge} />`;
   if (link === "offline" || !server.reachable) return html`<${Badge} mark="⊘" kind="link-offline" title=${server.message}>Offline<//>`;
   if (link === "connecting") return html`<${Badge} mark="◌" kind="link-connecting">Connecting<//>`;
   return html`<${Badge} mark="●" kind="link-live" title="The page is told of every round as it comes"><span class="link-word">${ended ? "Connected" : "Live"}</span><//>`;
