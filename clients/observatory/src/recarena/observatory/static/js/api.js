@@ -115,11 +115,21 @@ export function newKey() {
 /** Path of a run's API. @param {string} run @param {string} [rest] */
 export const runPath = (run, rest = "") => `/api/runs/${encodeURIComponent(run)}${rest ? `/${rest}` : ""}`;
 
+/** Whether the observatory says that it does not know this browser; false where it says nothing. */
+async function isStranger() {
+  try {
+    await get("/api/me");
+  } catch (error) {
+    return error.status === 401;
+  }
+  return false;
+}
+
 /**
  * The live socket of a run. It comes back by itself, waiting from 0.25 s to 8 s, and asks for what it missed.
  * @param {string} run
  * @param {{resume: () => {epoch: number, since: number, play: string}, message: (m: object) => void,
- *   state: (s: "connecting"|"live"|"offline") => void}} on
+ *   state: (s: "connecting"|"live"|"offline") => void, stranger: (is: boolean) => void}} on `stranger`: after a refusal
  * @returns {{close: () => void, again: () => void}} `again` opens a new one with what `resume` says now
  */
 export function live(run, on) {
@@ -131,7 +141,9 @@ export function live(run, on) {
     const query = new URLSearchParams({ epoch: String(epoch), since: String(since), ...(play ? { play } : {}) });
     const mine = (socket = new WebSocket(
       `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${runPath(run, "live")}?${query}`));
+    let opened = false;
     mine.onopen = () => {
+      opened = true;
       heard = Date.now();
       clearInterval(pinging);
       pinging = setInterval(() => {
@@ -150,6 +162,8 @@ export function live(run, on) {
       if (mine !== socket || closed) return;
       clearInterval(pinging);
       on.state("offline");
+      // A browser does not tell why a socket was refused.
+      if (!opened) isStranger().then((is) => { if (!closed) on.stranger(is); });
       timer = setTimeout(open, wait * (0.8 + 0.4 * Math.random()));
       wait = Math.min(8000, wait * 2);
     };

@@ -92,6 +92,7 @@ const FORGOTTEN = { world: null, rounds: [], interventions: [], pending: [], key
  * @property {number} leftOut           events of the last batch that no line speaks of
  * @property {number|null} pace         rounds a second, as they have come lately; null: not known, or none come
  * @property {"connecting"|"live"|"offline"|"bundle"} link
+ * @property {boolean} stranger         the observatory does not know this browser, as after its restart
  * @property {{reachable: boolean, message: string}} server
  * @property {object|null} turn         last `turn` message, see `playAs`
  * @property {string} commanding        command under way, or ""
@@ -102,7 +103,7 @@ const FORGOTTEN = { world: null, rounds: [], interventions: [], pending: [], key
 /** @param {string} id run_id */
 export function makeRunStore(id) {
   const store = makeStore({ run: null, link: inBundle() ? "bundle" : "connecting", at: null, turn: null, pace: null, commanding: "", asked: null,
-    error: null, server: { reachable: true, message: "" }, ...FORGOTTEN });
+    error: null, stranger: false, server: { reachable: true, message: "" }, ...FORGOTTEN });
   const keyframes = new Map();
   const arrivals = makeArrivals();
   const { get: state, set } = store;
@@ -248,7 +249,8 @@ export function makeRunStore(id) {
       resume: () => ({ epoch: state().keyframe?.epoch ?? 0, since: state().keyframe?.round ?? 0,
         play: playing }),
       message: take,
-      state: (link) => set({ link }),
+      state: (link) => set(link === "live" ? { link, stranger: false } : { link }),
+      stranger: (stranger) => set({ stranger }),
     });
   }
 

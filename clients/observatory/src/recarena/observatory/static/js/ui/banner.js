@@ -31,13 +31,16 @@ function since(interventions, at) {
 export function Banner({ store }) {
   const run = useStore(store, (s) => s.run);
   const link = useStore(store, (s) => s.link);
+  const stranger = useStore(store, (s) => s.stranger);
   const server = useStore(store, (s) => s.server);
   const shown = useStore(store, (s) => s.shown);
   const pending = useStore(store, (s) => s.pending);
   const at = useStore(store, (s) => s.at);
   const interventions = useStore(store, (s) => s.interventions);
   const notes = [];
-  if (link === "offline") {
+  if (stranger && link !== "live") {
+    notes.push(html`<${Note} key="stranger" kind="bad" mark="⊘" word="OFFLINE">Not signed in: open the address that the program printed. What is shown may be old.<//>`);
+  } else if (link === "offline") {
     notes.push(html`<${Note} key="offline" kind="bad" mark="⊘" word="OFFLINE">The observatory does not answer; what is shown may be old. Trying again by itself.<//>`);
   } else if (!server.reachable) {
     notes.push(html`<${Note} key="server" kind="bad" mark="⊘" word="OFFLINE">${sentence(server.message || "The RecArena server does not answer")} What is shown may be old.<//>`);
