@@ -50,10 +50,12 @@ export function PageTurn({ turn, name, busy, pageSize, onDecide }) {
     return true;
   });
   const markOf = (position) => draft.watches.find((one) => one.position === position) ?? null;
+  const ways = [more && "next", turn.can_search && !turn.last && "search"].filter(Boolean);
   const placeOf = (position) => draft.watches.findIndex((one) => one.position === position) + 1;
   return html`
     ${turn.query && html`<p class="turn-query">Results for “${turn.query}”</p>`}
     ${turn.items.length === 0 && html`<p class="turn-empty">The page is empty: nothing was recommended.</p>`}
+    ${turn.items.length > 0 && html`<p class="muted">Watched when you go on: ${ways.join(", ")}${ways.length ? " or " : ""}leave.</p>`}
     <ol class="offers">
       ${turn.items.map((item) => html`
         <li key=${item.position}>

@@ -118,7 +118,7 @@ function BundleDialog({ onClose }) {
   const { rounds, users_in_full: users, left_out: leftOut } = window.RECARENA_BUNDLE;
   return html`<${Dialog} title="This is a bundle" onClose=${onClose}>
     <p>It holds ${count(rounds, "round")} of one run, with memory and timeline of ${count(users, "user")}, as files: no server is asked for more.</p>
-    ${leftOut?.length ? html`<p>Not in it:</p><ul>${leftOut.map((one) => html`<li key=${one}>${one}</li>`)}</ul>` : null}<//>`;
+    ${leftOut?.length ? html`<p>Not in it:</p><ul class="left-out">${leftOut.map((one) => html`<li key=${one}>${one}</li>`)}</ul>` : null}<//>`;
 }
 
 function BundleBadge() {
