@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import socket
 
+import grpc
+import grpc.aio
 import pytest
 
 from recarena.server.rpc.callers import Role
@@ -12,13 +14,25 @@ from recarena.server.rpc.security import Security
 from recarena.server.rpc.server import Server
 from recarena.server.rpc.tls import Tls
 from recarena.server.rpc.tokens import TokenFile
+from recarena.v1.simulation_control_service_pb2 import CreateRunRequest
+from recarena.v1.simulation_control_service_pb2_grpc import SimulationControlServiceStub
 from support.callers import id_of, token
 from support.certificates import Authority
 from support.commands import free_port, recarena, started
 from support.observatory.staged import Staged
-from support.observing import Visitor, observatory
+from support.observing import Visitor, first, messages, observatory
+from support.operators import a_run
 
 pytestmark = pytest.mark.slow
+
+
+async def created(address: str, token: str) -> str:
+    """A run that waits to be started."""
+    async with grpc.aio.insecure_channel(address) as channel:
+        made = SimulationControlServiceStub(channel).CreateRun(
+            CreateRunRequest(run=a_run()), metadata=(("authorization", f"Bearer {token}"),)
+        )
+        return (await made).run.run_id
 
 
 async def test_it_waits_for_a_server_that_is_not_there_yet(tmp_path):
@@ -138,6 +152,38 @@ async def test_a_token_that_is_refused_is_told_so_and_one_that_is_missing_is_ask
         line = (await recarena(*where, cwd=tmp_path)).failed()
         assert "wants to know who calls: give --token-file" in line
         assert "recarena token new" in line
+
+
+async def test_a_token_that_is_revoked_meanwhile_is_said_once_and_shown_by_the_page(tmp_path):
+    tokens = tmp_path / "tokens.json"
+    driver = token(tokens, Role.OPERATOR, "driver")
+    (tmp_path / "t").write_text(driver)
+    async with (
+        Server(tmp_path / "runs", security=Security(tokens=tokens)) as server,
+        observatory(server.address, "--token-file", "t", cwd=tmp_path) as page,
+    ):
+        assert page.live is not None
+        run = await created(server.address, driver)
+        async with page.socket(run) as open_page:
+            await first(open_page, "snapshot")
+            TokenFile(tokens).revoke(id_of(driver))
+            async for message in messages(open_page, "server"):
+                if not message["reachable"]:
+                    break
+            assert message["message"].startswith("the token is refused by the RecArena server")
+            assert f"{id_of(driver)} is revoked" in message["message"]
+            answer = await page.command(run, "start")
+            assert answer.error["message"] == f"the token {id_of(driver)} is revoked"
+            for _ in range(3):  # each is refused anew
+                assert (await page.ask("/api/runs")).status == 502
+            async with page.socket(run) as another:
+                assert (await first(another, "server"))["message"] == message["message"]
+        page.live.process.send_signal(signal.SIGINT)
+        ended = await page.live.ended()
+    assert (ended.code, ended.err) == (0, "")
+    said = [*page.live.events, *ended.values]
+    refused = [one["message"] for one in said if one["event"] == "refused"]
+    assert refused == [message["message"]]
 
 
 @pytest.mark.parametrize("secret", ["ｆｕｌｌ", "rec\x1barena", "naïve"])

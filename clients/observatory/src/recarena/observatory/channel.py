@@ -87,7 +87,7 @@ class Channel:
                 listener.offer(_interventions(chronicle, []), self.snapshot)
             else:
                 listener.begin_afresh(self.snapshot)
-        if self._broken or not self._upstream.reachable:
+        if self._broken or self._upstream.trouble:
             listener.tell("server", self._server_message())
         self._listeners.add(listener)
         if self._task is None or self._task.done():
@@ -300,11 +300,7 @@ class Channel:
             listener.tell(message["type"], text_of(message))
 
     def _server_message(self) -> str:
-        away = (
-            f"the RecArena server at {self._upstream.address} cannot be reached; it is tried again"
-        )
-        if self._upstream.reachable:
-            away = MISTAKEN if self._broken else ""
+        away = self._upstream.trouble or (MISTAKEN if self._broken else "")
         return text_of({"type": "server", "reachable": not away, "message": away})
 
     @property

@@ -121,6 +121,7 @@ def _serve(
                     Serving(access, door, public, read_only),
                     announce,
                     lambda: output.waiting(access.address),
+                    output.refused,
                 )
             )
         except NotLetIn as error:

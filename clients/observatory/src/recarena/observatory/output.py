@@ -39,6 +39,10 @@ class Output:
             f"recarena serve --listen {server}",
         )
 
+    def refused(self, why: str) -> None:
+        """The RecArena server does not let this program in any more."""
+        self._say({"event": "refused", "message": why}, f"{why[0].upper()}{why[1:]}.")
+
     def progress(self, what: str) -> None:
         """What is being written."""
         self._say({"event": "writing", "what": what}, f"Writing {what} …")

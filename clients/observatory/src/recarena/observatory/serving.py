@@ -74,10 +74,14 @@ class Web(uvicorn.Server):
 
 
 async def serve(
-    what: Serving, announce: Callable[[Doors], None], waiting: Callable[[], None]
+    what: Serving,
+    announce: Callable[[Doors], None],
+    waiting: Callable[[], None],
+    refused: Callable[[str], None],
 ) -> None:
     """Serves until SIGINT or SIGTERM. `announce` is told when it is up, `waiting` when the RecArena
-    server is not there yet. NotLetIn where it never will be."""
+    server is not there yet, `refused` in one line when that no longer lets this program in.
+    NotLetIn where it never will be."""
     stop = _stop_asked()
     with suppress(OSError):
         os.nice(NICENESS)
@@ -95,7 +99,7 @@ async def serve(
         host, port = what.door.getsockname()[:2]
         doors = Doors.at(host, port, what.public)
         site = Site(upstream, read_only=what.read_only)
-        await _together(upstream, site, doors, what.door, stop, lambda: announce(doors))
+        await _together(upstream, site, doors, what.door, stop, lambda: announce(doors), refused)
     finally:
         await upstream.close()
 
@@ -115,13 +119,14 @@ async def knocked(upstream: Upstream, waiting: Callable[[], None]) -> None:
 
 async def _together(
     upstream: Upstream, site: Site, doors: Doors, door: socket.socket, stop: asyncio.Event,
-    ready: Callable[[], None],
+    ready: Callable[[], None], refused: Callable[[str], None],
 ) -> None:  # fmt: skip
     web = Web(site.app(doors))
     serving = asyncio.create_task(web.serve(sockets=[door]))
     others = [
         asyncio.create_task(upstream.keep_watch()),
         asyncio.create_task(site.live.tell_of_server()),
+        asyncio.create_task(_tell_of_refusals(upstream, refused)),
         asyncio.create_task(stop.wait()),
     ]
     try:
@@ -134,6 +139,16 @@ async def _together(
         for task in others:
             task.cancel()
         await asyncio.gather(serving, *others, return_exceptions=True)
+
+
+async def _tell_of_refusals(upstream: Upstream, refused: Callable[[str], None]) -> None:
+    """Tells of each once, however often the server is asked again."""
+    told = False
+    while True:
+        if upstream.refusal and not told:
+            refused(upstream.refusal)
+        told = bool(upstream.refusal)
+        await upstream.changed()
 
 
 def _stop_asked() -> asyncio.Event:

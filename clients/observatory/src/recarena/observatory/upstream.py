@@ -75,6 +75,8 @@ class Upstream:
         self.inquiry: Any = SimulationInquiryServiceStub(self._channel)
         self.reachable = False
         """Whether there is a connection, as far as known."""
+        self._refused = ""
+        """What the server said when it did not know this client any more; empty: it does."""
         self.may_change = True
         """Whether the server lets this client drive runs."""
         self._changed = asyncio.Event()
@@ -87,18 +89,21 @@ class Upstream:
     ) -> Reply:
         """The answer to a call. Failure, as the page is told it."""
         try:
-            return await method(request, timeout=patience_s, metadata=self._metadata)
+            answer = await method(request, timeout=patience_s, metadata=self._metadata)
         except grpc.aio.AioRpcError as error:
-            raise failure_of(error) from None
+            raise self._failure_of(error) from None
+        self._note_refused("")
+        return answer
 
     async def stream(self, method: Callable[..., Any], request: object) -> AsyncIterator[Any]:
         """The messages of a stream, which is given up when nobody takes them any more. Failure."""
         call = method(request, metadata=self._metadata)
         try:
             async for message in call:
+                self._note_refused("")
                 yield message
         except grpc.aio.AioRpcError as error:
-            raise failure_of(error) from None
+            raise self._failure_of(error) from None
         finally:
             call.cancel()
 
@@ -143,12 +148,45 @@ class Upstream:
         """Takes down whether the server is there."""
         if reachable is not self.reachable:
             self.reachable = reachable
-            self._changed.set()
-            self._changed = asyncio.Event()
+            self._tell()
+
+    @property
+    def refusal(self) -> str:
+        """Why the server that knew this client does not any more, and the remedy; empty: it does.
+        One line."""
+        if not self._refused:
+            return ""
+        what = "the token" if self._shows_token else "the observatory"
+        return (
+            f"{what} is refused by the RecArena server at {self.address}: {self._refused}. Start "
+            "the observatory again with one that is valid (recarena token new)"
+        )
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be learnt of the server now; empty: it can. One line."""
+        if not self.reachable:
+            return f"the RecArena server at {self.address} cannot be reached; it is tried again"
+        return self.refusal
 
     async def changed(self) -> None:
-        """Returns when the server has come or gone."""
+        """Returns when the server has come or gone, or refuses this client, or no longer does."""
         await self._changed.wait()
+
+    def _failure_of(self, error: grpc.aio.AioRpcError) -> Failure:
+        failure = failure_of(error)
+        if error.code() is grpc.StatusCode.UNAUTHENTICATED:
+            self._note_refused(failure.message.rstrip("."))
+        return failure
+
+    def _note_refused(self, said: str) -> None:
+        if bool(said) is not bool(self._refused):
+            self._refused = said
+            self._tell()
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     async def close(self) -> None:
         """Hangs up."""
