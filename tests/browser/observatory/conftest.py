@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(PATIENCE_S))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Generator[Any]:
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with sync_api.sync_playwright() as playwright:
@@ -40,14 +40,14 @@ def browser() -> Generator[Any]:
         one.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def still_stage() -> Generator[ThreadedStaged]:
     """Made-up runs that nobody drives: 300 users, 30 rounds played, paused."""
     with ThreadedStaged(300, 1500, Pace(200, 120, 0.3), ahead=30) as staged:
         yield staged
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def still(still_stage: ThreadedStaged) -> Generator[Site]:
     """Their observatory."""
     with observatory(still_stage.address) as site:
@@ -89,7 +89,7 @@ class Arena:
         return self.control.GetRun(control_pb.GetRunRequest(run_id=run_id)).run
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def arena(tmp_path_factory: pytest.TempPathFactory) -> Generator[Arena]:
     runs = tmp_path_factory.mktemp("arena")
     with (

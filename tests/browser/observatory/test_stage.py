@@ -67,7 +67,8 @@ def test_chips_of_the_stage_leave_those_who_do_it(browser: Any, still: Site):
         chip.click()
         page.wait_for_url(re.compile("action=watching"))
         assert chip.get_attribute("aria-pressed") == "true"
-        count = int(page.locator("[data-count=watching]").inner_text())
+        counted = page.locator("[data-count=watching]").filter(has_text=re.compile(r"^\d+$"))
+        count = int(counted.inner_text())
         rows = page.get_by_role("region", name="Users").get_by_role("row")
         page.wait_for_function(
             "n => document.querySelectorAll('.list-view tbody tr').length === n", arg=count
