@@ -11,6 +11,7 @@ import argparse
 import base64
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -159,8 +160,6 @@ def changes() -> Iterator[steering_pb2.Intervention]:
 
 def until(control: Any, run_id: str, round: int) -> None:
     """Waits until a run stands at a round."""
-    import time
-
     while control.GetRun(control_pb.GetRunRequest(run_id=run_id)).run.round < round:
         time.sleep(0.05)
 
