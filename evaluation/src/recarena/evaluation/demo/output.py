@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from recarena.evaluation.demo.watching import Page
     from recarena.evaluation.leaderboard.board import Leaderboard
     from recarena.evaluation.playing.contenders import Contender
     from recarena.evaluation.playing.mirrored import Bout, Played, Progress
@@ -50,6 +49,18 @@ class Outcome:
     told_of: Bout | None
     """The bout that the excerpt is from."""
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What is told of a run that is watched."""
+
+    url: str
+    run_id: str
+    folder: Path
+    server: str
+    paced: bool
+    """Whether rounds come in the beat that was asked for."""
 
 
 class Output(Protocol):

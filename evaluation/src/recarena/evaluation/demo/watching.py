@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recarena.evaluation.demo.metronome import command
+from recarena.evaluation.demo.output import Page
 from recarena.evaluation.playing.contenders import Contender
 from recarena.evaluation.playing.processes import INTERRUPT, Interrupted, ProgramDied, find_program
 from recarena.evaluation.playing.stage import READY_TIMEOUT_S, Stage, staged
@@ -39,18 +40,6 @@ class Watching:
     """Least time from the beginning of a round to that of the next; 0: as fast as it goes."""
     opened: bool
     """Whether the page is opened in the browser of this machine, where it has a screen."""
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """What is told of a run that is watched."""
-
-    url: str
-    run_id: str
-    folder: Path
-    server: str
-    paced: bool
-    """Whether rounds come in the beat that was asked for."""
 
 
 async def watch(plan: Plan, watching: Watching, output: Output) -> None:
