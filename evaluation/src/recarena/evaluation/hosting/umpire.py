@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -251,10 +251,15 @@ class Umpire:
             lists = one.accepted + one.violations + one.rejected + one.late
             playing.messages[bout.run_id] = lists + one.unsolicited
         if sum(playing.messages.values()) > self._limits.message_budget:
-            playing.end(
-                Status.OVER_BUDGET,
-                f"it took more than the {self._limits.message_budget} lists and messages it has",
-            )
+            playing.end(Status.OVER_BUDGET, self._too_much())
+
+    def _is_too_much(self, one: Submission, report: Mapping[str, Any]) -> bool:
+        """Whether what was written down of it is more than it may be."""
+        budget = self._limits.message_budget
+        return bool(budget and not one.baseline and report["lists"] + report["unsolicited"] > budget)
+
+    def _too_much(self) -> str:
+        return f"it took more than the {self._limits.message_budget} lists and messages it has"
 
     def _verdict(self, playing: _Playing, played: list[Played]) -> tuple[Status, str]:
         if playing.lost.done():
@@ -277,6 +282,10 @@ class Umpire:
         except Exception as error:  # noqa: BLE001  # a broken run must not stop the others
             self._say(f"{playing.one.id} cannot be scored: {type(error).__name__}: {error}")
             status, why, found = Status.FAILED, "the organiser's server could not score it", {}
+        else:
+            # Its last round may have ended the run before it was looked at.
+            if status is Status.FINISHED and self._is_too_much(playing.one, found["report"]):
+                status, why = Status.OVER_BUDGET, self._too_much()
         if status is not Status.FINISHED:
             found.pop("scores", None)
             if playing.one.baseline:
