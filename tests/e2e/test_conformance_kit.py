@@ -26,6 +26,19 @@ TWENTY_LINES = [sys.executable, str(CLIENTS / "python/examples/twenty_lines.py")
 BROKEN = [sys.executable, str(HERE / "broken.py"), "--server", "{server}"]
 NAMES = list(CASES)
 TALKING = {"SEARCH", "EXPLAIN", "CONVERSE"}
+OF_OLD = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from twenty_lines import Popular, serve
+class OfOld(Popular):
+    def start(self, run):
+        super().start(run)
+        self.old = set(run.catalog.available_ids)
+    def ready(self, round):
+        super().ready(round)
+        self.best = [item_id for item_id in self.best if item_id in self.old]
+serve(OfOld, "of-old", server=sys.argv[1])"""
+"""Never lists what has come since its run began."""
 
 
 @contextlib.asynccontextmanager
@@ -209,7 +222,9 @@ async def test_a_failure_says_what_is_required_what_was_seen_and_how_to_fix_it(t
 
 async def test_a_failure_that_is_optional_fails_nothing(tmp_path: Path):
     report = tmp_path / "report.xml"
-    ended = await kit("-k", "changed_catalogue", "--junit", report, "--", *TWENTY_LINES)
+    cases = "lists_nothing_that_was_withdrawn lists_what_was_added"
+    program = (sys.executable, "-c", OF_OLD, "{server}", Path(TWENTY_LINES[1]).parent)
+    ended = await kit("-k", cases, "--junit", report, "--", *program)
     assert "failed, optional" in ended.went_well().out
     suite = Xml.parse(report).getroot().find("testsuite")
     assert suite is not None

@@ -18,7 +18,7 @@ from markupsafe import escape
 from recarena.server.datasets.planted import planted_world
 from recarena.server.datasets.planting import Planting
 from recarena.server.datasets.world_folder import save_world
-from support.commands import TESTS, recarena, started
+from support.commands import PATIENCE, TESTS, recarena, started
 from support.figures import report
 from support.llm_stub import StubProcess
 from support.thoroughness import thorough
@@ -44,7 +44,7 @@ def explainers(world: Path, *ways: str) -> list[str]:
 
 async def findings(*words: object, cwd: Path, out: Path) -> dict[str, Any]:
     """What a study came to."""
-    done = await recarena("explain", *words, "--out", out, "--json", cwd=cwd)
+    done = await recarena("explain", *words, "--out", out, "--json", cwd=cwd, patience=4 * PATIENCE)
     last = done.went_well().values[-1]
     assert last["event"] == "findings"
     assert json.loads((out / "findings.json").read_text("utf-8")) == {

@@ -68,16 +68,16 @@ class Live:
                 return self.events[-1]
         return None
 
-    async def ended(self) -> Ended:
-        """What it came to, with the rest of its output read."""
-        out, err = await asyncio.wait_for(self.process.communicate(), PATIENCE)
+    async def ended(self, patience: float = PATIENCE) -> Ended:
+        """What it came to, with the rest of its output read. TimeoutError after `patience` s."""
+        out, err = await asyncio.wait_for(self.process.communicate(), patience)
         return Ended(self.process.returncode or 0, out.decode(), err.decode())
 
 
-async def recarena(*words: object, cwd: Path) -> Ended:
-    """Runs a command to its end."""
+async def recarena(*words: object, cwd: Path, patience: float = PATIENCE) -> Ended:
+    """Runs a command to its end, which comes within `patience` s."""
     async with started(*words, cwd=cwd) as live:
-        return await live.ended()
+        return await live.ended(patience)
 
 
 @contextlib.asynccontextmanager
