@@ -256,7 +256,9 @@ class Umpire:
     def _is_too_much(self, one: Submission, report: Mapping[str, Any]) -> bool:
         """Whether what was written down of it is more than it may be."""
         budget = self._limits.message_budget
-        return bool(budget and not one.baseline and report["lists"] + report["unsolicited"] > budget)
+        return bool(
+            budget and not one.baseline and report["lists"] + report["unsolicited"] > budget
+        )
 
     def _too_much(self) -> str:
         return f"it took more than the {self._limits.message_budget} lists and messages it has"
