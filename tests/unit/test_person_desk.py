@@ -92,6 +92,25 @@ async def test_a_turn_is_over_at_its_deadline_and_with_it_the_round():
 
 
 @on_a_virtual_clock
+async def test_who_leaves_in_the_middle_of_a_turn_is_not_waited_for_in_that_round_and_missed_none():
+    desk, of = TurnDesk(), world()
+    began = now()
+    asking = asyncio.create_task(desk.ask(activity(of)))
+    number = await opened(desk)
+    desk.leave(USER, 1)
+    assert await asking is None
+    with pytest.raises(Conflict, match="is over"):
+        desk.decide(USER, number, GO)
+    assert await desk.ask(social(of)) is None
+    assert now() == began
+    assert (desk.state(USER).open, desk.state(USER).missed_rounds) == (None, 0)
+    asking = asyncio.create_task(desk.ask(activity(of, 2)))
+    desk.leave(USER, 1)
+    desk.decide(USER, await opened(desk), GO)
+    assert await asking == GO, "of a later round somebody who took the user over anew is asked"
+
+
+@on_a_virtual_clock
 async def test_a_choice_just_before_the_deadline_counts_and_one_at_it_does_not():
     for early, counts in ((0.001, True), (0.0, False)):
         desk = TurnDesk()

@@ -120,6 +120,30 @@ async def test_people_decide_in_a_run_from_taking_over_to_handing_back(tmp_path:
 
 
 @on_a_virtual_clock
+async def test_who_hands_back_in_the_middle_of_a_turn_holds_nobody_up(tmp_path: Path):
+    path = tmp_path / "run"
+    run = opened(path)
+    take_over(run, ANN)
+    began = now()
+    run.start()
+    state = run.desk.state(ANN)
+    while state.open is None or isinstance(state.open.turn, ActivityTurn):
+        if state.open:
+            run.desk.decide(ANN, state.open.id, Doing(EventKind.ENTER_RECOMMENDER))
+        state = await run.desk.watch(ANN, state.version)
+    hand_back(run, ANN)
+    await run.settled()
+    assert run.state is RunState.SUCCEEDED, run.error
+    assert now() == began
+    changes = of_events(events_of(run.folder))
+    assert [(one.kind, one.number) for one in changes] == [
+        (InterventionKind.TAKE_OVER, 1), (InterventionKind.HAND_BACK, 2),
+    ]  # fmt: skip
+    await run.close()
+    assert await again(path) == 4
+
+
+@on_a_virtual_clock
 async def test_a_user_whom_nobody_plays_is_handed_back_after_the_deadline(tmp_path: Path):
     run = opened(tmp_path / "run")
     take_over(run, ANN, turn_time_s=9.0)

@@ -974,7 +974,8 @@ func (x *TakeOver) GetTurnTime() *durationpb.Duration {
 	return nil
 }
 
-// See Intervention. INVALID_ARGUMENT where nobody has taken the user over.
+// See Intervention. A turn that is open ends at once, and the user's own mind decides for the rest of
+// the round. INVALID_ARGUMENT where nobody has taken the user over.
 type HandBack struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Whom.

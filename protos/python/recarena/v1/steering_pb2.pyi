@@ -468,7 +468,9 @@ Global___TakeOver: _TypeAlias = TakeOver  # noqa: Y015
 
 @_typing.final
 class HandBack(_message.Message):
-    """See Intervention. INVALID_ARGUMENT where nobody has taken the user over."""
+    """See Intervention. A turn that is open ends at once, and the user's own mind decides for the rest of
+    the round. INVALID_ARGUMENT where nobody has taken the user over.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -151,7 +151,11 @@ class Run:
         if max(self._playing, self.round) >= self.settings.rounds:
             raise Conflict(f"run {self.run_id} plays its last round: nothing comes after it")
         self._agenda.make_sure_of_room()
-        return self._accept(change, by, request_id)
+        planned = self._accept(change, by, request_id)
+        if change.kind is InterventionKind.HAND_BACK:
+            user = self.data.population.number_of[str(planned.change.values["user_id"])]
+            self.desk.leave(user, planned.round - 1)
+        return planned
 
     def _accept(self, change: Change, by: str, request_id: str = "") -> Planned:
         after = max(self._playing, self.round)

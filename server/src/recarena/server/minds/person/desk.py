@@ -61,6 +61,8 @@ class _Place:
     """Somebody decided something in the round."""
     missed: set[int] = field(default_factory=set[int])
     """The rounds in a row in which nobody decided anything."""
+    left_in: int = -1
+    """The round during which whoever sat there went away; -1: none."""
 
     def begins(self, round: int) -> None:
         """A round begins, perhaps once more."""
@@ -92,7 +94,7 @@ class TurnDesk:
         place = self._place(turn.user)
         if isinstance(turn, ActivityTurn):
             place.begins(turn.round)
-        if place.is_over:
+        if place.is_over or place.left_in == turn.round:
             return None
         loop = asyncio.get_running_loop()
         deadline = loop.time() + float(turn.world.turn_time_s[turn.user])
@@ -119,6 +121,16 @@ class TurnDesk:
         if opened.deadline <= asyncio.get_running_loop().time():
             raise Conflict(f"turn {turn_id!r} is over: its time was up")
         self._end(place, TurnOutcome.DECIDED, taken(opened.turn, choice))
+
+    def leave(self, user: int, round: int) -> None:
+        """Whoever plays the user goes away during a round: nobody is asked for the rest of it."""
+        place = self._place(user)
+        place.left_in = round
+        opened, answer = place.open, place.answer
+        if opened and answer and opened.turn.round == round:
+            place.changes(None)
+            if not answer.done():
+                answer.set_result(None)
 
     def state(self, user: int) -> TurnState:
         """As it is now."""
