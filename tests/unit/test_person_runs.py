@@ -14,10 +14,12 @@ import pyarrow.parquet as pq
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from recarena.evaluation.runs.run_log import RunLog
 from recarena.recommenders.ease import Ease
 from recarena.recommenders.popular import Popular
+from recarena.server.cli.summary import summary, summary_table
 from recarena.server.config import Settings, parse_settings
 from recarena.server.datasets.specs import open_world
 from recarena.server.datasets.world_data import WorldData
@@ -112,6 +114,13 @@ async def test_people_decide_in_a_run_from_taking_over_to_handing_back(tmp_path:
         (1, ANN), (1, BOB), (2, ANN), (2, BOB), (3, BOB), (4, BOB),
     ]  # fmt: skip
     export_run(RunFolder.open(path), tmp_path / "out", "parquet")
+    told = summary(RunFolder.open(path))
+    assert (told["by_people"], told["interventions"]) == (6, 3)
+    lines = Console(width=200)
+    with lines.capture() as shown:
+        lines.print(summary_table(told))
+    assert "people played 6 rounds of users" in shown.get()
+    assert "no people" not in shown.get()
     rows = pq.read_table(tmp_path / "out" / "people.parquet").to_pylist()
     names = world().population.user_ids
     assert [(row["round"], names.index(row["user_id"])) for row in rows] == list(

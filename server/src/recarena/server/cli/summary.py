@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recarena.server.founding import settings_of
-from recarena.server.interventions import doings
+from recarena.server.interventions import Intervention, doings, of_events
 from recarena.server.llm.account import account
+from recarena.server.store.journal import taken_over
 from recarena.server.types import EventKind, Explained, Faults, Outcome
 
 if TYPE_CHECKING:
@@ -62,10 +63,12 @@ def summary(folder: RunFolder) -> dict[str, Any]:
     ratings = np.zeros(len(arms))
     failed = np.zeros(len(arms), np.int64)
     per_user = np.zeros(len(arm_of_user), np.int64)
-    thinking, user_rounds, interventions = users_with_minds(folder), 0, 0
+    thinking, user_rounds, by_people = users_with_minds(folder), 0, 0
+    interventions: list[Intervention] = []
     for logged, _ in folder.rounds(1, folder.last_round):
         events = doings(logged)
-        interventions += int((logged.kind == EventKind.INTERVENTION).sum())
+        interventions += of_events(logged)
+        by_people += len(taken_over(interventions))
         arm = arm_of_user[events.user]
         np.add.at(kinds, (arm, events.kind), 1)
         shown = events.kind == EventKind.SHOWN
@@ -117,7 +120,8 @@ def summary(folder: RunFolder) -> dict[str, Any]:
         "seed": folder.manifest["seed"],
         "world": folder.manifest["world"]["name"],
         "mind": folder.manifest["mind"],
-        "interventions": interventions,
+        "interventions": len(interventions),
+        "by_people": by_people,
         "llm": account(folder.path, folder.last_round, user_rounds, _currency(folder)),
         "digest": folder.digest,
         "example_user": users[int(per_user.argmax())],
@@ -186,7 +190,12 @@ def summary_table(result: dict[str, Any]) -> RenderableType:
         if name in ONLY_WHERE_ANY and not any(arm[name] for arm in result["arms"]):
             continue
         table.add_row(label, *(_number(arm[name], digits) for arm in result["arms"]))
-    note = Text(f"Mind: {result['mind']['kind']}. {result['mind']['note'].capitalize()}.")
+    mind = str(result["mind"]["note"])
+    if result["by_people"]:
+        rounds = "round" if result["by_people"] == 1 else "rounds"
+        played = f"people played {result['by_people']:,} {rounds} of users"
+        mind = mind.replace(" and no people", "").replace("; no people", "") + f"; {played}"
+    note = Text(f"Mind: {result['mind']['kind']}. {mind[:1].upper()}{mind[1:]}.")
     if result["interventions"]:
         note.append(f"\nOperators changed the world {result['interventions']:,} times.")
     if result["error"]:
