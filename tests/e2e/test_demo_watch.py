@@ -138,3 +138,18 @@ def test_more_rounds_than_a_run_can_have_are_refused_with_the_range(tmp_path: Pa
     assert "less than or equal to 1000000" in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [(("--pace", "2"), "Add --watch"), (("--watch", "--no-open", "--worlds", "3"), "one world")],
+)
+def test_options_that_would_change_nothing_are_refused(tmp_path: Path, words, told):
+    done = subprocess.run(
+        [RECARENA, "demo", *words], capture_output=True, text=True, cwd=tmp_path,
+        env={**os.environ, "COLUMNS": "200"},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())

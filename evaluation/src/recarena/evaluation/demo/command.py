@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from recarena.evaluation.runs.excerpt import Line
 
 ROUNDS, WATCHED_ROUNDS = 10, 1000
+WORLDS = 5
+PACE_S = 1.0
 MOST_ROUNDS = 1_000_000
 RECOMMENDERS = ("popular", "random", "item-knn", "ease", "content")
 
@@ -34,8 +36,9 @@ def command(
         ),
     ] = None,
     worlds: Annotated[
-        int, typer.Option(min=1, help="Worlds; each recommender plays a copy of each.")
-    ] = 5,
+        int | None,
+        typer.Option(min=1, help="Worlds; each recommender plays a copy of each. Without it: 5."),
+    ] = None,
     recommender: Annotated[
         list[str] | None,
         typer.Option(
@@ -59,9 +62,14 @@ def command(
         ),
     ] = False,
     pace: Annotated[
-        float,
-        typer.Option(min=0, max=30, metavar="SECONDS", help="With --watch: least time of a round."),
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            min=0,
+            max=30,
+            metavar="SECONDS",
+            help="With --watch: least time of a round. Without it: 1.",
+        ),
+    ] = None,
     opened: Annotated[
         bool,
         typer.Option(
@@ -91,9 +99,16 @@ def command(
     except BadContender as error:
         output.error(str(error))
         raise typer.Exit(FAILED) from None
+    if watch and worlds is not None:
+        output.error("--worlds is not for --watch, which plays one world. Leave it out")
+        raise typer.Exit(FAILED)
+    if pace is not None and not watch:
+        output.error("--pace is for --watch alone. Add --watch, or leave --pace out")
+        raise typer.Exit(FAILED)
     length = rounds or (WATCHED_ROUNDS if watch else ROUNDS)
-    plan = Plan(users, length, 1 if watch else worlds, taking_part, seed, folder)
-    raise typer.Exit(run_demo(plan, output, Watching(pace, opened) if watch else None))
+    plan = Plan(users, length, 1 if watch else worlds or WORLDS, taking_part, seed, folder)
+    watching = Watching(PACE_S if pace is None else pace, opened) if watch else None
+    raise typer.Exit(run_demo(plan, output, watching))
 
 
 def run_demo(plan: Plan, output: Output, watching: Watching | None = None) -> int:

@@ -62,7 +62,12 @@ def watched(plan: Plan, watching: Watching, output: Output) -> int:
     except Interrupted as stop:
         if stop.exit_code != INTERRUPT:
             raise
-        output.watched(plan.folder / RUN)
+        if (folder := plan.folder / RUN).exists():
+            output.watched(folder)
+        else:
+            output.error(
+                f"Stopped before a run began; what the programs said is in {plan.folder / 'logs'}"
+            )
     return 0
 
 
