@@ -145,6 +145,13 @@ async def test_a_method_that_is_not_for_an_address_is_refused(page):
     assert (await page.ask("/api/runs/live", {}, method="DELETE")).status == 405
 
 
+@pytest.mark.parametrize("path", ["/nowhere", "/runs/live", "/api-of-mine"])
+async def test_an_address_of_no_page_shows_the_page_that_says_so(page, path):
+    answer = await page.ask(path)
+    assert answer.status == 404
+    assert b"js/main.js" in answer.body
+
+
 async def test_read_only_refuses_every_change_and_shows_all(tmp_path):
     server = Staged(users=20, ties=40, ahead=3)
     await server.open()
@@ -152,6 +159,7 @@ async def test_read_only_refuses_every_change_and_shows_all(tmp_path):
         async with observatory(server.address, "--read-only", cwd=tmp_path) as page:
             answer = await page.ask("/api/runs/live/commands", PAUSE)
             assert (answer.status, answer.error["code"]) == (403, "PERMISSION_DENIED")
+            assert "--read-only" in answer.error["message"]
             made = await page.ask("/api/runs", {"from": "live", "run_id": "x", "key": "k"})
             assert made.status == 403
             assert (await page.get("/api/me"))["read_only"] is True

@@ -131,6 +131,7 @@ async def test_a_server_that_wants_a_token_is_given_one_from_a_file(tmp_path):
             assert (await page.get("/api/me"))["role"] == "observer"
             answer = await page.command("any", "start")
             assert (answer.status, answer.error["code"]) == (403, "PERMISSION_DENIED")
+            assert "observer" in answer.error["message"]
         async with observatory(server.address, "--token-file", "d", cwd=tmp_path) as page:
             assert (await page.get("/api/me"))["role"] == "operator"
             assert (await page.command("any", "start")).status == 404

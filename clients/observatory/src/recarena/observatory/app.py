@@ -63,7 +63,12 @@ class Site:
 
     def __init__(self, upstream: Upstream, *, read_only: bool) -> None:
         self.upstream = upstream
-        self.read_only = read_only or not upstream.may_change
+        self.why_not = "the observatory only shows: it was started with --read-only"
+        """Why nothing can be changed from it; empty where everything can."""
+        if not upstream.may_change:
+            self.why_not = "the observatory's token may look only: it is an observer's"
+        elif not read_only:
+            self.why_not = ""
         self.library = Library(upstream)
         self.worlds = Worlds(upstream)
         self.live = Live(upstream, self.library)
@@ -99,7 +104,7 @@ class Site:
         handlers: dict[Any, Any] = {404: _nothing, 405: _wrong_method, Exception: _broken}
         app = Starlette(routes=routes, exception_handlers=handlers)
         app.router.redirect_slashes = False
-        return Guard(GZipMiddleware(app, minimum_size=2048), doors, read_only=self.read_only)
+        return Guard(GZipMiddleware(app, minimum_size=2048), doors, self.why_not)
 
     # ------------------------------------------------------------------ pages and runs
 
@@ -111,7 +116,7 @@ class Site:
         """Who looks."""
         return JSONResponse({
             "role": "operator" if self.upstream.may_change else "observer",
-            "read_only": self.read_only,
+            "read_only": bool(self.why_not),
             "server": self.upstream.address,
             "version": version("recarena-observatory"),
             "bundle": False,
@@ -323,6 +328,8 @@ async def body_of(request: Request, most: int) -> dict[str, Any]:
 
 
 async def _nothing(request: Request, error: Exception) -> Response:
+    if request.method == "GET" and not request.url.path.startswith(("/api/", "/static/")):
+        return FileResponse(STATIC / "index.html", 404)  # the page says it, and where to go on
     failure = missing(f"there is nothing at {request.url.path[:200]}")
     return JSONResponse(failure.as_json(), 404)
 

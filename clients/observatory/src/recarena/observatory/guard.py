@@ -80,8 +80,9 @@ def origin_of(address: str) -> str:
 class Guard:
     """Stands before the application; what it lets through gets its headers on the way back."""
 
-    def __init__(self, app: ASGIApp, doors: Doors, *, read_only: bool) -> None:
-        self._app, self._doors, self._read_only = app, doors, read_only
+    def __init__(self, app: ASGIApp, doors: Doors, why_not: str) -> None:
+        """`why_not` says why nothing may be changed; empty: it may."""
+        self._app, self._doors, self._why_not = app, doors, why_not
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """An ASGI application."""
@@ -127,9 +128,8 @@ class Guard:
         if not headers.get("content-type", "").startswith("application/json"):
             text = "the body is JSON: Content-Type: application/json"
             return _failed(Failure(415, "INVALID_ARGUMENT", text, field="Content-Type"))
-        if self._read_only:
-            text = "the observatory only shows: it was started with --read-only"
-            return _failed(Failure(403, "PERMISSION_DENIED", text))
+        if self._why_not:
+            return _failed(Failure(403, "PERMISSION_DENIED", self._why_not))
         return None
 
     def _let_in(self, path: str, query: dict[str, str]) -> Response:

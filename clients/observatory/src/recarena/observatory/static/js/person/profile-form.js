@@ -9,17 +9,22 @@ import {
 /** A slider with its number beside it; either changes the other. */
 function Slider({ label, what, value, low, high, step, onValue }) {
   const id = `edit-${label.toLowerCase().replace(/[^a-z0-9]+/g, "-")}`;
-  const take = (event) => {
-    const number = Number(event.currentTarget.value);
-    if (event.currentTarget.value !== "" && Number.isFinite(number)) onValue(Math.min(high, Math.max(low, number)));
+  // While a number is typed it stands as typed; what is out of bounds is held to them when it is left.
+  const [typed, setTyped] = useState(null);
+  const take = (text) => {
+    if (text !== "" && Number.isFinite(Number(text))) onValue(Math.min(high, Math.max(low, Number(text))));
   };
-  const shown = fixed(value, places(step));
+  const type = (event) => {
+    setTyped(event.currentTarget.value);
+    take(event.currentTarget.value);
+  };
   return html`
     <div class="edit-slider">
       <label for=${id} title=${what}>${label}</label>
-      <input id=${id} type="range" min=${low} max=${high} step=${step} value=${value} onInput=${take} />
+      <input id=${id} type="range" min=${low} max=${high} step=${step} value=${value}
+        onInput=${(event) => take(event.currentTarget.value)} />
       <input type="number" aria-label=${`${label}, as a number`} min=${low} max=${high} step=${step}
-        value=${shown} onChange=${take} />
+        value=${typed ?? fixed(value, places(step))} onInput=${type} onBlur=${() => setTyped(null)} />
     </div>`;
 }
 

@@ -2,7 +2,7 @@
 import { html, useEffect, useRef, useState } from "../../vendor/htm-preact-standalone.js";
 import { setQuery } from "../router.js";
 import { useStore } from "../store.js";
-import { count } from "./format.js";
+import { count, sentence } from "./format.js";
 import { stateWord } from "./parts.js";
 
 const Note = ({ kind, mark, word, children }) => html`<div class=${`banner ${kind}`}><span class="banner-word"><span aria-hidden="true">${mark} </span>${word}</span>
@@ -12,9 +12,6 @@ function messageOf(error) {
   if (!error) return "";
   return typeof error === "string" ? error : error.message ?? "";
 }
-
-/** Ends with a full stop. */
-const sentence = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
 
 const OF_WORLD = new Set(["edit_profile", "set_relation", "remove_relation"]);
 

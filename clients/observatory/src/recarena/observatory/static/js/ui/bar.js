@@ -4,7 +4,7 @@ import { href } from "../router.js";
 import { app, useStore, whyNotSteer } from "../store.js";
 import { Dialog, FormDialog } from "./dialog.js";
 import { NumberField, TextField } from "./form.js";
-import { count, duration, money, number, short } from "./format.js";
+import { count, duration, money, number, sentence, short } from "./format.js";
 import { useThrottled } from "./hooks.js";
 import { Badge, Progress, Stat, StateBadge } from "./parts.js";
 import { ThemeButton } from "./theme.js";
@@ -64,11 +64,11 @@ export function Commands({ store }) {
   const busy = useStore(store, (s) => s.commanding);
   const asked = useStore(store, (s) => s.asked);
   const link = useStore(store, (s) => s.link);
-  const reachable = useStore(store, (s) => s.server.reachable);
+  const server = useStore(store, (s) => s.server);
   const me = useStore(app, (s) => s.me);
   const [dialog, setDialog] = useState("");
   if (!run || me?.bundle) return null;
-  const why = whyNotSteer(me) || (link === "offline" ? "The observatory cannot be reached." : "") || (reachable ? "" : "The server cannot be reached.");
+  const why = whyNotSteer(me) || (link === "offline" ? "The observatory cannot be reached." : "") || (server.reachable ? "" : sentence(server.message || "The server cannot be reached"));
   const shut = () => setDialog("");
   const props = { run, busy, asked, why };
   return html`<div class="commands" role="group" aria-label="Run">

@@ -62,3 +62,6 @@ export function ago(iso, now = Date.now()) {
 
 /** "1 user", "3 users". @param {number} n @param {string} one @param {string} [many] */
 export const count = (n, one, many = `${one}s`) => `${number(n)} ${n === 1 ? one : many}`;
+
+/** With a full stop, where none ends it. @param {string} text */
+export const sentence = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
