@@ -162,6 +162,7 @@ def test_a_replay_at_a_round_shows_what_was_recorded(browser: Any, arena: Any):
                 " document.querySelector(`[data-count=${word}]`)?.textContent === String(n))",
                 arg=counts,
             )
+            page.locator(".list-view tbody tr").nth(len(log.user_ids) - 1).wait_for()
             cells = page.evaluate(CELLS)
             assert cells == [
                 [user_id, WORDS[actions[at]], str(watches[at])]
