@@ -27,7 +27,8 @@ from recarena.evaluation.metrics.users import (
 from recarena.evaluation.report.content import content_of
 from recarena.evaluation.runs.events import EventKind as Kind
 from recarena.evaluation.runs.run_log import RunLog
-from recarena.evaluation.runs.steering import Change, ChangeKind, Steering, left_out, remarks
+from recarena.evaluation.runs.steered import left_out, remarks
+from recarena.evaluation.runs.steering import Change, ChangeKind, Steering
 from recarena.evaluation.runs.twins import twins
 from recarena.evaluation.stimuli.exposures import Exposures
 from recarena.evaluation.stimuli.past import Past
@@ -211,7 +212,7 @@ def test_items_that_were_added_are_items_of_the_run(tmp_path: Path):
     assert len(log.p_train) == 5
     for metric in METRICS:
         metric.measure(log, "a")
-    assert log.steering.changes[0].sentence(log) == "round 1: item added (Solaris)"
+    assert any("round 1: item added (Solaris)" in one for one in remarks([log]))
 
 
 def test_explanations_that_people_saw_are_not_judged_but_what_they_watched_is_past():

@@ -35,7 +35,7 @@ from recarena.evaluation.playing.mirrored import Bout
 from recarena.evaluation.playing.processes import ProgramDied
 from recarena.evaluation.runs.conduct import conduct_of
 from recarena.evaluation.runs.run_log import RunLog, open_runs
-from recarena.evaluation.runs.steering import remarks
+from recarena.evaluation.runs.steered import remarks
 from recarena.evaluation.stimuli.catalogue import Catalogue
 from recarena.evaluation.stimuli.faithfulness import check
 from recarena.evaluation.stimuli.past import Past

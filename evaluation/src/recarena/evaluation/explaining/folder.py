@@ -18,7 +18,7 @@ from recarena.evaluation.judging.replies import Reply, read_replies, write_repli
 from recarena.evaluation.questionnaires.form import Questionnaire
 from recarena.evaluation.questionnaires.reading import read
 from recarena.evaluation.runs.run_log import RunLog
-from recarena.evaluation.runs.steering import remarks
+from recarena.evaluation.runs.steered import remarks
 from recarena.evaluation.runs.unreadable import Unreadable
 from recarena.evaluation.stimuli.conditions import Condition
 from recarena.evaluation.stimuli.faithfulness import Checked, Claims, Verdict, counted

@@ -21,7 +21,7 @@ from recarena.evaluation.leaderboard.comparing import (
 from recarena.evaluation.leaderboard.gate import Gate, Verdict
 from recarena.evaluation.metrics.measures import METRICS, PRIMARY, measure_all
 from recarena.evaluation.runs.run_log import RunLog
-from recarena.evaluation.runs.steering import remarks
+from recarena.evaluation.runs.steered import remarks
 from recarena.evaluation.runs.thinking import Thinking, thinking_of, together
 from recarena.evaluation.runs.twins import twins
 from recarena.evaluation.statistics.bootstrap import RankInterval, rank_intervals

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from recarena.evaluation.runs.events import Bools, EventKind, Ints, Surface
 from recarena.evaluation.runs.run_log import RunLog
-from recarena.evaluation.runs.steering import left_out
+from recarena.evaluation.runs.steered import left_out
 
 NAN = float("nan")
 Counts = NDArray[np.int64]

@@ -6,20 +6,14 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recarena.evaluation.runs.events import Bools, EventKind, Events, Ints
 
-if TYPE_CHECKING:
-    from recarena.evaluation.runs.run_log import RunLog
-
 COLUMNS = ("round", "seq", "code", "other", "item", "text")
 """Of `events`, beside those that every row is read with."""
-MOST = 20
-"""Interventions that are listed of one run."""
 
 
 class ChangeKind(IntEnum):
@@ -63,14 +57,6 @@ class Change:
     """What it is about, -1: nothing."""
     values: Mapping[str, Any]
     """The rest, as the log has it."""
-
-    def sentence(self, log: RunLog) -> str:
-        """Like "round 4: item added (Solaris)"."""
-        known = self.kind in ChangeKind.__members__.values()
-        name = NAMES[ChangeKind(self.kind)] if known else f"intervention of kind {self.kind}"
-        about = [log.user_ids[self.user]] if 0 <= self.user < len(log.user_ids) else []
-        about += [str(log.titles[self.item])] if 0 <= self.item < len(log.titles) else []
-        return f"round {self.round}: {name}" + (f" ({', '.join(about)})" if about else "")
 
 
 def _no_users() -> Ints:
@@ -134,47 +120,6 @@ def of_users(events: Events) -> Bools:
     mouth, which has a position."""
     injected = (events.kind == EventKind.POST) & (events.position >= 0)
     return (events.kind != EventKind.INTERVENTION) & ~injected
-
-
-def left_out(log: RunLog, arm: str | None = None) -> NDArray[np.int64]:
-    """[rounds]: users of an arm (without one: of all) whose round is in no figure, since people
-    played them."""
-    if log.with_people:
-        return np.zeros(log.rounds, np.int64)
-    steering = log.steering
-    mine = log.users_of(arm)[steering.user]
-    return np.bincount(steering.round[mine], minlength=log.rounds + 1)[1:]
-
-
-def remarks(logs: Iterable[RunLog]) -> list[str]:
-    """What readers of figures of these runs have to know, as sentences; none of runs that nobody
-    steered."""
-    steered = [log for log in logs if log.steering.changes]
-    said = list[str]()
-    played = sum(len(log.steering.user) for log in steered)
-    kept = sum(len(log.steering.user) for log in steered if log.with_people)
-    if played > kept:
-        said.append(f"{_user_rounds(played - kept)} played by people {_are(played - kept)} left "
-                    "out of all figures of what users do.")  # fmt: skip
-    if kept:
-        said.append(f"{_user_rounds(kept)} played by people {_are(kept)} in the figures.")
-    for log in steered:
-        changes = [one.sentence(log) for one in log.steering.changes]
-        more = f"; and {len(changes) - MOST:,} more" if len(changes) > MOST else ""
-        said.append(
-            f"Run {log.run_id} had interventions, so that it is no plain run of its seed and "
-            f"compares with others only as far as these do not matter: "
-            f"{'; '.join(changes[:MOST])}{more}."
-        )
-    return said
-
-
-def _user_rounds(count: int) -> str:
-    return f"{count:,} user-round{'' if count == 1 else 's'}"
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"
 
 
 def _item(change: Change) -> dict[str, Any]:
