@@ -6,7 +6,7 @@ import math
 import xml.etree.ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recarena.evaluation.report import plots
@@ -26,6 +26,11 @@ def parsed(drawing: str) -> ET.Element:
 
 
 @given(st.lists(numbers, max_size=20), st.integers(1, 6))
+@example([0.0, 5e-324], 2)
+@example([0.0, 1e-301], 1)
+@example([1e9, math.nextafter(1e9, 2e9)], 6)
+@example([-1e9, 1e9 - 1e-7], 3)
+@example([1e-300, 1.1e-300], 3)
 def test_an_axis_holds_all_values_between_ticks_that_rise(values: list[float], ticks: int):
     axis = plots.axis(values, ticks)
     there = [one for one in values if math.isfinite(one)]

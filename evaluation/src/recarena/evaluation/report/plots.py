@@ -27,6 +27,10 @@ PANEL_WIDTH, PANEL_HEIGHT = 164, 124
 INSIDE = (41.0, PANEL_WIDTH - 6.0, 7.0, PANEL_HEIGHT - 20.0)
 """Left, right, top and bottom of what a panel plots."""
 TINY = 1e-12
+ALIKE = 1e-9
+"""Values that differ by this part of themselves, or less, stand at one place of an axis."""
+NOTHING = 1e-300
+"""A size below this is none: a tenth of it cannot be told from 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +77,9 @@ def axis(values: Sequence[float], ticks: int = 4, including: Sequence[float] = (
     """An axis over the finite values, with about so many round ticks; 0 to 1 without any."""
     finite = [value for value in (*values, *including) if math.isfinite(value)]
     low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
-    if low == high:
-        room = abs(low) * 0.1 or 0.5
+    size = max(abs(low), abs(high))
+    if high - low <= size * ALIKE or size < NOTHING:
+        room = size * 0.1 if size >= NOTHING else 0.5
         low, high = low - room, high + room
     step = _round_step((high - low) / ticks)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
