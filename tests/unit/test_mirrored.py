@@ -9,8 +9,9 @@ from pathlib import Path
 import grpc.aio
 import pytest
 
+from recarena.evaluation.playing.arena import play
 from recarena.evaluation.playing.channels import open_channel
-from recarena.evaluation.playing.mirrored import Bout, Conduct, Played, mirrored, play, run_name
+from recarena.evaluation.playing.mirrored import Bout, Conduct, Played, mirrored, run_name
 from recarena.v1 import run_pb2 as runs
 from recarena.v1 import simulation_control_service_pb2 as control
 from recarena.v1 import simulation_observe_service_pb2 as observe

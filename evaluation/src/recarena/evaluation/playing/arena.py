@@ -225,6 +225,20 @@ async def _stop(control: SimulationControlServiceAsyncStub, bout: Bout) -> None:
         )
 
 
+async def play(
+    channel: grpc.aio.Channel,
+    bouts: Sequence[Bout],
+    rounds: int,
+    at_once: Mapping[str, int],
+    progress: Progress,
+) -> list[Played]:
+    """Plays all bouts on one server to their end, in the order of `bouts`; each recommender plays
+    at most as many at once as `at_once` says. grpc.aio.AioRpcError where the server refuses a run
+    or is gone."""
+    arena = Arena(dict.fromkeys(at_once, channel), at_once)
+    return await arena.play(bouts, rounds, Watch(round=progress))
+
+
 async def _follow(
     channel: grpc.aio.Channel,
     bout: Bout,

@@ -7,10 +7,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import grpc.aio
+from typing import Any
 
 LONGEST_NAME = 63
 """Letters in the name of a run."""
@@ -87,19 +84,3 @@ def mirrored(recommenders: Sequence[str], worlds: int, users: int, seed: int) ->
         for world in range(worlds)
         for name in recommenders
     ]
-
-
-async def play(
-    channel: grpc.aio.Channel,
-    bouts: Sequence[Bout],
-    rounds: int,
-    at_once: Mapping[str, int],
-    progress: Progress,
-) -> list[Played]:
-    """Plays all bouts on one server to their end, in the order of `bouts`; each recommender plays
-    at most as many at once as `at_once` says. grpc.aio.AioRpcError where the server refuses a run
-    or is gone."""
-    from recarena.evaluation.playing.arena import Arena, Watch
-
-    arena = Arena(dict.fromkeys(at_once, channel), at_once)
-    return await arena.play(bouts, rounds, Watch(round=progress))

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import grpc.aio
 
+from recarena.evaluation.playing.arena import play
 from recarena.evaluation.playing.channels import open_channel
 from recarena.evaluation.playing.contenders import BadContender, Contender
-from recarena.evaluation.playing.mirrored import Bout, Played, Progress, play
+from recarena.evaluation.playing.mirrored import Bout, Played, Progress
 from recarena.evaluation.playing.processes import (
     Interrupted,
     MissingProgram,
