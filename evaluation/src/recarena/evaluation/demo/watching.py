@@ -56,18 +56,14 @@ async def watch(plan: Plan, watching: Watching, output: Output) -> None:
 
 
 def watched(plan: Plan, watching: Watching, output: Output) -> int:
-    """The command: Ctrl-C is how it ends, and no failure."""
+    """The command: Ctrl-C is how it ends, and no failure once there is a run. Interrupted else."""
+    folder = plan.folder / RUN
     try:
         asyncio.run(watch(plan, watching, output))
     except Interrupted as stop:
-        if stop.exit_code != INTERRUPT:
+        if stop.exit_code != INTERRUPT or not folder.exists():
             raise
-        if (folder := plan.folder / RUN).exists():
-            output.watched(folder)
-        else:
-            output.error(
-                f"Stopped before a run began; what the programs said is in {plan.folder / 'logs'}"
-            )
+        output.watched(folder)
     return 0
 
 
